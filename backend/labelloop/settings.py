@@ -1,0 +1,155 @@
+"""Every setting, typed, read from the environment and documented once.
+
+Names in the environment are `LABELLOOP_` and the field's name in capitals, except for the three that other tools share:
+`LABEL_STUDIO_URL`, `LABEL_STUDIO_API_KEY` and `REDIS_URL`.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from labelloop.errors import SettingsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def _comma_list(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """Labelloop's settings.
+
+    Raises:
+        pydantic.ValidationError: a value is of the wrong form; `load_settings` turns it into a `SettingsError`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LABELLOOP_", extra="ignore", populate_by_name=True)
+
+    # Label Studio
+    label_studio_url: str = Field(
+        default="http://localhost:8080",
+        validation_alias=AliasChoices("LABEL_STUDIO_URL", "label_studio_url"),
+        description="Where Label Studio answers, as seen from this machine.",
+    )
+    label_studio_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "label_studio_api_key"),
+        description="Personal access token (recommended) or legacy token of a user who may manage the project.",
+    )
+    request_timeout: Seconds = Field(default=30.0, description="Seconds to wait for one answer of Label Studio.")
+    push_timeout: Seconds = Field(default=300.0, description="Seconds to wait for one bulk import of predictions.")
+
+    # Redis and the store
+    redis_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="A Redis server; empty: `labelloop up` starts an embedded one under `data_dir`.",
+    )
+    data_dir: Path = Field(default=Path(".run"), description="Local data: embedded Redis, media cache, demo.")
+    store_url: str = Field(
+        default="", description="Where versions and features live: a directory or an fsspec URL (s3://…); empty: data_dir/store."
+    )
+    media_cache_bytes: int = Field(default=2 * 1024**3, ge=0, description="Largest size of the media cache on disk.")
+    keep_versions: int = Field(default=10, ge=2, description="Published versions kept in the store; the live one always is.")
+
+    # Server
+    host: str = Field(default="127.0.0.1", description="Address the server binds to; beyond loopback it needs basic_auth.")
+    port: int = Field(default=9090, ge=0, le=65535, description="Port the server listens on.")
+    basic_auth: SecretStr = Field(default=SecretStr(""), description="`user:password` asked for on every route; empty: none.")
+    predict_deadline: Seconds = Field(
+        default=60.0, description="Seconds /predict may take; tasks not reached by then are answered with []. Label Studio waits 100 s."
+    )
+
+    # When to train
+    train_after: int = Field(default=10, ge=1, description="Changes (new, changed or deleted labels) that start a training.")
+    train_quiet: Seconds = Field(default=20.0, description="Seconds without a change after which fewer changes are enough.")
+    train_max_wait: Seconds = Field(default=120.0, description="Seconds a first change waits at most.")
+    reconcile_every: Seconds = Field(default=60.0, gt=0, description="Seconds between reconciliations with Label Studio.")
+    job_timeout: int = Field(default=3600, ge=30, description="Seconds one job may run.")
+
+    # What is learnt
+    image_backbone: str = Field(
+        default="auto",
+        description="A torchvision.models classifier by name (resnet50, …), `plain`, or `auto`: mobilenet_v3_large if its weights can be had, else plain.",
+    )
+    text_backbone: str = Field(
+        default="auto",
+        description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain.",
+    )
+    image_weights: str = Field(default="", description="Path of a local safetensors or .pth state dict for image_backbone.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
+    offline: bool = Field(default=False, description="Never try to download weights.")
+
+    # How it is judged
+    holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")
+    holdout_from: int = Field(default=40, ge=0, description="Labels below which nothing is set aside yet.")
+    holdout_min: int = Field(default=20, ge=1, description="Held-out labels below which the gate does not trust them.")
+    gate_tolerance: Share = Field(default=0.02, description="Accuracy a candidate may lose on the holdout and still go live.")
+
+    # The queue
+    strategy: Literal["margin", "least_confidence", "entropy", "random"] = Field(
+        default="margin", description="How uncertainty orders the queue once a model is trusted."
+    )
+    cold_strategy: Literal["coverage", "typiclust", "random"] = Field(
+        default="coverage", description="How the queue is ordered while there are too few labels to trust a model."
+    )
+    cold_labels_per_class: int = Field(default=4, ge=1, description="Labels per class below which the cold strategy orders.")
+    sampling: bool = Field(default=True, description="Keep the project's sampling on `Uncertainty sampling`.")
+    blind: bool = Field(default=False, description="Order the queue without showing predictions to annotators.")
+    show_threshold: Share = Field(default=0.0, description="Confidence under which no pre-annotation is shown; the score still is.")
+    push_first: int = Field(default=500, ge=1, description="Most urgent tasks pushed before the queue is switched.")
+    push_chunk: int = Field(default=2500, ge=1, description="Tasks in each later bulk import.")
+
+    # Media
+    media_hosts: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = Field(
+        default=[], description="Hosts besides Label Studio's that media may be fetched from, comma-separated."
+    )
+    media_timeout: Seconds = Field(default=20.0, description="Seconds to wait for one media file.")
+    media_max_bytes: int = Field(default=64 * 1024**2, ge=1, description="Largest media file.")
+    media_max_pixels: int = Field(default=100_000_000, ge=1, description="Largest image, in pixels.")
+    text_max_chars: int = Field(default=100_000, ge=1, description="Characters of a text that are read; the rest is ignored.")
+
+    @model_validator(mode="after")
+    def _coherent(self) -> "Settings":
+        self.label_studio_url = self.label_studio_url.rstrip("/")
+        auth = self.basic_auth.get_secret_value()
+        if auth and ":" not in auth:
+            raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
+        if self.host not in LOOPBACK and not auth:
+            raise ValueError(
+                f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"
+            )
+        return self
+
+    @property
+    def store_location(self) -> str:
+        """The store's directory or URL, with the default filled in."""
+        return self.store_url or str(self.data_dir / "store")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a value is of the wrong form; the message names each setting at fault.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(
+            ".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"] if fault["loc"] else fault["msg"]
+            for fault in error.errors()
+        )
+        raise SettingsError(f"Settings cannot be used: {faults}.") from None
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process-wide settings, read once."""
+    return load_settings()
