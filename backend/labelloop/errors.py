@@ -15,7 +15,8 @@ LabelloopError
 ├── LearningError             a model cannot be trained or used
 │   ├── NotEnoughLabels           fewer labels or classes than a model needs
 │   └── WeightsNotFound           a backbone's weights are neither here nor to be had
-└── VersionError              a version does not exist, or cannot be made live
+├── VersionError              a version does not exist, or cannot be made live
+└── StartError                something `labelloop up` runs could not be installed or started
 
 Each carries one sentence that says what went wrong, where, and how to mend it.
 """
@@ -91,3 +92,7 @@ class WeightsNotFound(LearningError):
 
 class VersionError(LabelloopError):
     """A version does not exist, or cannot be made live."""
+
+
+class StartError(LabelloopError):
+    """Something `labelloop up` runs could not be installed or started."""

@@ -1,0 +1,19 @@
+"""The command line: `labelloop COMMAND`.
+
+Each command is a function in a module of its own, registered in one line below. Those modules import only what is
+quick; a command imports what it needs when it runs, so that `labelloop --help` answers at once and never loads torch.
+"""
+
+import typer
+
+from labelloop.cli.root import LabelloopGroup, root_options
+
+app = typer.Typer(
+    name="labelloop",
+    cls=LabelloopGroup,
+    callback=root_options,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # they may hold a token
+    epilog="Every setting is an environment variable; the README lists them.",
+)

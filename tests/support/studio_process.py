@@ -1,0 +1,77 @@
+"""A real Label Studio that a test can stop, kill and start again."""
+
+from pathlib import Path
+
+import requests
+
+from labelloop.cli.child import Child
+from labelloop.cli.ports import free_port
+from labelloop.cli.studio import Studio, start_studio
+from labelloop.cli.studio_access import signed_in
+
+
+class StudioProcess:
+    """A Label Studio on a free port with its data in a folder of the test's; a later start keeps port and data."""
+
+    def __init__(self, home: Path, *, venv: Path) -> None:
+        self._studio = Studio(home, port=free_port(), venv=venv)
+        self._child: Child | None = None
+
+    @property
+    def home(self) -> Path:
+        return self._studio.home
+
+    @property
+    def url(self) -> str:
+        return self._studio.url
+
+    @property
+    def username(self) -> str:
+        return self._studio.credentials.username
+
+    @property
+    def password(self) -> str:
+        return self._studio.credentials.password
+
+    @property
+    def api_key(self) -> str:
+        """The personal access token."""
+        return self._studio.credentials.api_key
+
+    @property
+    def legacy_key(self) -> str:
+        """The legacy token, which Label Studio refuses until `allow_legacy_key(True)`."""
+        token: str = self.session().get(f"{self.url}/api/current-user/token", timeout=30).json()["token"]
+        return token
+
+    def allow_legacy_key(self, allowed: bool) -> None:
+        """Switch legacy tokens on or off; they are off at first, as in a stock Label Studio."""
+        wanted = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": allowed, "api_token_ttl_days": 73000}
+        self.session().post(f"{self.url}/api/jwt/settings", json=wanted, timeout=30).raise_for_status()
+
+    def session(self) -> requests.Session:
+        """A logged-in browser's session."""
+        return signed_in(self.url, self.username, self.password)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid if self._child else 0
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive
+
+    def start(self) -> None:
+        if not self.alive:
+            self._studio, self._child = start_studio(self._studio.home, self._studio.port, self._studio.venv)
+
+    def stop(self) -> None:
+        if self._child:
+            self._child.stop()
+
+    def kill(self) -> None:
+        if self._child:
+            self._child.kill()
+
+    def log(self) -> str:
+        return self._child.output() if self._child else ""
