@@ -1,0 +1,65 @@
+"""What a backbone is: asked for by a spec, found once, then loaded where items are to be embedded."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from labelloop.learning.arrays import Floats
+from labelloop.records import Modality
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """Which backbone a person asks for.
+
+    Attributes:
+        modality: what it reads.
+        name: `auto`, `plain`, a torchvision classifier, or a sentence-transformers model by name or path.
+        weights: path of local weights for an image backbone; empty: the ones its library names.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+        offline: never try to download weights.
+    """
+
+    modality: Modality
+    name: str
+    weights: str = ""
+    device: str = "auto"
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedBackbone:
+    """What was found for a spec.
+
+    Attributes:
+        name: what will run; `plain` where `auto` found nothing better.
+        id: a directory name that changes whenever the features would.
+        dim: length of one feature row.
+        note: why a fallback is used, one sentence; empty when it is none.
+    """
+
+    name: str
+    id: str
+    dim: int
+    note: str = ""
+
+
+class Backbone(Protocol):
+    """Turns media into rows of features; its numbers never change."""
+
+    id: str
+    dim: int
+
+    def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
+        """Features of images (encoded) or texts.
+
+        Args:
+            items: n images or n texts.
+            on_progress: told how many items are done, after each batch.
+
+        Returns:
+            float32 [n, dim]; a row of NaN for an image that cannot be decoded.
+        """
+        ...

@@ -1,0 +1,119 @@
+"""Multinomial logistic regression whose regularisation is chosen by cross-validation, in well under a second."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.calibration import log_softmax
+
+# Inverse regularisation for rows of length 1; the strongest first, so that a tie goes to the simpler model.
+GRID: Final = (3.0, 10.0, 30.0, 100.0, 300.0)
+DEFAULT: Final = 100.0
+FOLDS: Final = 5
+# Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
+ALL_FOLDS_UP_TO: Final = 2000
+# lbfgs is stopped early on purpose: ten times the precision doubles the time and changes no prediction that matters.
+PRECISION: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class LogisticFit:
+    """A fitted model and what its cross-validation saw.
+
+    Attributes:
+        weights: float32 [C, d].
+        bias: float32 [C].
+        strength: inverse regularisation, scikit-learn's C.
+        tested_rows: int [k], the training rows that a cross-validation model predicted without having seen them.
+        tested_logits: float64 [k, C] of those rows.
+    """
+
+    weights: Floats
+    bias: Floats
+    strength: float
+    tested_rows: Ints
+    tested_logits: Floats
+
+
+def fit_logistic(features: Floats, targets: Ints, weights: Floats, *, seed: int = 0) -> LogisticFit:
+    """Fit on features [n, d] of length 1, targets int [n] in 0..C-1 (each present, C >= 2) and weights [n] > 0."""
+    rows, basis = _span(features)
+    folds = assign_folds(targets, FOLDS, seed)
+    run = range(FOLDS if len(targets) <= ALL_FOLDS_UP_TO else 1)
+    tested = np.flatnonzero(np.isin(folds, run))
+    strength, logits = DEFAULT, _no_logits(targets, 0)
+    if tested.size:
+        by_strength = {s: _out_of_fold(rows, targets, weights, folds, run, s)[tested] for s in GRID}
+        loss = {s: _log_loss(by_strength[s], targets[tested], weights[tested]) for s in GRID}
+        strength = min(GRID, key=loss.__getitem__)
+        logits = by_strength[strength]
+    coefficients, bias = _fit(rows, targets, weights, strength)
+    return LogisticFit((coefficients @ basis.T).astype(np.float32), bias.astype(np.float32), strength, tested, logits)
+
+
+def assign_folds(targets: Ints, folds: int, seed: int) -> Ints:
+    """A fold for each row, int [n]: classes are dealt out in turn, so every fold's training rows hold every class.
+
+    A class with a single row gets -1: it is always trained on, never tested.
+    """
+    generator = np.random.default_rng(seed)
+    assigned = np.full(len(targets), -1)
+    dealt = 0
+    for target in np.unique(targets):
+        members = generator.permutation(np.flatnonzero(targets == target))
+        if members.size > 1:
+            assigned[members] = (np.arange(members.size) + dealt) % folds
+            dealt += members.size
+    return assigned
+
+
+def _span(features: Floats) -> tuple[Floats, Floats]:
+    """Coordinates [n, r] of the rows in an orthonormal basis [d, r] of their span.
+
+    With fewer rows than columns the optimum lies in the span (the penalty does not change under rotation), where the
+    fit is the same and several times faster.
+    """
+    rows, columns = features.shape
+    if rows >= columns:
+        return features, np.eye(columns, dtype=np.float32)
+    values, vectors = np.linalg.eigh((features @ features.T).astype(np.float64))
+    kept = values > 1e-6 * max(float(values.max()), 1e-12)
+    if not kept.any():
+        return np.zeros((rows, 1), dtype=np.float32), np.zeros((columns, 1), dtype=np.float32)
+    basis = (features.T @ (vectors[:, kept] / np.sqrt(values[kept]))).astype(np.float32)
+    return features @ basis, basis
+
+
+def _out_of_fold(rows: Floats, targets: Ints, weights: Floats, folds: Ints, run: range, strength: float) -> Floats:
+    logits = _no_logits(targets, len(targets))
+    for fold in run:
+        test = folds == fold
+        if test.any():
+            coefficients, bias = _fit(rows[~test], targets[~test], weights[~test], strength)
+            logits[test] = rows[test] @ coefficients.T + bias
+    return logits
+
+
+def _no_logits(targets: Ints, rows: int) -> Floats:
+    return np.zeros((rows, int(targets.max()) + 1))
+
+
+def _fit(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple[Floats, Floats]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    model: Any = LogisticRegression(C=strength, tol=PRECISION, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows, targets, sample_weight=weights)
+    if len(model.classes_) > 2:
+        return model.coef_, model.intercept_
+    # scikit-learn keeps one row for two classes; two opposite halves give the same probabilities.
+    return np.vstack([-model.coef_, model.coef_]) / 2, np.concatenate([-model.intercept_, model.intercept_]) / 2
+
+
+def _log_loss(logits: Floats, targets: Ints, weights: Floats) -> float:
+    return float(-weights @ log_softmax(logits)[np.arange(len(targets)), targets] / weights.sum())
