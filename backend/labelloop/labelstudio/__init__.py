@@ -1,0 +1,25 @@
+"""Speaks Label Studio and learns nothing: its API, payloads, label configs, results and media."""
+
+from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
+from labelloop.labelstudio.config import LabelConfig, parse_label_config
+from labelloop.labelstudio.labels import merge, prediction_json
+from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
+from labelloop.labelstudio.tasks import AnnotationRecord, StoredPrediction, TaskRecord, read_task
+
+__all__ = [
+    "CODECS",
+    "AnnotationRecord",
+    "Codec",
+    "Event",
+    "LabelConfig",
+    "ProjectKey",
+    "StoredPrediction",
+    "TaskRecord",
+    "codec_for",
+    "merge",
+    "parse_label_config",
+    "prediction_json",
+    "read_event",
+    "read_task",
+    "redact",
+]
