@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     train_quiet: Seconds = Field(default=20.0, description="Seconds without a change after which fewer changes are enough.")
     train_max_wait: Seconds = Field(default=120.0, description="Seconds a first change waits at most.")
     reconcile_every: Seconds = Field(default=60.0, gt=0, description="Seconds between reconciliations with Label Studio.")
+    full_sync_every: Seconds = Field(
+        default=900.0, gt=0, description="Seconds after which a reconciliation reads every task, not only the changed ones."
+    )
     job_timeout: int = Field(default=3600, ge=30, description="Seconds one job may run.")
 
     # What is learnt
@@ -126,6 +129,11 @@ class Settings(BaseSettings):
                 f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"
             )
         return self
+
+    @property
+    def redis_location(self) -> str:
+        """URL of Redis; without one of its own, the socket of the server that `labelloop up` embeds under `data_dir`."""
+        return self.redis_url or f"unix://{(self.data_dir / 'redis.sock').resolve()}"
 
     @property
     def store_location(self) -> str:

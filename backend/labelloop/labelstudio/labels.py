@@ -31,30 +31,23 @@ def merge(control: Control, task: TaskRecord) -> Target | None:
 
 
 def prediction_json(
-    control: Control, prediction: Prediction | None, task_id: int, model_version: str, score: float, show: bool
+    task_id: int, model_version: str, score: float, shown: Iterable[tuple[Control, Prediction]]
 ) -> dict[str, Any]:
-    """A prediction as the bulk import and /predict want it.
+    """A prediction as the bulk import wants it.
 
     Args:
-        control: what is predicted.
-        prediction: what the model says; None when it says nothing.
         task_id: of which task.
         model_version: by which version.
         score: the task's place in the queue, lowest first; held within [0, 1].
-        show: whether annotators see the prediction, or only its score orders the queue.
+        shown: what annotators are to see of each control; where it is empty, the score alone orders the queue.
 
     Raises:
         ValueError: the score is not a finite number; databases disagree on where a null sorts.
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    result = codec_for(control).write(control, prediction) if show and prediction is not None else []
-    return {
-        "task": task_id,
-        "result": result,
-        "score": min(1.0, max(0.0, float(score))),
-        "model_version": model_version,
-    }
+    result = [region for control, prediction in shown for region in codec_for(control).write(control, prediction)]
+    return {"task": task_id, "result": result, "score": min(1.0, max(0.0, float(score))), "model_version": model_version}
 
 
 def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vote]:

@@ -1,0 +1,148 @@
+"""From tasks to features: what the cache lacks is fetched, embedded and kept."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from labelloop.errors import MediaBroken, MediaUnavailable
+from labelloop.labelstudio import TaskRecord, text_of
+from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone, load_backbone
+from labelloop.records import Control, Modality
+from labelloop.service.context import Context
+from labelloop.service.features import Matrix, content_key, item_key
+from labelloop.service.projects import Project
+from labelloop.service.state import BrokenItem, Progress
+
+logger = logging.getLogger(__name__)
+
+FETCHERS = 8
+CHUNK = 256
+
+
+@dataclass(slots=True)
+class Embedded:
+    """Features of some tasks.
+
+    Attributes:
+        ids: the tasks that have features, in the order of the rows.
+        features: float32 [len(ids), d].
+        contents: content digest of each.
+        broken: tasks that will not get features, with why.
+        unavailable: tasks that cannot be had for now, with why.
+    """
+
+    ids: list[int]
+    features: Matrix
+    contents: list[str]
+    broken: dict[int, BrokenItem] = field(default_factory=dict)
+    unavailable: dict[int, str] = field(default_factory=dict)
+
+
+class Embedder:
+    """Embeds one project's tasks for one control under one backbone.
+
+    Args:
+        context: the doors.
+        project: whose tasks.
+        control: which data key and modality.
+        spec: the backbone as asked for.
+        resolved: the backbone as found; its network is loaded when an item is not in the cache.
+        known_broken: tasks set aside before; they are not tried again until they change.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        project: Project,
+        control: Control,
+        spec: BackboneSpec,
+        resolved: ResolvedBackbone,
+        known_broken: dict[int, BrokenItem],
+    ) -> None:
+        self._context = context
+        self._control = control
+        self._spec = spec
+        self._resolved = resolved
+        self._known_broken = known_broken
+        self._features = context.features(project, resolved.id)
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return load_backbone(self._spec, self._resolved)
+
+    def cached(self, tasks: Sequence[TaskRecord]) -> Embedded:
+        """The features that are here already; nothing is fetched."""
+        matrix, found = self._features.get([self._key(task) for task in tasks])
+        here = [task for task, ok in zip(tasks, found, strict=True) if ok]
+        contents = self._features.contents([self._key(task) for task in here])
+        return Embedded([task.id for task in here], matrix, [content or "" for content in contents])
+
+    def embed(self, tasks: Sequence[TaskRecord], report: Progress) -> Embedded:
+        """The features of the tasks; what is missing is computed and kept, a chunk at a time."""
+        keys = [self._key(task) for task in tasks]
+        _, found = self._features.get(keys)
+        missing = [task for task, ok in zip(tasks, found, strict=True) if not ok]
+        broken = {task.id: note for task in missing if (note := self._set_aside_before(task)) is not None}
+        todo = [task for task in missing if task.id not in broken]
+        unavailable: dict[int, str] = {}
+        for start in range(0, len(todo), CHUNK):
+            report("embed", start, len(todo))
+            self._embed_chunk(todo[start : start + CHUNK], broken, unavailable)
+        embedded = self.cached(tasks)
+        embedded.broken, embedded.unavailable = broken, unavailable
+        return embedded
+
+    def _embed_chunk(
+        self, tasks: Sequence[TaskRecord], broken: dict[int, BrokenItem], unavailable: dict[int, str]
+    ) -> None:
+        media: dict[int, Any] = {}
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            for task, outcome in zip(tasks, pool.map(self._media, tasks), strict=True):
+                if isinstance(outcome, MediaBroken):
+                    broken[task.id] = _report_broken(task, str(outcome))
+                elif isinstance(outcome, MediaUnavailable):
+                    unavailable[task.id] = str(outcome)
+                else:
+                    media[task.id] = outcome
+        readable = [task for task in tasks if task.id in media]
+        if not readable:
+            return
+        matrix = self._backbone.embed([media[task.id] for task in readable])
+        whole = np.isfinite(matrix).all(axis=1)
+        for task, ok in zip(readable, whole, strict=True):
+            if not ok:
+                broken[task.id] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
+        kept = [task for task, ok in zip(readable, whole, strict=True) if ok]
+        self._features.add(
+            [self._key(task) for task in kept], [content_key(media[task.id]) for task in kept], matrix[whole]
+        )
+
+    def _media(self, task: TaskRecord) -> bytes | str | MediaBroken | MediaUnavailable:
+        try:
+            value = task.data.get(self._control.data_key)
+            if value is None:
+                raise MediaBroken(
+                    f"task {task.id} has no {self._control.data_key!r} in its data; the label config asks for it"
+                )
+            if self._control.modality is Modality.TEXT:
+                return text_of(value, self._context.settings.text_max_chars)
+            return self._context.media.fetch(task.id, str(value), self._control.modality)
+        except (MediaBroken, MediaUnavailable) as error:
+            return error
+
+    def _set_aside_before(self, task: TaskRecord) -> BrokenItem | None:
+        note = self._known_broken.get(task.id)
+        return note if note is not None and note.updated_at == task.updated_at else None
+
+    def _key(self, task: TaskRecord) -> str:
+        return item_key(self._control.modality, task.data.get(self._control.data_key))
+
+
+def _report_broken(task: TaskRecord, reason: str) -> BrokenItem:
+    logger.warning("Task %d is set aside: %s", task.id, reason)
+    return BrokenItem(reason, task.updated_at)

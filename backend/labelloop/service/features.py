@@ -1,0 +1,143 @@
+"""Features computed once per (item, backbone) and kept as immutable shards that are mapped, not loaded.
+
+A shard is one safetensors file: `keys` uint8 [n, 32] (digest of the item's reference), `contents` uint8 [n, 32] (digest of the
+media's bytes) and `features` float32 [n, d].
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from labelloop.records import Modality
+from labelloop.service.store import Store
+
+Matrix = NDArray[np.float32]
+COMPACT_ABOVE = 40
+
+
+def item_key(modality: Modality, value: object) -> str:
+    """Hex digest that names an item: what kind it is, and the reference or text in the task's data."""
+    return hashlib.sha256(f"{modality}\0{value}".encode(errors="replace")).hexdigest()
+
+
+def content_key(media: bytes | str) -> str:
+    """Hex digest of the media itself; equal for two references to the same content."""
+    return hashlib.sha256(media.encode(errors="replace") if isinstance(media, str) else media).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    file: Any
+    contents: NDArray[np.uint8]
+
+
+class Features:
+    """The features of one project under one backbone.
+
+    Args:
+        store: where the shards lie.
+        folder: the project's folder in the store.
+        backbone_id: names backbone, weights and preprocessing.
+        cache: local directory for shards of a remote store.
+    """
+
+    def __init__(self, store: Store, folder: str, backbone_id: str, cache: Path) -> None:
+        self._store = store
+        self._folder = f"{folder}/features/{backbone_id}"
+        self._cache = cache
+        self._shards: dict[str, _Shard] = {}
+        self._index: dict[bytes, tuple[str, int]] = {}
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def refresh(self) -> None:
+        """See what other processes have added or compacted since."""
+        names = self._store.names(self._folder)
+        if set(names) == set(self._shards):
+            return
+        self._index = {key: place for key, place in self._index.items() if place[0] in names}
+        self._shards = {name: shard for name, shard in self._shards.items() if name in names}
+        for name in names:
+            if name not in self._shards:
+                self._open(name)
+
+    def get(self, keys: Sequence[str]) -> tuple[Matrix, NDArray[np.bool_]]:
+        """Features of the items that are here.
+
+        Returns:
+            float32 [k, d] for the k items found, in the order asked; bool [n] that tells which of the n keys were found.
+        """
+        places = [self._index.get(bytes.fromhex(key)) for key in keys]
+        found = np.array([place is not None for place in places], dtype=bool)
+        wanted = [place for place in places if place is not None]
+        if not wanted:
+            return np.zeros((0, 0), dtype=np.float32), found
+        rows_of: dict[str, list[int]] = {}
+        for position, (name, _) in enumerate(wanted):
+            rows_of.setdefault(name, []).append(position)
+        blocks = {name: self._rows(name, [wanted[p][1] for p in positions]) for name, positions in rows_of.items()}
+        matrix = np.empty((len(wanted), next(iter(blocks.values())).shape[1]), dtype=np.float32)
+        for name, positions in rows_of.items():
+            matrix[positions] = blocks[name]
+        return matrix, found
+
+    def contents(self, keys: Sequence[str]) -> list[str | None]:
+        """Content digest of each item, None where its features are not here."""
+        places = [self._index.get(bytes.fromhex(key)) for key in keys]
+        return [self._shards[place[0]].contents[place[1]].tobytes().hex() if place else None for place in places]
+
+    def add(self, keys: Sequence[str], contents: Sequence[str], matrix: Matrix) -> None:
+        """Keep the features float32 [n, d] of n items as one new shard."""
+        if len(keys) == 0:
+            return
+        self._write(_digests(keys), _digests(contents), np.ascontiguousarray(matrix, dtype=np.float32))
+        if len(self._shards) > COMPACT_ABOVE:
+            self._compact()
+
+    def _write(self, keys: NDArray[np.uint8], contents: NDArray[np.uint8], matrix: Matrix) -> None:
+        name = f"{uuid.uuid4().hex}.safetensors"
+        self._store.write(f"{self._folder}/{name}", save({"keys": keys, "contents": contents, "features": matrix}))
+        self._open(name)
+
+    def _compact(self) -> None:
+        """Merge all shards into one; a reader that still maps an old one keeps it until it lets go."""
+        old = dict(self._shards)
+        places = list(self._index.items())
+        keys = np.frombuffer(b"".join(key for key, _ in places), dtype=np.uint8).reshape(-1, 32)
+        contents = np.stack([old[name].contents[row] for _, (name, row) in places])
+        matrix, _ = self.get([key.hex() for key, _ in places])
+        self._write(keys, contents, matrix)
+        for name in old:
+            self._store.delete(f"{self._folder}/{name}")
+            del self._shards[name]
+
+    def _open(self, name: str) -> None:
+        path = self._store.local(f"{self._folder}/{name}", self._cache)
+        try:
+            file: Any = safe_open(str(path), framework="np")
+        except FileNotFoundError:  # compacted by another process between listing and opening
+            return
+        keys = file.get_tensor("keys")
+        self._shards[name] = _Shard(file, file.get_tensor("contents"))
+        self._index.update({key.tobytes(): (name, row) for row, key in enumerate(keys)})
+
+    def _rows(self, name: str, rows: list[int]) -> Matrix:
+        shard = self._shards[name]
+        if len(rows) * 10 > len(shard.contents):
+            return np.asarray(shard.file.get_tensor("features")[rows], dtype=np.float32)
+        part = shard.file.get_slice("features")
+        return np.concatenate([np.asarray(part[row : row + 1], dtype=np.float32) for row in rows])
+
+
+def _digests(keys: Sequence[str]) -> NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(-1, 32)

@@ -1,0 +1,91 @@
+"""What workers run. Each job ends well even if its work fails: the reason goes to the project's state, and the clock tries again."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from labelloop.errors import LabelloopError
+from labelloop.service.chores import tidy
+from labelloop.service.context import Context, open_context
+from labelloop.service.marks import Marks
+from labelloop.service.projects import Project
+from labelloop.service.publisher import push_part
+from labelloop.service.queueing import enqueue_chores, rounds_wait
+from labelloop.service.round import run_round
+from labelloop.service.state import (
+    ProjectState,
+    back_off,
+    clear_progress,
+    failed,
+    progress_to,
+    read_state,
+    write_state,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def round_job(slug: str, force: bool = False) -> None:
+    """One round of a project."""
+    _guarded(slug, "round", lambda context, project: _round(context, project, force))
+
+
+def push_job(slug: str) -> None:
+    """A project's push, or as much of it as is done before a round wants the worker."""
+    _guarded(slug, "push", _push)
+
+
+def chores_job(slug: str) -> None:
+    """Prune what a project no longer needs."""
+    _guarded(slug, "chores", tidy)
+
+
+def _round(context: Context, project: Project, force: bool) -> None:
+    run_round(context, project, progress_to(context.redis, project.slug), force=force)
+
+
+def _push(context: Context, project: Project) -> None:
+    report = progress_to(context.redis, project.slug)
+    while push_part(context, project, report):
+        if rounds_wait(context.redis):
+            Marks(context.redis, project.slug).want_push()
+            return
+    enqueue_chores(context.redis, project.slug, context.settings)
+
+
+def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> None:
+    context = open_context()
+    project = context.projects.get(slug)
+    if project is None:
+        logger.info("Nothing to do for %s: it is no longer served", slug)
+        return
+    try:
+        work(context, project)
+    except LabelloopError as error:
+        logger.error("Project %d: the %s failed: %s", project.key.id, name, error)
+        _remember(context, project, f"{name}: {error}")
+    except Exception as error:
+        logger.exception("Project %d: the %s failed", project.key.id, name)
+        _remember(context, project, f"{name}: {type(error).__name__}: {error}")
+    finally:
+        _silence(context, slug)
+
+
+def _remember(context: Context, project: Project, error: str) -> None:
+    """Keep the reason for `status`, and look again after a while that grows with each failure in a row."""
+    state = ProjectState(failures=1, error=error)
+    try:
+        state = failed(read_state(context.store, project.folder), error)
+        write_state(context.store, project.folder, state)
+    except LabelloopError as trouble:
+        logger.error("Project %d: the reason could not be kept: %s", project.key.id, trouble)
+    Marks(context.redis, project.slug).set_due(time.time() + back_off(state.failures))
+
+
+def _silence(context: Context, slug: str) -> None:
+    try:
+        clear_progress(context.redis, slug)
+    except RedisError:
+        logger.warning("Redis is gone; the progress shown is stale for a while")

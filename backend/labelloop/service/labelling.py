@@ -1,0 +1,75 @@
+"""What people have said so far: the labels of a project, and how they differ from those last trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labelloop.labelstudio import LabelConfig, TaskRecord, merge
+from labelloop.records import Control, Target
+from labelloop.service.book import Book
+
+Labels = dict[str, dict[str, str]]
+"""Label by task id (as text), by control name: plain enough to compare and to keep as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The usable labels of one control.
+
+    Attributes:
+        targets: by task id.
+        removed: tasks whose label is no longer one of the config's classes, by that label.
+    """
+
+    targets: dict[int, Target]
+    removed: dict[str, int]
+
+
+def labels_of(book: Book, control: Control) -> Labelled:
+    """The labels people gave for a control; those of classes the config has lost are set aside."""
+    targets: dict[int, Target] = {}
+    removed: dict[str, int] = {}
+    for task in book.tasks.values():
+        target = merge(control, task)
+        if target is None:
+            continue
+        if target.label in control.labels:
+            targets[task.id] = target
+        else:
+            removed[target.label] = removed.get(target.label, 0) + 1
+    return Labelled(targets, removed)
+
+
+def all_labels(book: Book, config: LabelConfig) -> dict[str, Labelled]:
+    """The labels of every control Labelloop learns, by control name."""
+    return {control.name: labels_of(book, control) for control in config.controls}
+
+
+def plain(labelled: Mapping[str, Labelled]) -> Labels:
+    """The labels alone."""
+    return {
+        name: {str(task_id): target.label for task_id, target in found.targets.items()}
+        for name, found in labelled.items()
+    }
+
+
+def count_changes(now: Labels, before: Labels) -> int:
+    """Tasks whose label is new, different or gone, in any control."""
+    changed: set[str] = set()
+    for control in now.keys() | before.keys():
+        new, old = now.get(control, {}), before.get(control, {})
+        changed |= {task for task in new.keys() | old.keys() if new.get(task) != old.get(task)}
+    return len(changed)
+
+
+def in_queue(task: TaskRecord, overlap: int) -> bool:
+    """Whether people may still be served the task: fewer than `overlap` have annotated it (a skip does not count)."""
+    return sum(not annotation.was_cancelled for annotation in task.annotations) < overlap
+
+
+def describe_removed(labelled: Mapping[str, Labelled]) -> tuple[str, ...]:
+    """One line for each class that labels have and the config has lost."""
+    return tuple(
+        f"{count} labels of class {label!r} in {name!r} are set aside: the label config no longer has it."
+        for name, found in labelled.items()
+        for label, count in sorted(found.removed.items())
+    )

@@ -1,0 +1,105 @@
+"""What events have hinted at, kept in Redis until a round looks. Losing it costs time, never a label."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The hints about one project since the last round.
+
+    Attributes:
+        changes: labels that were created, changed or deleted, as far as events told.
+        arrivals: tasks that came or went.
+        first_at: Unix time of the first hint, 0.0 when there is none.
+        last_at: Unix time of the last hint.
+        force: somebody asked for a training.
+        full: something went that an incremental pull cannot see.
+    """
+
+    changes: int = 0
+    arrivals: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    force: bool = False
+    full: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.arrivals or self.force or self.full)
+
+
+class Marks:
+    """The hints about one project.
+
+    Args:
+        redis: a connection; its errors pass through.
+        slug: the project.
+    """
+
+    def __init__(self, redis: Redis, slug: str) -> None:
+        self._redis = redis
+        self._key = f"labelloop:{slug}:marks"
+        self._due_key = f"labelloop:{slug}:due"
+        self._push_key = f"labelloop:{slug}:push"
+
+    def note(self, changes: int = 0, *, arrivals: int = 0, force: bool = False, full: bool = False) -> Mark:
+        """Add a hint; returns all hints so far."""
+        now = repr(time.time())
+        with self._redis.pipeline() as pipe:
+            pipe.hincrby(self._key, "changes", changes)
+            pipe.hincrby(self._key, "arrivals", arrivals)
+            pipe.hsetnx(self._key, "first_at", now)
+            pipe.hset(self._key, "last_at", now)
+            if force:
+                pipe.hset(self._key, "force", 1)
+            if full:
+                pipe.hset(self._key, "full", 1)
+            pipe.hgetall(self._key)
+            return _mark(pipe.execute()[-1])
+
+    def read(self) -> Mark:
+        """All hints so far."""
+        return _mark(self._redis.hgetall(self._key))
+
+    def take(self) -> Mark:
+        """All hints so far, which are gone afterwards."""
+        with self._redis.pipeline() as pipe:
+            pipe.hgetall(self._key)
+            pipe.delete(self._key)
+            return _mark(pipe.execute()[0])
+
+    def due_at(self) -> float | None:
+        """Unix time at which a round should look again without any event; None when nobody knows (Redis is new)."""
+        value = self._redis.get(self._due_key)
+        return float(value) if value is not None else None
+
+    def set_due(self, at: float) -> None:
+        """Ask for a round at that Unix time."""
+        self._redis.set(self._due_key, repr(at))
+
+    def want_push(self) -> None:
+        """Ask for a push to go on as soon as the one at hand has ended."""
+        self._redis.set(self._push_key, 1)
+
+    def push_wanted(self) -> bool:
+        """Whether a push is to go on."""
+        return bool(self._redis.exists(self._push_key))
+
+    def clear_push(self) -> None:
+        """It goes on."""
+        self._redis.delete(self._push_key)
+
+
+def _mark(raw: Mapping[Any, Any]) -> Mark:
+    return Mark(
+        changes=int(raw.get(b"changes", 0)),
+        arrivals=int(raw.get(b"arrivals", 0)),
+        first_at=float(raw.get(b"first_at", 0.0)),
+        last_at=float(raw.get(b"last_at", 0.0)),
+        force=b"force" in raw,
+        full=b"full" in raw,
+    )

@@ -1,0 +1,221 @@
+"""Writes the live version's scores into Label Studio, the most urgent first, and then lets them order the queue.
+
+A push is done in parts, each a job of its own, so that a training never waits for a whole one. What Label Studio has acknowledged is
+noted in the store; after a crash in the middle of an import, Label Studio is asked what it holds.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from functools import cached_property
+
+from labelloop.errors import LabelStudioRejected
+from labelloop.labelstudio import TaskRecord, prediction_json
+from labelloop.learning import LEARNERS, ClassificationLearner
+from labelloop.service.book import Book, read_book
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
+from labelloop.service.features import Matrix
+from labelloop.service.labelling import in_queue
+from labelloop.service.ordering import UNCERTAINTIES, predict_all, score_queue, worth_showing
+from labelloop.service.project_settings import switch_queue
+from labelloop.service.projects import Project
+from labelloop.service.push_state import PushState, read_push, write_push
+from labelloop.service.state import BrokenItem, Progress, read_state
+from labelloop.service.versions import Version
+
+logger = logging.getLogger(__name__)
+
+EMBED_SLICE = 512
+"""Tasks embedded in one part, so that a training can go in between."""
+
+
+def push_is_due(context: Context, project: Project, book: Book) -> bool:
+    """Whether the queue lacks scores of the live version."""
+    live = context.versions(project).live_name()
+    waiting = (task.id for task in book.tasks.values() if in_queue(task, project.overlap))
+    state = read_push(context.store, project.folder)
+    if live is None or state is None or state.version != live or (state.done and not state.switched):
+        return live is not None and next(waiting, None) is not None
+    return any(task_id not in state.done for task_id in waiting)
+
+
+def push_part(context: Context, project: Project, report: Progress) -> bool:
+    """Do one part of the push.
+
+    Returns:
+        True when there is more to do.
+
+    Raises:
+        LabelStudioError: Label Studio could not be written to; what it acknowledged is noted, and the next part goes on from there.
+    """
+    version = context.versions(project).live()
+    if version is None:
+        return False
+    push = _Push(context, project, version, report)
+    if not push.next_chunk():
+        push.prepare()
+    chunk = push.next_chunk()
+    if chunk:
+        push.send(chunk)
+    push.switch()
+    return push.unfinished()
+
+
+class _Push:
+    """One part of a push.
+
+    Args:
+        context: the doors.
+        project: whose queue.
+        version: whose scores.
+        report: told how far it is.
+    """
+
+    def __init__(self, context: Context, project: Project, version: Version, report: Progress) -> None:
+        self._context = context
+        self._project = project
+        self._version = version
+        self._report = report
+        self._book = read_book(context.store, project.folder)
+        self._state = self._read_state()
+        self._broken: dict[int, BrokenItem] = dict(read_state(context.store, project.folder).broken)
+        self._unavailable: set[int] = set()
+
+    def next_chunk(self) -> list[TaskRecord]:
+        """The most urgent tasks that have a score Label Studio does not know; few before the queue is switched."""
+        scores, settings = self._state.scores, self._context.settings
+        scored = sorted((task for task in self._waiting() if task.id in scores), key=lambda t: (scores[t.id], t.id))
+        return scored[: settings.push_chunk if self._state.switched else settings.push_first]
+
+    def prepare(self) -> None:
+        """Give scores to waiting tasks that have none, after embedding some where that is needed.
+
+        An order that covers the pool needs all features first. With an order by uncertainty, what has features is pushed before more
+        is embedded.
+        """
+        if self._version.order in UNCERTAINTIES:
+            if not self._score_ready():
+                self._embed_some()
+                self._score_ready()
+        elif self._embed_some():
+            self._score_ready()
+
+    def send(self, tasks: list[TaskRecord]) -> None:
+        """Import the predictions of some tasks and note that Label Studio has them.
+
+        Raises:
+            LabelStudioError: it has not; or it kept only some, and is asked which when the push goes on.
+        """
+        started, state, name = time.monotonic(), self._state, self._version.name
+        done = len(state.done)
+        self._report("push", done, done + sum(1 for _ in self._waiting()))
+        items = self._items(tasks)
+        state.certain = False
+        write_push(self._context.store, self._project.folder, state)
+        created = self._context.label_studio.import_predictions(self._project.key.id, items)
+        if created != len(items):
+            raise LabelStudioRejected(f"Label Studio kept only {created} of {len(items)} predictions of {name}.")
+        state.done |= {task.id for task in tasks}
+        state.certain = True
+        write_push(self._context.store, self._project.folder, state)
+        took = time.monotonic() - started
+        logger.info("Project %d: %d scores of %s written in %.1f s", self._project.key.id, created, name, took)
+
+    def switch(self) -> None:
+        """Let the scores order the queue once the first are there, unless another version has gone live meanwhile."""
+        state, versions = self._state, self._context.versions(self._project)
+        if state.done and not state.switched and versions.live_name() == state.version:
+            switch_queue(self._context.label_studio, self._project.key.id, self._context.settings, state.version)
+            state.switched = True
+            write_push(self._context.store, self._project.folder, state)
+
+    def unfinished(self) -> bool:
+        """Whether another part would find something to do."""
+        return any(task.id not in self._unavailable for task in self._waiting())
+
+    def _waiting(self) -> Iterator[TaskRecord]:
+        tasks, done, overlap = self._book.tasks.values(), self._state.done, self._project.overlap
+        return (task for task in tasks if task.id not in done and in_queue(task, overlap))
+
+    def _embed_some(self) -> bool:
+        """Embed a slice of what has no features; True when nothing that can be had lacks them any more."""
+        lacking = self._lacking()
+        for start in range(0, len(lacking), EMBED_SLICE):
+            part = lacking[start : start + EMBED_SLICE]
+            before = len(self._unavailable)
+            for embedder in self._embedders.values():
+                embedded = embedder.embed(part, self._report)
+                self._broken |= embedded.broken
+                self._unavailable |= embedded.unavailable.keys()
+            if len(self._unavailable) - before < len(part):  # some could be had, so this part has done its share
+                return start + EMBED_SLICE >= len(lacking)
+        return True
+
+    def _lacking(self) -> list[TaskRecord]:
+        waiting = [task for task in self._waiting() if task.id not in self._state.scores]
+        found = [set(embedder.cached(waiting).ids) for embedder in self._embedders.values()]
+        return [t for t in waiting if t.id not in self._broken and not all(t.id in ids for ids in found)]
+
+    def _score_ready(self) -> bool:
+        """Score the waiting tasks that have features, or never will; True when there were any."""
+        waiting = [task for task in self._waiting() if task.id not in self._state.scores]
+        embedded = {name: embedder.cached(waiting) for name, embedder in self._embedders.items()}
+        features = next(iter(embedded.values()))
+        ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
+        predictions = predict_all(self._learners, embedded)
+        scores = score_queue(self._version.order, ready, predictions, features, self._labelled())
+        self._state.scores.update(scores)
+        return bool(scores)
+
+    def _items(self, tasks: list[TaskRecord]) -> list[dict[str, object]]:
+        """The predictions to import, in the form Label Studio takes them."""
+        embedded = {name: embedder.cached(tasks) for name, embedder in self._embedders.items()}
+        predictions = predict_all(self._learners, embedded)
+        scores, name, threshold = self._state.scores, self._version.name, self._context.settings.show_threshold
+        controls = [record.control for record in self._version.learners]
+        return [
+            prediction_json(
+                task.id, name, scores[task.id], worth_showing(controls, predictions.get(task.id, {}), threshold)
+            )
+            for task in tasks
+        ]
+
+    def _labelled(self) -> Matrix:
+        """Features of the labelled tasks, under the first control's backbone."""
+        labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
+        embedder = next(iter(self._embedders.values()))
+        return embedder.cached(labelled).features
+
+    @cached_property
+    def _embedders(self) -> dict[str, Embedder]:
+        return {
+            record.control.name: Embedder(
+                self._context, self._project, record.control, record.backbone_spec, record.backbone, self._broken
+            )
+            for record in self._version.learners
+        }
+
+    @cached_property
+    def _learners(self) -> dict[str, ClassificationLearner]:
+        versions = self._context.versions(self._project)
+        return {
+            record.control.name: LEARNERS[record.control.tag].from_arrays(
+                versions.arrays(self._version.name, record.control.name), record.meta
+            )
+            for record in self._version.learners
+            if record.kind
+        }
+
+    def _read_state(self) -> PushState:
+        """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""
+        state = read_push(self._context.store, self._project.folder)
+        if state is None or state.version != self._version.name:
+            state = PushState(self._version.name)
+        if not state.certain:
+            label_studio, project_id = self._context.label_studio, self._project.key.id
+            held = label_studio.model_versions(project_id).get(state.version, 0)
+            missing = set(label_studio.tasks_without(project_id, state.version)) if held else self._book.tasks.keys()
+            state.done = self._book.tasks.keys() - missing
+            state.certain = True
+        return state

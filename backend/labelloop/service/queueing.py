@@ -1,0 +1,112 @@
+"""The wire: Redis and the RQ queues on it. At most one round a project waits or runs, and at most one push."""
+
+import logging
+from typing import Any
+
+from redis import Redis
+from rq import Queue, Retry
+from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.job import Job, JobStatus
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
+
+from labelloop.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = "labelloop-rounds"
+PUSHES = "labelloop-pushes"
+CHORES = "labelloop-chores"
+QUEUES = (ROUNDS, PUSHES, CHORES)
+"""In the order a worker looks at them: learning first, then the queue's order, then cleaning up."""
+
+CRASH_RETRIES = 3
+_ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
+
+
+def connect_redis(settings: Settings, timeout: float | None = None) -> Redis:
+    """A connection pool to the wire.
+
+    Args:
+        settings: where Redis is.
+        timeout: seconds one command may take; None for workers, which wait in blocking commands.
+    """
+    return Redis.from_url(settings.redis_location, socket_timeout=timeout, **_connect_options(settings))
+
+
+def queue_of(redis: Redis, name: str) -> Queue:
+    """One of `QUEUES`."""
+    return Queue(name, connection=redis, serializer=JSONSerializer)
+
+
+def enqueue_round(redis: Redis, slug: str, settings: Settings, *, force: bool = False) -> bool:
+    """Ask for a round of a project; False when one waits or runs already."""
+    return _enqueue(redis, ROUNDS, f"round-{slug}", "labelloop.service.jobs.round_job", [slug, force], settings)
+
+
+def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
+    """Ask for the next part of a project's push; False when one waits or runs already."""
+    return _enqueue(redis, PUSHES, f"push-{slug}", "labelloop.service.jobs.push_job", [slug], settings)
+
+
+def enqueue_chores(redis: Redis, slug: str, settings: Settings) -> bool:
+    """Ask for the pruning of what a project no longer needs; False when it waits or runs already."""
+    return _enqueue(redis, CHORES, f"chores-{slug}", "labelloop.service.jobs.chores_job", [slug], settings)
+
+
+def rounds_wait(redis: Redis) -> bool:
+    """Whether a worker that is free now would start a round."""
+    return queue_of(redis, ROUNDS).count > 0
+
+
+def recover_abandoned(redis: Redis) -> None:
+    """Put the jobs of workers that died back in their queues."""
+    for name in QUEUES:
+        StartedJobRegistry(queue=queue_of(redis, name)).cleanup()
+
+
+def job_state(redis: Redis, job_id: str) -> str | None:
+    """`queued`, `started`, … or None when there is no such job."""
+    try:
+        status = Job.fetch(job_id, connection=redis, serializer=JSONSerializer).get_status()
+    except NoSuchJobError:
+        return None
+    return status.value if status else None
+
+
+def _connect_options(settings: Settings) -> dict[str, Any]:
+    options: dict[str, Any] = {"health_check_interval": 30}
+    return options if settings.redis_location.startswith("unix:") else options | {"socket_connect_timeout": 2}
+
+
+def _enqueue(redis: Redis, queue: str, job_id: str, function: str, args: list[Any], settings: Settings) -> bool:
+    for _ in range(2):
+        try:
+            # A finished job's key would refuse its unique id until it expires, so it goes at once (result_ttl=0).
+            queue_of(redis, queue).enqueue(
+                function,
+                args=args,
+                job_id=job_id,
+                unique=True,
+                job_timeout=settings.job_timeout,
+                result_ttl=0,
+                retry=Retry(max=CRASH_RETRIES),
+            )
+            return True
+        except DuplicateJobError:
+            if not _clear_ended(redis, job_id):
+                return False
+    return False
+
+
+def _clear_ended(redis: Redis, job_id: str) -> bool:
+    """Remove a job that ended badly and would block its successors; False when it is alive."""
+    try:
+        job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
+    except NoSuchJobError:
+        return True
+    if job.get_status() not in _ENDED:
+        return False
+    logger.warning("%s had crashed %d times in a row and starts anew", job_id, CRASH_RETRIES + 1)
+    job.delete()
+    return True

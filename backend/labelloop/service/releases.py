@@ -1,0 +1,117 @@
+"""Turns candidates into published versions, and names the backbones they stand on."""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as library_version
+from typing import Any
+
+from labelloop.errors import VersionError
+from labelloop.learning import BackboneSpec, resolve_backbone
+from labelloop.records import Control, Modality
+from labelloop.service.state import now_iso
+from labelloop.service.training import Candidate
+from labelloop.service.versions import LearnerRecord, Version, Versions
+from labelloop.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+RECORDED_LIBRARIES = ("labelloop", "numpy", "scikit-learn", "torch", "torchvision", "sentence-transformers")
+RECORDED_SETTINGS = ("strategy", "cold_strategy", "holdout_share", "holdout_from", "holdout_min", "gate_tolerance")
+
+
+def learner_record(settings: Settings, control: Control, live: Version | None) -> LearnerRecord:
+    """The control with its backbone; one that the live version found for the same request is not looked for again."""
+    spec = backbone_spec(settings, control.modality)
+    for known in live.learners if live else ():
+        if known.backbone_spec == spec:
+            return LearnerRecord(control, control.labels, "", spec, known.backbone)
+    resolved = resolve_backbone(spec)
+    if resolved.note:
+        logger.warning("%s", resolved.note)
+    return LearnerRecord(control, control.labels, "", spec, resolved)
+
+
+def backbone_spec(settings: Settings, modality: Modality) -> BackboneSpec:
+    """The backbone the settings ask for."""
+    if modality is Modality.IMAGE:
+        return BackboneSpec(
+            modality, settings.image_backbone, settings.image_weights, settings.device, settings.offline
+        )
+    return BackboneSpec(modality, settings.text_backbone, "", settings.device, settings.offline)
+
+
+def release(
+    versions: Versions, parent: Version | None, candidates: Mapping[str, Candidate], settings: Settings
+) -> Version:
+    """Publish candidates as one version and make it live.
+
+    Raises:
+        VersionError: the live version is no longer the one they were judged against (somebody rolled back meanwhile).
+    """
+    if versions.live_name() != (parent.name if parent else None):
+        raise VersionError(
+            "The live version changed during the training; the candidate is judged again in the next round."
+        )
+    name, number = versions.next_name("trained")
+    version = Version(
+        name=name,
+        number=number,
+        created_at=now_iso(),
+        stage="trained",
+        parent=parent.name if parent else None,
+        order=_order(settings, candidates),
+        learners=tuple(candidate.record for candidate in candidates.values()),
+        labels=sum(candidate.trained for candidate in candidates.values()),
+        holdout=sum(candidate.held_out for candidate in candidates.values()),
+        reason=" ".join(candidate.decision.reason for candidate in candidates.values()),
+        settings=_recorded_settings(settings),
+        libraries=_libraries(),
+    )
+    labels = {
+        "labels": {name: candidate.labels for name, candidate in candidates.items()},
+        "sides": {name: candidate.sides for name, candidate in candidates.items()},
+    }
+    versions.publish(version, {name: candidate.learner for name, candidate in candidates.items()}, labels)
+    return version
+
+
+def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Settings) -> Version:
+    """Publish a version that has learnt nothing: it orders the queue so that the first labels cover the pool."""
+    name, number = versions.next_name("cold")
+    version = Version(
+        name=name,
+        number=number,
+        created_at=now_iso(),
+        stage="cold",
+        parent=None,
+        order=settings.cold_strategy,
+        learners=tuple(learner_record(settings, control, None) for control in controls),
+        reason="Nothing is learnt yet; the queue covers the pool.",
+        settings=_recorded_settings(settings),
+        libraries=_libraries(),
+    )
+    versions.publish(version, {}, {})
+    return version
+
+
+def _order(settings: Settings, candidates: Mapping[str, Candidate]) -> str:
+    """The cold strategy until each control has enough labels to trust its uncertainty."""
+    for candidate in candidates.values():
+        if candidate.trained < settings.cold_labels_per_class * len(candidate.record.classes):
+            return settings.cold_strategy
+    return settings.strategy
+
+
+def _recorded_settings(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in RECORDED_SETTINGS}
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in RECORDED_LIBRARIES:
+        try:
+            found[name] = library_version(name)
+        except PackageNotFoundError:
+            continue
+    return found

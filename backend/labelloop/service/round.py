@@ -1,0 +1,226 @@
+"""One round: look at Label Studio, train if enough has changed, publish what the gate lets through, and ask for the push."""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labelloop.errors import LabelConfigError, LabelStudioError, NotEnoughLabels
+from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
+from labelloop.learning import LEARNERS
+from labelloop.records import Control
+from labelloop.service.book import Book, read_book, write_book
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
+from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, plain
+from labelloop.service.marks import Mark, Marks
+from labelloop.service.projects import Project
+from labelloop.service.publisher import push_is_due
+from labelloop.service.queueing import enqueue_push
+from labelloop.service.releases import learner_record, release, release_cold
+from labelloop.service.state import BrokenItem, Progress, ProjectState, now_iso, read_state, write_state
+from labelloop.service.sync import synchronise
+from labelloop.service.training import Candidate, Incumbent, train_control
+from labelloop.service.triggers import Decision, decide
+from labelloop.service.versions import Version
+from labelloop.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What a round has learnt of the project before it decides."""
+
+    project: Project
+    book: Book
+    config: LabelConfig
+    labelled: dict[str, Labelled]
+    live: Version | None
+
+
+def run_round(context: Context, project: Project, report: Progress, *, force: bool = False) -> None:
+    """Do one round of a project.
+
+    Args:
+        context: the doors.
+        project: which.
+        report: told of each step.
+        force: train even if little has changed.
+
+    Raises:
+        LabelloopError: something is wrong that the next round may find mended; the hints are kept for it.
+    """
+    marks = Marks(context.redis, project.slug)
+    mark = marks.take()
+    try:
+        state = _run(context, project, mark, force or mark.force, report)
+    except BaseException:
+        marks.note(mark.changes, arrivals=mark.arrivals, force=mark.force, full=mark.full)
+        raise
+    write_state(context.store, project.folder, state)
+
+
+def _run(context: Context, project: Project, mark: Mark, force: bool, report: Progress) -> ProjectState:
+    scene = _look(context, project, mark, report)
+    state = _seen(read_state(context.store, project.folder), scene)
+    considered: Any = context.store.read_json(_considered_path(project)) or {}
+    changes = count_changes(plain(scene.labelled), considered)
+    now = time.time()
+    state = _with_changes(state, changes, now)
+    decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
+    if decision.due:
+        state, missed = _train(context, scene, state, decision, report)
+        context.store.write_json(_considered_path(project), _without(plain(scene.labelled), missed))
+    else:
+        state = replace(state, percent=decision.percent, waiting_for=decision.reason)
+    versions = context.versions(project)
+    if versions.live_name() is None:
+        cold = release_cold(versions, scene.config.controls, context.settings)
+        logger.info("Project %d: %s orders the queue", project.key.id, cold.name)
+    if push_is_due(context, scene.project, scene.book):
+        enqueue_push(context.redis, project.slug, context.settings)
+    Marks(context.redis, project.slug).set_due(_next_look(decision, now, context.settings))
+    return replace(state, last_round_at=now_iso(), error="", failures=0)
+
+
+def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _Scene:
+    record = context.label_studio.project(project.key.id)
+    if ProjectKey.from_project(record) != project.key:
+        raise LabelStudioError(
+            f"Project {project.key.id} in Label Studio is not the one that was connected; connect it again with `labelloop connect`."
+        )
+    project = context.projects.register(
+        project.key, record["label_config"], record["title"], record["maximum_annotations"]
+    )
+    report("sync", 0, record["task_number"])
+    book = synchronise(
+        read_book(context.store, project.folder),
+        context.label_studio,
+        record,
+        full=mark.full,
+        full_every=context.settings.full_sync_every,
+        report=lambda done, total: report("sync", done, total),
+    )
+    write_book(context.store, project.folder, book)
+    config = parse_label_config(project.label_config)
+    if not config.controls:
+        raise LabelConfigError(
+            f"Project {project.key.id} has no control Labelloop can learn. " + " ".join(config.unsupported)
+        )
+    return _Scene(project, book, config, all_labels(book, config), context.versions(project).live())
+
+
+def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
+    labels = len({task_id for found in scene.labelled.values() for task_id in found.targets})
+    return replace(
+        state,
+        tasks=len(scene.book.tasks),
+        labels=labels,
+        pool=len(scene.book.tasks) - labels,
+        unsupported=scene.config.unsupported,
+        set_aside=describe_removed(scene.labelled),
+        broken={task_id: note for task_id, note in state.broken.items() if task_id in scene.book.tasks},
+        synced_at=now_iso(),
+    )
+
+
+def _with_changes(state: ProjectState, changes: int, now: float) -> ProjectState:
+    if changes == 0:
+        return replace(state, changes=0, first_change_at=0.0, last_change_at=0.0)
+    if changes == state.changes:
+        return state
+    return replace(state, changes=changes, first_change_at=state.first_change_at or now, last_change_at=now)
+
+
+def _next_look(decision: Decision, now: float, settings: Settings) -> float:
+    reconcile = now + settings.reconcile_every
+    return min(reconcile, decision.check_at) if decision.check_at else reconcile
+
+
+def _train(
+    context: Context, scene: _Scene, state: ProjectState, decision: Decision, report: Progress
+) -> tuple[ProjectState, set[int]]:
+    """Train every control that has enough labels and publish them as one version, or say why not.
+
+    Returns:
+        The new state, and the labelled tasks whose media could not be had this time.
+    """
+    candidates: dict[str, Candidate] = {}
+    notes: list[str] = []
+    broken: dict[int, BrokenItem] = dict(state.broken)
+    for control in scene.config.controls:
+        try:
+            candidate = _train_one(context, scene, control, broken, report)
+        except NotEnoughLabels as error:
+            notes.append(str(error))
+            continue
+        candidates[control.name] = candidate
+        broken |= candidate.broken
+    state = replace(
+        _with_changes(state, 0, 0.0), broken=broken, percent=0, waiting_for=" ".join(notes), last_training_at=now_iso()
+    )
+    missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
+    refused = [candidate.decision.reason for candidate in candidates.values() if not candidate.decision.accepted]
+    if not candidates or refused:
+        outcome = "Refused: " + " ".join(refused) if refused else "Nothing to train yet. " + " ".join(notes)
+        logger.info("Project %d: %s", scene.project.key.id, outcome)
+        return replace(state, last_training=outcome, last_refusal=" ".join(refused) or state.last_refusal), missed
+    version = release(context.versions(scene.project), scene.live, candidates, context.settings)
+    logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
+    return replace(state, last_training=f"Published {version.name}. {version.reason}", last_refusal=""), missed
+
+
+def _train_one(
+    context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem], report: Progress
+) -> Candidate:
+    targets = scene.labelled[control.name].targets
+    if len({target.label for target in targets.values()}) < 2:
+        raise NotEnoughLabels(
+            f"{control.name!r} needs labels of at least two classes and has {len({t.label for t in targets.values()})}."
+        )
+    tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
+    record = learner_record(context.settings, control, scene.live)
+    embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
+    return train_control(
+        record,
+        tasks,
+        targets,
+        embedder,
+        _sides(context, scene, control),
+        _incumbent(context, scene, control, broken),
+        context.settings,
+        report,
+    )
+
+
+def _sides(context: Context, scene: _Scene, control: Control) -> dict[str, bool]:
+    if scene.live is None:
+        return {}
+    kept: dict[str, bool] = (
+        context.versions(scene.project).labels(scene.live.name).get("sides", {}).get(control.name, {})
+    )
+    return kept
+
+
+def _incumbent(context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem]) -> Incumbent | None:
+    """The live version's learner of a control; None where there is none, or it knew other classes and cannot be compared."""
+    for record in scene.live.learners if scene.live else ():
+        if record.control.name == control.name and record.kind and record.classes == control.labels and scene.live:
+            arrays = context.versions(scene.project).arrays(scene.live.name, control.name)
+            learner = LEARNERS[control.tag].from_arrays(arrays, record.meta)
+            embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
+            return Incumbent(record, learner, embedder)
+    return None
+
+
+def _without(labels: Labels, missed: set[int]) -> Labels:
+    """Labels less those of some tasks, which so count as changed until they have been trained on."""
+    return {
+        name: {task: label for task, label in found.items() if int(task) not in missed}
+        for name, found in labels.items()
+    }
+
+
+def _considered_path(project: Project) -> str:
+    return f"{project.folder}/considered.json"

@@ -1,0 +1,139 @@
+"""What people want to know of a project: the outcome of the last round, in the store, and what runs now, in Redis."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from labelloop.service.store import Store
+
+PROGRESS_TTL = 120
+BACK_OFF_FIRST, BACK_OFF_MOST = 5.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenItem:
+    """A task set aside because its media or data cannot be read.
+
+    Attributes:
+        reason: one sentence.
+        updated_at: the task's `updated_at` then; when it changes the task is tried again.
+    """
+
+    reason: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What the last round left behind.
+
+    Attributes:
+        tasks: tasks in the project.
+        labels: tasks with a usable label.
+        pool: tasks without one.
+        changes: labels changed since the last training.
+        first_change_at: Unix time at which the first of them was seen.
+        last_change_at: Unix time at which the latest was seen.
+        percent: how far to the next training, 0 to 100.
+        waiting_for: why no training runs now.
+        last_round_at: ISO time.
+        last_training_at: ISO time; empty before the first.
+        last_training: what came of it: published as …, or refused because …
+        last_refusal: why the gate last refused a candidate; empty once one is published.
+        unsupported: controls Labelloop does not learn, one line each.
+        set_aside: notes about labels that are not used, one line each.
+        broken: tasks set aside, by id.
+        error: why the last round or push failed; empty when it did not.
+        failures: failed rounds in a row.
+        synced_at: ISO time of the last complete look at Label Studio.
+    """
+
+    tasks: int = 0
+    labels: int = 0
+    pool: int = 0
+    changes: int = 0
+    first_change_at: float = 0.0
+    last_change_at: float = 0.0
+    percent: int = 0
+    waiting_for: str = ""
+    last_round_at: str = ""
+    last_training_at: str = ""
+    last_training: str = ""
+    last_refusal: str = ""
+    unsupported: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    broken: dict[int, BrokenItem] = field(default_factory=dict)
+    error: str = ""
+    failures: int = 0
+    synced_at: str = ""
+
+
+_ADAPTER = TypeAdapter(ProjectState)
+
+
+def read_state(store: Store, folder: str) -> ProjectState:
+    """The state of the project in that folder; a fresh one when there is none."""
+    data = store.read(f"{folder}/state.json")
+    try:
+        return _ADAPTER.validate_json(data) if data else ProjectState()
+    except ValidationError:  # of another release; it is only a report and is written anew by the next round
+        return ProjectState()
+
+
+def write_state(store: Store, folder: str, state: ProjectState) -> None:
+    """Keep the state of the project in that folder."""
+    store.write(f"{folder}/state.json", _ADAPTER.dump_json(state))
+
+
+def failed(state: ProjectState, error: str) -> ProjectState:
+    """The state after one more failed round."""
+    return replace(state, error=error, failures=state.failures + 1, last_round_at=now_iso())
+
+
+def back_off(failures: int) -> float:
+    """Seconds to wait after that many failures in a row: 5, 10, 20, … at most 300."""
+    return float(min(BACK_OFF_MOST, BACK_OFF_FIRST * 2 ** max(0, failures - 1)))
+
+
+def now_iso() -> str:
+    """The time, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+Progress = Callable[[str, int, int], None]
+"""Told (step, done, total) as work goes on."""
+
+
+def progress_to(redis: Redis, slug: str) -> Progress:
+    """A Progress that others can read; it keeps silent when Redis is gone."""
+    since = now_iso()
+
+    def report(step: str, done: int, total: int) -> None:
+        value = json.dumps({"step": step, "done": done, "total": total, "since": since})
+        try:
+            redis.set(_key(slug), value, ex=PROGRESS_TTL)
+        except RedisError:
+            return
+
+    return report
+
+
+def read_progress(redis: Redis, slug: str) -> dict[str, Any] | None:
+    """What a worker does for the project now: step, done, total, since; None when nothing runs."""
+    value: Any = redis.get(_key(slug))
+    return dict(json.loads(value)) if value else None
+
+
+def clear_progress(redis: Redis, slug: str) -> None:
+    """Say that nothing runs."""
+    redis.delete(_key(slug))
+
+
+def _key(slug: str) -> str:
+    return f"labelloop:{slug}:progress"

@@ -1,0 +1,144 @@
+"""The store: named files under one directory or fsspec URL, each written whole or not at all."""
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import orjson
+from fsspec.implementations.local import LocalFileSystem
+
+from labelloop.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """Files by path, relative to one root.
+
+    A write is atomic: a reader sees the old bytes or the new ones. On a local disk it is durable too (fsync before the rename).
+    Nothing is cached here, so several processes and machines may share one root.
+
+    Args:
+        location: a directory, or any URL fsspec understands (`s3://bucket/prefix`).
+
+    Raises:
+        StoreError: from every method, when the root cannot be read or written.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        try:
+            self._fs, root = fsspec.core.url_to_fs(location)
+        except (ImportError, ValueError) as error:
+            raise StoreError(
+                f"The store {location} cannot be opened: {error}. Give a directory or a supported URL."
+            ) from error
+        self._root = str(root).rstrip("/")
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes at `path`, or None when there is no such file."""
+        with self._errors("read", path):
+            try:
+                return bytes(self._fs.cat_file(self._full(path)))
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Put `data` at `path` in one step."""
+        with self._errors("written", path):
+            if self._local:
+                _write_local(Path(self._full(path)), data)
+            else:
+                self._fs.pipe_file(self._full(path), data)
+
+    def read_json(self, path: str) -> Any | None:
+        """The JSON value at `path`, or None when there is no such file or it is not JSON."""
+        data = self.read(path)
+        if data is None:
+            return None
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            logger.warning("%s in the store %s is not JSON and is taken as missing", path, self.location)
+            return None
+
+    def write_json(self, path: str, value: Any) -> None:
+        """Put a JSON value at `path` in one step."""
+        self.write(path, orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+
+    def names(self, folder: str) -> list[str]:
+        """Names of what lies directly in `folder`, sorted; empty when there is no such folder."""
+        with self._errors("listed", folder):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.ls(self._full(folder), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        names = sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
+        return [name for name in names if not name.startswith(".")]
+
+    def delete(self, path: str) -> None:
+        """Remove a file, or a folder with all it holds; nothing happens when it is not there."""
+        with self._errors("deleted", path):
+            try:
+                self._fs.rm(self._full(path), recursive=True)
+            except FileNotFoundError:
+                return
+
+    def local(self, path: str, cache: Path) -> Path:
+        """A local file with the bytes at `path`, to be mapped into memory; fetched into `cache` from a remote store.
+
+        Only for files that never change. Raises StoreError when there is no such file.
+        """
+        if self._local:
+            return Path(self._full(path))
+        target = cache / path
+        if not target.exists():
+            data = self.read(path)
+            if data is None:
+                raise StoreError(f"{path} is missing from the store {self.location}.")
+            _write_local(target, data)
+        return target
+
+    def check_writable(self) -> None:
+        """Write, read and delete a small file.
+
+        Raises:
+            StoreError: one of the three failed.
+        """
+        probe = f"probe-{uuid.uuid4().hex}"
+        self.write(probe, b"ok")
+        read_back = self.read(probe)
+        self.delete(probe)
+        if read_back != b"ok":
+            raise StoreError(f"The store {self.location} does not give back what was written to it.")
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    @contextmanager
+    def _errors(self, verb: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise StoreError(f"{path or 'The root'} in the store {self.location} cannot be {verb}: {why}.") from error
+
+
+def _write_local(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}"
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

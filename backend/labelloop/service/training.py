@@ -1,0 +1,152 @@
+"""Trains one control's candidate on its labels and judges it against the live version."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelloop.errors import MediaUnavailable
+from labelloop.labelstudio import TaskRecord
+from labelloop.learning import LEARNERS, ClassificationLearner, GateDecision, assign_holdout, judge
+from labelloop.records import Target
+from labelloop.service.embedding import Embedded, Embedder
+from labelloop.service.state import BrokenItem, Progress
+from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained model that is not published.
+
+    Attributes:
+        record: its entry in a manifest.
+        learner: the model.
+        trained: labelled tasks it was trained on.
+        held_out: labelled tasks it was judged on.
+        labels: label by task id (as text), of both.
+        sides: True (held out) or False by content digest, of every content placed so far.
+        decision: what the gate says.
+        broken: labelled tasks that cannot be read.
+        unavailable: labelled tasks that could not be had this time.
+    """
+
+    record: LearnerRecord
+    learner: ClassificationLearner
+    trained: int
+    held_out: int
+    labels: dict[str, str]
+    sides: dict[str, bool]
+    decision: GateDecision
+    broken: dict[int, BrokenItem]
+    unavailable: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The live version's learner of the same control, to be beaten."""
+
+    record: LearnerRecord
+    learner: ClassificationLearner
+    embedder: Embedder
+
+
+def train_control(
+    record: LearnerRecord,
+    tasks: list[TaskRecord],
+    targets: dict[int, Target],
+    embedder: Embedder,
+    sides: dict[str, bool],
+    incumbent: Incumbent | None,
+    settings: Settings,
+    report: Progress,
+) -> Candidate:
+    """Fit a learner on the labelled tasks and let the gate judge it.
+
+    Args:
+        record: the control, its classes and its backbone.
+        tasks: the labelled tasks.
+        targets: by task id.
+        embedder: gives the tasks' features.
+        sides: which contents earlier versions held out; what is placed once stays.
+        incumbent: the live version's learner, None when there is none.
+        settings: holdout, gate and strategy.
+        report: told of the embedding.
+
+    Raises:
+        NotEnoughLabels: fewer than two classes have labels.
+        MediaUnavailable: none of the labelled tasks could be fetched.
+    """
+    embedded = embedder.embed(tasks, report)
+    if not embedded.ids and embedded.unavailable:
+        raise MediaUnavailable(next(iter(embedded.unavailable.values())))
+    wanted = [targets[task_id] for task_id in embedded.ids]
+    sides = _place(embedded, wanted, sides, settings)
+    held_out = np.array([sides[content] for content in embedded.contents], dtype=bool)
+    report("train", 0, len(wanted))
+    strategy = settings.strategy if settings.strategy != "random" else "margin"
+    learner = LEARNERS[record.control.tag].fit(
+        embedded.features[~held_out],
+        [target for target, held in zip(wanted, held_out, strict=True) if not held],
+        record.classes,
+        uncertainty=strategy,
+    )
+    judged = [target for target, held in zip(wanted, held_out, strict=True) if held]
+    metrics = learner.evaluate(embedded.features[held_out], judged) if judged else None
+    return Candidate(
+        record=replace(record, kind=learner.kind, meta=learner.meta(), metrics=metrics, cv_metrics=learner.cv_metrics),
+        learner=learner,
+        trained=len(wanted) - len(judged),
+        held_out=len(judged),
+        labels={str(task_id): target.label for task_id, target in zip(embedded.ids, wanted, strict=True)},
+        sides=sides,
+        decision=_judge(learner, embedded, held_out, judged, tasks, incumbent, settings),
+        broken=embedded.broken,
+        unavailable=frozenset(embedded.unavailable),
+    )
+
+
+def _place(embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings) -> dict[str, bool]:
+    labels = {content: target.label for content, target in zip(embedded.contents, targets, strict=True)}
+    return assign_holdout(labels, sides, settings.holdout_share if len(labels) >= settings.holdout_from else 0.0)
+
+
+def _judge(
+    learner: ClassificationLearner,
+    embedded: Embedded,
+    held_out: NDArray[np.bool_],
+    judged: list[Target],
+    tasks: list[TaskRecord],
+    incumbent: Incumbent | None,
+    settings: Settings,
+) -> GateDecision:
+    candidate = _correct(learner, embedded.features[held_out], judged)
+    live = _live_correct(embedded, held_out, judged, tasks, incumbent)
+    return judge(candidate, live, minimum=settings.holdout_min, tolerance=settings.gate_tolerance)
+
+
+def _live_correct(
+    embedded: Embedded,
+    held_out: NDArray[np.bool_],
+    judged: list[Target],
+    tasks: list[TaskRecord],
+    incumbent: Incumbent | None,
+) -> NDArray[np.bool_] | None:
+    """Where the live version is right on the held-out items, under its own backbone; an item it has no features of is wrong."""
+    if incumbent is None:
+        return None
+    ids = [task_id for task_id, held in zip(embedded.ids, held_out, strict=True) if held]
+    by_id = {task.id: task for task in tasks}
+    known = incumbent.embedder.cached([by_id[task_id] for task_id in ids])
+    rows = {task_id: row for row, task_id in enumerate(known.ids)}
+    target_of = dict(zip(ids, judged, strict=True))
+    right = _correct(incumbent.learner, known.features, [target_of[task_id] for task_id in known.ids])
+    return np.array([bool(right[rows[task_id]]) if task_id in rows else False for task_id in ids], dtype=bool)
+
+
+def _correct(learner: ClassificationLearner, features: NDArray[np.float32], targets: list[Target]) -> NDArray[Any]:
+    if not targets:
+        return np.zeros(0, dtype=bool)
+    predicted = learner.predict(features)
+    return np.array([p.label == t.label for p, t in zip(predicted, targets, strict=True)], dtype=bool)

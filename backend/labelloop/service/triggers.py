@@ -1,0 +1,75 @@
+"""When to train: pure rules, no clock and no I/O of their own."""
+
+from dataclasses import dataclass
+
+from labelloop.service.marks import Mark
+from labelloop.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether to train now.
+
+    Attributes:
+        due: train.
+        reason: one phrase for people.
+        check_at: Unix time to look again if nothing else happens; None when there is nothing to wait for.
+        percent: how far to the next training by count alone, 0 to 100.
+    """
+
+    due: bool
+    reason: str
+    check_at: float | None
+    percent: int
+
+
+def decide(
+    changes: int, first_at: float, last_at: float, now: float, settings: Settings, *, force: bool = False
+) -> Decision:
+    """Weigh the changes since the last training.
+
+    Args:
+        changes: labels that are new, changed or gone.
+        first_at: Unix time at which the first of them was seen.
+        last_at: Unix time at which the latest was seen.
+        now: Unix time.
+        settings: `train_after`, `train_quiet` and `train_max_wait`.
+        force: somebody asked for it.
+    """
+    percent = min(100, round(100 * changes / settings.train_after))
+    if force:
+        return Decision(True, "asked for", None, 100)
+    if changes == 0:
+        return Decision(False, "no label has changed", None, 0)
+    if changes >= settings.train_after:
+        return Decision(True, f"{changes} labels changed", None, 100)
+    check_at = min(last_at + settings.train_quiet, first_at + settings.train_max_wait)
+    if now >= check_at:
+        quiet = now >= last_at + settings.train_quiet
+        why = f"quiet for {now - last_at:.0f} s" if quiet else f"the first waited {now - first_at:.0f} s"
+        return Decision(True, f"{changes} labels changed, {why}", None, percent)
+    return Decision(False, f"{changes} of {settings.train_after} changes", check_at, percent)
+
+
+def round_is_due(mark: Mark, due_at: float | None, now: float, settings: Settings) -> bool:
+    """Whether the hints, or the clock, call for a round that looks at Label Studio.
+
+    Args:
+        mark: the hints since the last round.
+        due_at: when a round asked to be followed by the next; None when that is not known.
+        now: Unix time.
+        settings: the same thresholds as for `decide`, and one second's patience for new tasks.
+    """
+    if due_at is None or now >= due_at or mark.force:
+        return True
+    if not mark:
+        return False
+    waited, quiet = now - mark.first_at, now - mark.last_at
+    if mark.changes:
+        return (
+            mark.changes >= settings.train_after or quiet >= settings.train_quiet or waited >= settings.train_max_wait
+        )
+    return quiet >= ARRIVALS_QUIET or waited >= settings.train_max_wait
+
+
+ARRIVALS_QUIET = 1.0

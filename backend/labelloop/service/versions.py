@@ -1,0 +1,221 @@
+"""Published versions: immutable folders in the store, and the one pointer that says which is live.
+
+`versions/<name>/` holds one safetensors file a learner, `labels.json` (what it was trained and judged on) and `manifest.json`. The
+manifest is written last, so a folder without one is not a version, and the pointer after it.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from pydantic import ValidationError as InvalidRecord
+
+from labelloop.errors import VersionError
+from labelloop.learning import BackboneSpec, Metrics, ResolvedBackbone
+from labelloop.records import Control
+from labelloop.service.store import Store
+
+logger = logging.getLogger(__name__)
+
+NO_VERSION = "untrained"
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerRecord:
+    """One learner of a version, as its manifest describes it.
+
+    Attributes:
+        control: what it was trained for.
+        classes: the classes it knows, in the config's order at the time.
+        kind: name of the learner's class in the registry; empty in a cold version, which has features but nothing learnt.
+        backbone_spec: the backbone as the settings asked for it.
+        backbone: the backbone that was found.
+        meta: what the learner needs beside its arrays to be loaded again.
+        metrics: on the holdout; None while it is empty.
+        cv_metrics: cross-validated on the training labels.
+    """
+
+    control: Control
+    classes: tuple[str, ...]
+    kind: str
+    backbone_spec: BackboneSpec
+    backbone: ResolvedBackbone
+    meta: dict[str, Any] = field(default_factory=dict)
+    metrics: Metrics | None = None
+    cv_metrics: Metrics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published set of learners; never changes.
+
+    Attributes:
+        name: what Label Studio shows as the model version.
+        number: counts up in a project.
+        created_at: ISO time, UTC.
+        stage: `cold` has an order for the queue and no learners; `trained` has learners.
+        parent: the version that was live when this one was trained.
+        order: the strategy that orders the queue.
+        learners: one per control.
+        labels: labelled tasks it was trained on.
+        holdout: labelled tasks it was judged on.
+        reason: why the gate let it through.
+        settings: the settings that shaped it.
+        libraries: versions of what computed it.
+    """
+
+    name: str
+    number: int
+    created_at: str
+    stage: str
+    parent: str | None
+    order: str
+    learners: tuple[LearnerRecord, ...] = ()
+    labels: int = 0
+    holdout: int = 0
+    reason: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
+
+
+class LearnerArrays(Protocol):
+    """What a version keeps of a learner beside its record."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The learner's numbers."""
+        ...
+
+
+_ADAPTER = TypeAdapter(Version)
+
+
+class Versions:
+    """The versions of one project.
+
+    Args:
+        store: where they lie.
+        folder: the project's folder in the store.
+    """
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self._store = store
+        self._folder = f"{folder}/versions"
+        self._pointer = f"{folder}/live.json"
+
+    def live_name(self) -> str | None:
+        """Name of the live version, None before the first."""
+        pointer = self._store.read_json(self._pointer)
+        return str(pointer["version"]) if pointer else None
+
+    def live(self) -> Version | None:
+        """The live version, None before the first."""
+        name = self.live_name()
+        return self.get(name) if name else None
+
+    def get(self, name: str) -> Version:
+        """The version of that name.
+
+        Raises:
+            VersionError: there is none, or its manifest cannot be read.
+        """
+        manifest = self._store.read(f"{self._folder}/{name}/manifest.json") if _NAME.fullmatch(name) else None
+        if manifest is None:
+            raise VersionError(f"There is no version {name!r}; `labelloop versions` lists what there is.")
+        try:
+            return _ADAPTER.validate_json(manifest)
+        except InvalidRecord as error:
+            raise VersionError(
+                f"The manifest of version {name!r} cannot be read: {error.error_count()} faults."
+            ) from error
+
+    def all(self) -> list[Version]:
+        """Every whole version, newest first."""
+        found = []
+        for name in self._store.names(self._folder):
+            try:
+                found.append(self.get(name))
+            except VersionError:  # half-written by a process that died, or of a later release
+                continue
+        return sorted(found, key=lambda version: version.number, reverse=True)
+
+    def next_name(self, stage: str, now: datetime | None = None) -> tuple[str, int]:
+        """A name nobody has used, with its number: `v12-20261124-021530`, or `v1-…-cold`."""
+        numbers = [int(match[1]) for name in self._store.names(self._folder) if (match := _NAME.fullmatch(name))]
+        number = max(numbers, default=0) + 1
+        moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
+        return f"v{number}-{moment}" + ("-cold" if stage == "cold" else ""), number
+
+    def publish(
+        self, version: Version, learners: Mapping[str, LearnerArrays], labels: Mapping[str, Any], *, live: bool = True
+    ) -> None:
+        """Write a version and make it live.
+
+        Args:
+            version: its manifest.
+            learners: by control name.
+            labels: what `labels` gives back.
+            live: False writes it without moving the pointer.
+        """
+        from safetensors.numpy import save
+
+        folder = f"{self._folder}/{version.name}"
+        for control, learner in learners.items():
+            self._store.write(f"{folder}/{_file_of(control)}", save(learner.arrays()))
+        self._store.write_json(f"{folder}/labels.json", labels)
+        self._store.write(f"{folder}/manifest.json", _ADAPTER.dump_json(version))
+        if live:
+            self.make_live(version.name)
+
+    def make_live(self, name: str) -> None:
+        """Move the pointer.
+
+        Raises:
+            VersionError: there is no such version.
+        """
+        self.get(name)
+        self._store.write_json(
+            self._pointer, {"version": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        )
+
+    def arrays(self, name: str, control: str) -> dict[str, NDArray[Any]]:
+        """The numbers of one learner of a version.
+
+        Raises:
+            VersionError: they are not there.
+        """
+        from safetensors.numpy import load
+
+        data = self._store.read(f"{self._folder}/{name}/{_file_of(control)}")
+        if data is None:
+            raise VersionError(f"Version {name!r} has no learner for {control!r}.")
+        return dict(load(data))
+
+    def labels(self, name: str) -> dict[str, Any]:
+        """What a version was trained and judged on: by control, the task ids' labels and the content keys' sides."""
+        return dict(self._store.read_json(f"{self._folder}/{name}/labels.json") or {})
+
+    def retire(self, keep: int) -> list[str]:
+        """Delete all but the newest `keep` versions; the live one and its parent stay. Returns the names that went."""
+        live = self.live()
+        kept = {live.name, live.parent} if live else set()
+        gone = [version.name for version in self.all()[keep:] if version.name not in kept]
+        for name in gone:
+            self._store.delete(f"{self._folder}/{name}")
+        return gone
+
+
+_NAME = re.compile(r"v(\d+)-\d{8}-\d{6}(?:-cold)?")
+
+
+def is_version_name(name: str) -> bool:
+    """Whether a model version is called as ours are."""
+    return _NAME.fullmatch(name) is not None
+
+
+def _file_of(control: str) -> str:
+    return f"learner-{re.sub(r'[^A-Za-z0-9_.-]', '_', control)}.safetensors"

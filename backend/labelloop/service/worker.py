@@ -1,0 +1,66 @@
+"""The worker: takes jobs off the queues, each in a process of its own that dies with it."""
+
+import ctypes
+import importlib
+import logging
+import os
+import signal
+import sys
+
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from labelloop.service.queueing import QUEUES, connect_redis, queue_of, recover_abandoned
+from labelloop.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = 5
+GRACE = 5
+PRELOADED = ("sklearn.linear_model", "scipy.special", "labelloop.service.jobs")
+PR_SET_PDEATHSIG = 1
+
+
+class LoopWorker(Worker):
+    """An RQ worker whose death is noticed within seconds and takes its running job along, so that another can do it."""
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Seconds without a sign of life after which a job counts as abandoned."""
+        return HEARTBEAT + GRACE
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """Run one job in the forked child, which the kernel ends if this worker dies first."""
+        die_with_parent()
+        super().main_work_horse(job, queue)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent is gone. Linux only; elsewhere an orphan ends with its job."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+
+
+def run_worker(settings: Settings, *, burst: bool = False) -> None:
+    """Work until told to stop by SIGTERM or SIGINT; the job in hand is finished first.
+
+    Args:
+        settings: where Redis is.
+        burst: end when the queues are empty.
+    """
+    for module in PRELOADED:  # jobs are forked, so what is loaded here costs them nothing
+        importlib.import_module(module)
+    redis = connect_redis(settings)
+    recover_abandoned(redis)
+    worker = LoopWorker(
+        [queue_of(redis, name) for name in QUEUES],
+        connection=redis,
+        serializer=JSONSerializer,
+        job_monitoring_interval=HEARTBEAT,
+        log_job_description=False,
+    )
+    logger.info("Worker %s listens", worker.name)
+    worker.work(burst=burst, logging_level="WARNING")
