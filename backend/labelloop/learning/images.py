@@ -1,0 +1,52 @@
+"""Whatever an image file holds, as one thing: 8-bit RGB, upright, opaque.
+
+- Several frames: the first. EXIF orientation: applied. Transparent: over white. CMYK, YCbCr, LAB: converted.
+- 16-bit, 32-bit and floating grey have no white that all files agree on: their darkest value becomes black, their brightest white.
+"""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from labelloop.learning.arrays import Floats
+
+_DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def decode_image(data: bytes, *, shorter_side: int | None = None) -> Image.Image | None:
+    """An encoded image as an upright RGB image.
+
+    Args:
+        data: the file's bytes, in any format that Pillow reads.
+        shorter_side: pixels that are enough; a larger JPEG is decoded at the smallest of its own scales that has as many.
+
+    Returns:
+        The image; None when it cannot be decoded.
+    """
+    try:
+        with Image.open(BytesIO(data)) as image:
+            if shorter_side is not None:
+                image.draft("RGB", (shorter_side, shorter_side))
+            return _to_rgb(ImageOps.exif_transpose(image))
+    # Pillow raises a dozen kinds of error on files that are cut short, lie about themselves or are no images at all.
+    except Exception:
+        return None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP:
+        return _stretched(np.asarray(image, dtype=np.float64))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretched(values: Floats) -> Image.Image:
+    """Grey values of any range as RGB; an even image becomes black, a value that is not finite too."""
+    values = np.where(np.isfinite(values), values, np.nanmin(values))
+    darkest, brightest = values.min(), values.max()
+    scaled = (values - darkest) * (255 / max(brightest - darkest, np.finfo(np.float64).tiny))
+    return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
