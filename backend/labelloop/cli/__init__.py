@@ -7,6 +7,9 @@ quick; a command imports what it needs when it runs, so that `labelloop --help` 
 import typer
 
 from labelloop.cli.root import LabelloopGroup, root_options
+from labelloop.cli.serve import serve
+from labelloop.cli.up import up
+from labelloop.cli.worker import worker
 
 app = typer.Typer(
     name="labelloop",
@@ -17,3 +20,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # they may hold a token
     epilog="Every setting is an environment variable; the README lists them.",
 )
+
+app.command("up")(up)
+app.command("serve")(serve)
+app.command("worker")(worker)

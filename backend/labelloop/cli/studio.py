@@ -1,7 +1,6 @@
 """A Label Studio of our own: its own environment, SQLite, bound to loopback, allowed to reach a backend on loopback."""
 
 import os
-import time
 from pathlib import Path
 
 import requests
@@ -9,7 +8,8 @@ import requests
 from labelloop.cli.child import Child, Program
 from labelloop.cli.ports import require_free
 from labelloop.cli.studio_access import Credentials
-from labelloop.cli.studio_install import ensure_installed
+from labelloop.cli.studio_install import ensure_installed, is_installed
+from labelloop.cli.supervisor import wait_until
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 240.0
@@ -47,6 +47,16 @@ class Studio:
         self._credentials_file = self.home / "credentials.json"
         self.credentials = Credentials.kept_in(self._credentials_file)
 
+    @property
+    def installed(self) -> bool:
+        """Whether `install` has nothing to do."""
+        return is_installed(self.venv)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it was started before."""
+        return (self.home / "data").exists()
+
     def install(self) -> None:
         """Install Label Studio unless it is there.
 
@@ -62,8 +72,9 @@ class Studio:
             StartError: the port is taken; Label Studio would silently choose another.
         """
         require_free(self.port, "Label Studio", "stop what listens there or give another with --studio-port")
-        program = str(self.venv / "bin" / "label-studio")
-        command = [program, "start", "--no-browser", "--internal-host", HOST, "--port", str(self.port)]
+        # Through the interpreter: the script's first line holds the place where it was installed, which may have moved.
+        program = [str(self.venv / "bin" / name) for name in ("python", "label-studio")]
+        command = [*program, "start", "--no-browser", "--internal-host", HOST, "--port", str(self.port)]
         return Program("label-studio", command, self.home / "label-studio.log", self.environment())
 
     def environment(self) -> dict[str, str]:
@@ -87,13 +98,7 @@ class Studio:
         Raises:
             StartError: it ended, or did not answer within `timeout` seconds; the message carries the end of its log.
         """
-        deadline = time.monotonic() + timeout
-        while not self._answers():
-            if not child.alive:
-                raise child.failure()
-            if time.monotonic() > deadline:
-                raise child.failure(f" after {timeout:.0f} s")
-            time.sleep(0.2)
+        wait_until(self._answers, child, timeout)
         self.credentials = self.credentials.with_token(self.url, self._credentials_file)
 
     def _answers(self) -> bool:

@@ -1,7 +1,6 @@
 """The user of a Label Studio of our own: its password, and the access token got by signing in with it."""
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Self
 
 import requests
 
+from labelloop.cli.private import write_private
 from labelloop.errors import StartError
 
 USERNAME = "labelloop@localhost"
@@ -40,12 +40,7 @@ class Credentials:
 
     def keep(self, path: Path) -> None:
         """Write them to `path` in one step, readable by this user alone."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".new")
-        aside.unlink(missing_ok=True)
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            json.dump(asdict(self), file, indent=2)
-        aside.replace(path)
+        write_private(path, json.dumps(asdict(self), indent=2))
 
     def with_token(self, url: str, path: Path) -> Self:
         """These credentials with an access token that works, made and kept in `path` if there was none.

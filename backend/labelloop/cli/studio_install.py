@@ -22,16 +22,19 @@ def ensure_installed(venv: Path) -> Path:
     Raises:
         StartError: uv is not found, or the installation failed.
     """
-    program = venv / "bin" / "label-studio"
-    stamp = venv / f"label-studio-{VERSION}"
     venv.parent.mkdir(parents=True, exist_ok=True)
     with _locked(venv.parent / "install.lock"):
-        if not stamp.exists():
+        if not is_installed(venv):
             uv = find_uv()
             _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv))
             _run(uv, "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--requirement", str(LOCK))
-            stamp.touch()
-    return program
+            _stamp(venv).touch()
+    return venv / "bin" / "label-studio"
+
+
+def is_installed(venv: Path) -> bool:
+    """Whether a whole installation of this version is there."""
+    return _stamp(venv).exists()
 
 
 def find_uv() -> str:
@@ -45,6 +48,10 @@ def find_uv() -> str:
     if not found:
         raise StartError("uv, which installs Label Studio, was not found; run scripts/run, or `pip install uv`.")
     return found
+
+
+def _stamp(venv: Path) -> Path:
+    return venv / f"label-studio-{VERSION}"
 
 
 def _run(*command: str) -> None:
