@@ -17,19 +17,20 @@ class Book:
         tasks: by id.
         watermark: the latest `updated_at` seen, as Label Studio wrote it; empty before the first pull.
         full_at: Unix time of the last pull of everything.
+        changed: it holds something the kept copy does not.
     """
 
     tasks: dict[int, TaskRecord] = field(default_factory=dict)
     watermark: str = ""
     full_at: float = 0.0
+    changed: bool = field(default=False, compare=False)
 
-    def take(self, task: TaskRecord) -> bool:
-        """Put a task in; False when it was there just so."""
+    def take(self, task: TaskRecord) -> None:
+        """Put a task in, in place of what was known of it."""
         self.watermark = max(self.watermark, task.updated_at)
-        if self.tasks.get(task.id) == task:
-            return False
-        self.tasks[task.id] = task
-        return True
+        if self.tasks.get(task.id) != task:
+            self.tasks[task.id] = task
+            self.changed = True
 
     def counts(self) -> tuple[int, int, int]:
         """Tasks, annotations that are not skipped, and skipped ones, to compare with the project's counters."""

@@ -21,7 +21,7 @@ from labelloop.service.ordering import UNCERTAINTIES, predict_all, score_queue, 
 from labelloop.service.project_settings import switch_queue
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push, write_push
-from labelloop.service.state import BrokenItem, Progress, read_state
+from labelloop.service.state import BrokenItem, Progress, note_broken, read_broken
 from labelloop.service.versions import Version
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class _Push:
         self._report = report
         self._book = read_book(context.store, project.folder)
         self._state = self._read_state()
-        self._broken: dict[int, BrokenItem] = dict(read_state(context.store, project.folder).broken)
+        self._broken: dict[int, BrokenItem] = read_broken(context.store, project.folder)
         self._unavailable: set[int] = set()
 
     def next_chunk(self) -> list[TaskRecord]:
@@ -147,6 +147,7 @@ class _Push:
             for embedder in self._embedders.values():
                 embedded = embedder.embed(part, self._report)
                 self._broken |= embedded.broken
+                note_broken(self._context.store, self._project.folder, embedded.broken, self._book.tasks)
                 self._unavailable |= embedded.unavailable.keys()
             if len(self._unavailable) - before < len(part):  # some could be had, so this part has done its share
                 return start + EMBED_SLICE >= len(lacking)

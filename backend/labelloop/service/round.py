@@ -18,7 +18,15 @@ from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push
 from labelloop.service.releases import learner_record, release, release_cold
-from labelloop.service.state import BrokenItem, Progress, ProjectState, now_iso, read_state, write_state
+from labelloop.service.state import (
+    BrokenItem,
+    Progress,
+    ProjectState,
+    note_broken,
+    now_iso,
+    read_state,
+    write_state,
+)
 from labelloop.service.sync import synchronise
 from labelloop.service.training import Candidate, Incumbent, train_control
 from labelloop.service.triggers import Decision, decide
@@ -102,7 +110,8 @@ def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _
         full_every=context.settings.full_sync_every,
         report=lambda done, total: report("sync", done, total),
     )
-    write_book(context.store, project.folder, book)
+    if book.changed:
+        write_book(context.store, project.folder, book)
     config = parse_label_config(project.label_config)
     if not config.controls:
         raise LabelConfigError(
@@ -120,7 +129,6 @@ def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
         pool=len(scene.book.tasks) - labels,
         unsupported=scene.config.unsupported,
         set_aside=describe_removed(scene.labelled),
-        broken={task_id: note for task_id, note in state.broken.items() if task_id in scene.book.tasks},
         synced_at=now_iso(),
     )
 
@@ -157,9 +165,8 @@ def _train(
             continue
         candidates[control.name] = candidate
         broken |= candidate.broken
-    state = replace(
-        _with_changes(state, 0, 0.0), broken=broken, percent=0, waiting_for=" ".join(notes), last_training_at=now_iso()
-    )
+    note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
+    state = replace(_with_changes(state, 0, 0.0), percent=0, waiting_for=" ".join(notes), last_training_at=now_iso())
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
     refused = [candidate.decision.reason for candidate in candidates.values() if not candidate.decision.accepted]
     if not candidates or refused:

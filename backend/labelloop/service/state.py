@@ -1,16 +1,18 @@
 """What people want to know of a project: the outcome of the last round, in the store, and what runs now, in Redis."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from labelloop.service.store import Store
+
+T = TypeVar("T")
 
 PROGRESS_TTL = 120
 BACK_OFF_FIRST, BACK_OFF_MOST = 5.0, 300.0
@@ -75,20 +77,31 @@ class ProjectState:
 
 
 _ADAPTER = TypeAdapter(ProjectState)
+_BROKEN = TypeAdapter(dict[int, BrokenItem])
 
 
 def read_state(store: Store, folder: str) -> ProjectState:
     """The state of the project in that folder; a fresh one when there is none."""
-    data = store.read(f"{folder}/state.json")
-    try:
-        return _ADAPTER.validate_json(data) if data else ProjectState()
-    except ValidationError:  # of another release; it is only a report and is written anew by the next round
-        return ProjectState()
+    state = _validated(_ADAPTER, store.read(f"{folder}/state.json")) or ProjectState()
+    return replace(state, broken=read_broken(store, folder))
 
 
 def write_state(store: Store, folder: str, state: ProjectState) -> None:
-    """Keep the state of the project in that folder."""
-    store.write(f"{folder}/state.json", _ADAPTER.dump_json(state))
+    """Keep the state of the project in that folder, save for the broken items, which rounds and pushes note as they meet them."""
+    store.write(f"{folder}/state.json", _ADAPTER.dump_json(state, exclude={"broken"}))
+
+
+def read_broken(store: Store, folder: str) -> dict[int, BrokenItem]:
+    """The tasks of the project that are set aside, by id."""
+    return _validated(_BROKEN, store.read(f"{folder}/broken.json")) or {}
+
+
+def note_broken(store: Store, folder: str, found: Mapping[int, BrokenItem], tasks: Container[int]) -> None:
+    """Set tasks aside, and forget those that are no longer among `tasks`."""
+    before = read_broken(store, folder)
+    after = {task_id: note for task_id, note in {**before, **found}.items() if task_id in tasks}
+    if after != before:
+        store.write(f"{folder}/broken.json", _BROKEN.dump_json(after))
 
 
 def failed(state: ProjectState, error: str) -> ProjectState:
@@ -133,6 +146,13 @@ def read_progress(redis: Redis, slug: str) -> dict[str, Any] | None:
 def clear_progress(redis: Redis, slug: str) -> None:
     """Say that nothing runs."""
     redis.delete(_key(slug))
+
+
+def _validated(adapter: TypeAdapter[T], data: bytes | None) -> T | None:
+    try:
+        return adapter.validate_json(data) if data else None
+    except ValidationError:  # of another release; these are only reports, written anew by the next round
+        return None
 
 
 def _key(slug: str) -> str:

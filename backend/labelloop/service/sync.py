@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 OVERLAP = timedelta(seconds=2)
 """An update is stamped before it is committed, so a pull looks back a little behind its watermark."""
 
+ATTEMPTS = 3
+"""People go on labelling between the look at the counters and the pull, which must not cost a pull of everything."""
+
 
 def synchronise(
     book: Book,
@@ -44,16 +47,18 @@ def synchronise(
         LabelStudioError: it cannot be read; the book may hold a part of what changed, which is no harm.
     """
     if not full and book.watermark and time.time() - book.full_at < full_every:
-        for task in label_studio.tasks(project["id"], updated_since=_look_back(book.watermark)):
-            book.take(read_task(task))
-        if book.counts() == _counters(project):
-            return book
-        logger.info("project %s: counters disagree with the local copy, reading all tasks", project["id"])
+        for _ in range(ATTEMPTS):
+            for task in label_studio.tasks(project["id"], updated_since=_look_back(book.watermark)):
+                book.take(read_task(task))
+            if book.counts() == _counters(project):
+                return book
+            project = label_studio.project(project["id"])
+        logger.info("Project %d: the counters disagree with the local copy, so every task is read", project["id"])
     return _pull_all(label_studio, project, report)
 
 
 def _pull_all(label_studio: LabelStudio, project: dict[str, Any], report: Callable[[int, int], None]) -> Book:
-    book = Book(full_at=time.time())
+    book = Book(full_at=time.time(), changed=True)
     for done, task in enumerate(label_studio.tasks(project["id"]), start=1):
         book.take(read_task(task))
         if done % 500 == 0:

@@ -1,0 +1,94 @@
+"""Features are found by what they were computed from, across processes, shards and compaction."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelloop.records import Modality
+from labelloop.service.features import COMPACT_ABOVE, Features, content_key, item_key
+from labelloop.service.store import Store
+
+DIM = 5
+
+
+def keys(*names: object) -> list[str]:
+    return [item_key(Modality.TEXT, name) for name in names]
+
+
+def rows(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+
+
+def open_features(root: Path, backbone: str = "plain") -> Features:
+    return Features(Store(str(root)), "projects/p", backbone, root / "cache")
+
+
+def test_features_come_back_in_the_order_asked(tmp_path: Path) -> None:
+    features, matrix = open_features(tmp_path), rows(30)
+    features.add(keys(*range(30)), keys(*range(30)), matrix)
+    wanted = [7, 3, 29]
+    found, mask = features.get(keys(*wanted))
+    assert mask.all()
+    np.testing.assert_array_equal(found, matrix[wanted])
+
+
+def test_missing_items_are_told_by_the_mask(tmp_path: Path) -> None:
+    features = open_features(tmp_path)
+    features.add(keys("a"), keys("a"), rows(1))
+    found, mask = features.get(keys("unknown", "a"))
+    assert mask.tolist() == [False, True]
+    assert found.shape == (1, DIM)
+
+
+def test_an_empty_cache_answers(tmp_path: Path) -> None:
+    found, mask = open_features(tmp_path).get(keys("a", "b"))
+    assert found.shape[0] == 0
+    assert not mask.any()
+
+
+def test_what_another_process_adds_is_seen_after_a_refresh(tmp_path: Path) -> None:
+    reader, writer = open_features(tmp_path), open_features(tmp_path)
+    writer.add(keys("a"), keys("content"), rows(1))
+    assert len(reader) == 0
+    reader.refresh()
+    assert reader.contents(keys("a", "b")) == [keys("content")[0], None]
+
+
+def test_many_small_shards_are_merged_and_nothing_is_lost(tmp_path: Path) -> None:
+    writer, matrix = open_features(tmp_path), rows(COMPACT_ABOVE + 5)
+    early = open_features(tmp_path)
+    for row in range(COMPACT_ABOVE + 5):
+        writer.add(keys(row), keys(row), matrix[row : row + 1])
+        if row == 10:
+            early.refresh()
+    shards = Store(str(tmp_path)).names("projects/p/features/plain")
+    assert len(shards) <= COMPACT_ABOVE
+    for features in (writer, open_features(tmp_path)):
+        found, _ = features.get(keys(*range(COMPACT_ABOVE + 5)))
+        np.testing.assert_array_equal(found, matrix)
+    np.testing.assert_array_equal(early.get(keys(*range(11)))[0], matrix[:11])
+    early.refresh()
+    np.testing.assert_array_equal(early.get(keys(*range(COMPACT_ABOVE)))[0], matrix[:COMPACT_ABOVE])
+
+
+def test_another_backbone_has_features_of_its_own(tmp_path: Path) -> None:
+    open_features(tmp_path, "one").add(keys("a"), keys("a"), rows(1))
+    assert len(open_features(tmp_path, "two")) == 0
+
+
+def test_a_remote_store_is_mapped_through_local_copies(tmp_path: Path) -> None:
+    store, matrix = Store(f"memory://{tmp_path.name}"), rows(3)
+    Features(store, "p", "plain", tmp_path / "one").add(keys(1, 2, 3), keys(1, 2, 3), matrix)
+    found, _ = Features(store, "p", "plain", tmp_path / "two").get(keys(2))
+    np.testing.assert_array_equal(found, matrix[1:2])
+
+
+@pytest.mark.parametrize("value", ["", "a\0b", "\ud800 lone surrogate", 12, None, {"nested": [1]}])
+def test_any_data_value_has_a_key(value: object) -> None:
+    assert len(item_key(Modality.IMAGE, value)) == 64
+    assert item_key(Modality.IMAGE, value) != item_key(Modality.TEXT, value)
+
+
+def test_content_is_told_by_its_bytes() -> None:
+    assert content_key(b"same") == content_key("same") != content_key("other")

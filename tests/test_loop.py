@@ -1,0 +1,208 @@
+"""The whole loop on a real Label Studio: connect, label along the served order, and find a better version live."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from label_studio_sdk.label_interface import LabelInterface
+
+from labelloop.labelstudio import LabelStudio
+from labelloop.service.state import read_state
+from support.annotating import (
+    IMAGE_CONFIG,
+    TEXT_CONFIG,
+    Job,
+    add_texts,
+    assert_served_by_score,
+    image_job,
+    labels_in_label_studio,
+    scores_of,
+    sentences,
+    text_job,
+    wait_until_settled,
+)
+from support.loop_process import LoopProcesses, label_studio_of, until
+from support.redis_process import RedisProcess
+from support.studio_process import StudioProcess
+
+pytestmark = [pytest.mark.studio, pytest.mark.slow]
+
+
+@pytest.fixture
+def label_studio(studio: StudioProcess) -> LabelStudio:
+    return label_studio_of(studio)
+
+
+@pytest.fixture
+def loop(studio: StudioProcess, redis_server: RedisProcess, tmp_path: Path) -> Iterator[LoopProcesses]:
+    processes = LoopProcesses(tmp_path, studio.url, studio.api_key, redis_server.url)
+    yield processes
+    processes.stop()
+
+
+def cold_order_arrives(loop: LoopProcesses, job: Job) -> str:
+    """Wait for the first order of the queue; returns the cold version's name."""
+    project = loop.connect(job.project_id)
+    context = loop.context()
+
+    def ordered() -> bool:
+        live = context.versions(project).live_name()
+        return live is not None and len(scores_of(job, live)) == len(job.truth)
+
+    until(ordered, 60, lambda: f"the queue is ordered before the first label\n{loop.logs()}")
+    name = context.versions(project).live_name()
+    assert name is not None
+    return name
+
+
+@pytest.mark.parametrize(
+    ("make", "config"), [(text_job, TEXT_CONFIG), (image_job, IMAGE_CONFIG)], ids=["text", "image"]
+)
+def test_the_loop_closes(loop: LoopProcesses, label_studio: LabelStudio, make: object, config: str) -> None:
+    job: Job = make(label_studio)  # type: ignore[operator]
+    loop.start()
+    cold = cold_order_arrives(loop, job)
+    assert cold.endswith("-cold")
+    assert_served_by_score(job, cold)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    seen = [cold]
+    for _ in range(3):
+        job.answer_served(8)
+        seen.append(wait_until_settled(job, context, project))
+        assert_served_by_score(job, seen[-1])
+    assert len(set(seen)) == 4
+    version = context.versions(project).live()
+    assert version is not None
+    assert version.labels + version.holdout == 24
+    _assert_predictions_are_valid_and_mostly_right(job, seen[-1], config)
+    until(lambda: list(label_studio.model_versions(job.project_id)) == [seen[-1]], 30, "old predictions are pruned")
+
+
+def _assert_predictions_are_valid_and_mostly_right(job: Job, version: str, config: str) -> None:
+    interface = LabelInterface(config)
+    unlabelled, right = set(job.unlabelled()), 0
+    for prediction in job.label_studio.get("/api/predictions/", params={"project": job.project_id}):
+        if prediction["model_version"] != version or prediction["task"] not in unlabelled:
+            continue
+        assert interface.validate_prediction(prediction, return_errors=True) == []
+        right += prediction["result"][0]["value"]["choices"] == [job.truth[prediction["task"]]]
+    assert right / len(unlabelled) > 0.6
+
+
+def test_without_any_webhook_the_same_labels_end_in_a_version(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = text_job(label_studio, 40)
+    loop.start()
+    cold_order_arrives(loop, job)
+    for webhook in label_studio.webhooks(job.project_id):
+        label_studio.update_webhook(webhook["id"], url=webhook["url"], is_active=False)
+    job.answer_served(9)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    wait_until_settled(job, context, project)
+
+
+def test_what_no_event_tells_is_found(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = text_job(label_studio, 40)
+    loop.start()
+    cold_order_arrives(loop, job)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    annotations = [job.answer(task_id) for task_id in list(job.truth)[:9]]
+    wait_until_settled(job, context, project)
+
+    label_studio.delete(f"/api/annotations/{annotations[0]['id']}/")
+    label_studio.post(f"/api/annotations/{annotations[1]['id']}/convert-to-draft", json={})
+    label_studio.post(
+        f"/api/projects/{job.project_id}/import",
+        json=[{"data": {"text": "imported with its label"}, "annotations": [{"result": [job.region("food")]}]}],
+    )
+    label_studio.delete(f"/api/tasks/{annotations[2]['task']}/")
+    del job.truth[annotations[2]["task"]]
+    wait_until_settled(job, context, project)
+    assert len(labels_in_label_studio(job)) == 7
+
+
+def test_skipping_is_no_label(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = text_job(label_studio, 30)
+    loop.start()
+    cold_order_arrives(loop, job)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    for task_id in list(job.truth)[:8]:
+        label_studio.post(f"/api/tasks/{task_id}/annotations/", json={"result": [], "was_cancelled": True})
+    state = until(
+        lambda: (s := read_state(context.store, project.folder)).tasks == 30 and s.last_round_at and s, 30, "a round"
+    )
+    assert (state.labels, state.changes) == (0, 0)
+    live = context.versions(project).live()
+    assert live is not None
+    assert live.stage == "cold"
+
+
+def test_new_tasks_are_scored_when_they_arrive(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = text_job(label_studio, 30)
+    loop.start()
+    cold_order_arrives(loop, job)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    job.answer_served(9)
+    wait_until_settled(job, context, project)
+    add_texts(job, sentences(45, seed=1)[30:])
+    wait_until_settled(job, context, project)
+
+
+def test_a_class_is_gained_lost_and_renamed_in_the_middle(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = text_job(label_studio, 45)
+    loop.start()
+    cold_order_arrives(loop, job)
+    context = loop.context()
+    project = context.projects.find(job.project_id)
+    assert project is not None
+    for task_id in list(job.truth)[:12]:
+        job.answer(task_id)
+    first = wait_until_settled(job, context, project)
+    renamed = TEXT_CONFIG.replace('value="travel"', 'value="journey"')
+    label_studio.update_project(job.project_id, label_config=renamed)
+    for task_id, topic in list(job.truth.items())[12:24]:
+        job.answer(task_id, "journey" if topic == "travel" else topic)
+
+    def learnt() -> bool:
+        live = context.versions(project).live()
+        state = read_state(context.store, project.folder)
+        return (
+            live is not None
+            and live.name != first
+            and live.learners[0].classes == ("weather", "food", "journey")
+            and any("'travel'" in note for note in state.set_aside)
+            and live.labels + live.holdout == 20
+        )
+
+    until(learnt, 60, lambda: f"the new class is learnt: {read_state(context.store, project.folder)}")
+
+
+def test_a_broken_task_is_set_aside_and_the_rest_goes_on(loop: LoopProcesses, label_studio: LabelStudio) -> None:
+    job = image_job(label_studio, 30)
+    broken = [
+        {"image": "http://127.0.0.1:9/nowhere.png"},
+        {"image": "data:image/png;base64,bm90IGFuIGltYWdl"},
+        {"image": "/data/upload/999/missing.png"},
+    ]
+    label_studio.import_tasks(job.project_id, broken)
+    loop.start()
+    project = loop.connect(job.project_id)
+    context = loop.context()
+    for task_id in list(job.truth)[:9]:
+        job.answer(task_id)
+    wait_until_settled(job, context, project)
+    state = until(
+        lambda: len((s := read_state(context.store, project.folder)).broken) >= 2 and s,
+        30,
+        lambda: f"broken tasks are noted: {read_state(context.store, project.folder).broken}",
+    )
+    assert all(note.reason for note in state.broken.values())

@@ -1,0 +1,67 @@
+"""At most one round of a project waits or runs; what crashed never blocks what comes after."""
+
+import pytest
+from redis import Redis
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+
+from labelloop.service.queueing import (
+    QUEUES,
+    ROUNDS,
+    enqueue_push,
+    enqueue_round,
+    job_state,
+    queue_of,
+    rounds_wait,
+)
+from labelloop.settings import Settings
+from support.redis_process import RedisProcess
+
+SETTINGS = Settings()
+
+
+@pytest.fixture
+def redis(redis_server: RedisProcess) -> Redis:
+    return redis_server.client()
+
+
+def test_a_burst_of_events_leaves_one_round(redis: Redis) -> None:
+    assert [enqueue_round(redis, "p", SETTINGS) for _ in range(50)] == [True] + [False] * 49
+    assert queue_of(redis, ROUNDS).count == 1
+
+
+def test_projects_have_rounds_of_their_own(redis: Redis) -> None:
+    assert enqueue_round(redis, "one", SETTINGS)
+    assert enqueue_round(redis, "two", SETTINGS)
+
+
+def test_a_push_does_not_count_as_a_round(redis: Redis) -> None:
+    assert enqueue_push(redis, "p", SETTINGS)
+    assert not rounds_wait(redis)
+    assert enqueue_round(redis, "p", SETTINGS)
+    assert rounds_wait(redis)
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED])
+def test_a_job_that_ended_badly_makes_room(redis: Redis, status: JobStatus) -> None:
+    enqueue_round(redis, "p", SETTINGS)
+    job = Job.fetch("round-p", connection=redis, serializer=JSONSerializer)
+    queue_of(redis, ROUNDS).empty()
+    job.save()
+    job.set_status(status)
+    assert enqueue_round(redis, "p", SETTINGS)
+    assert job_state(redis, "round-p") == "queued"
+
+
+def test_a_running_job_refuses_its_twin(redis: Redis) -> None:
+    enqueue_round(redis, "p", SETTINGS)
+    Job.fetch("round-p", connection=redis, serializer=JSONSerializer).set_status(JobStatus.STARTED)
+    assert not enqueue_round(redis, "p", SETTINGS)
+
+
+def test_an_unknown_job_has_no_state(redis: Redis) -> None:
+    assert job_state(redis, "round-nobody") is None
+
+
+def test_rounds_come_before_pushes_and_chores() -> None:
+    assert [name.removeprefix("labelloop-") for name in QUEUES] == ["rounds", "pushes", "chores"]

@@ -1,0 +1,119 @@
+"""The store gives back whole files or nothing, and says in one sentence what is wrong with it."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from labelloop.errors import StoreError
+from labelloop.service.store import Store
+
+
+@pytest.fixture(params=["directory", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store") if request.param == "directory" else f"memory://{tmp_path.name}")
+
+
+def test_what_was_written_is_read_back(store: Store) -> None:
+    store.write("a/b/c.bin", b"\x00\xff")
+    assert store.read("a/b/c.bin") == b"\x00\xff"
+
+
+def test_a_missing_file_reads_as_none(store: Store) -> None:
+    assert store.read("nothing/here") is None
+    assert store.read_json("nothing/here") is None
+
+
+def test_a_folder_reads_as_none(store: Store) -> None:
+    store.write("folder/file", b"x")
+    assert store.read("folder") is None
+
+
+def test_json_round_trips_with_integer_keys_as_text(store: Store) -> None:
+    store.write_json("state.json", {7: {"score": 0.25}})
+    assert store.read_json("state.json") == {"7": {"score": 0.25}}
+
+
+def test_broken_json_counts_as_missing(store: Store) -> None:
+    store.write("state.json", b'{"half": ')
+    assert store.read_json("state.json") is None
+
+
+def test_names_lists_files_and_folders_sorted(store: Store) -> None:
+    for path in ("p/z.json", "p/a/inner.json", "p/m.json"):
+        store.write(path, b"{}")
+    assert store.names("p") == ["a", "m.json", "z.json"]
+    assert store.names("q") == []
+
+
+def test_delete_removes_a_folder_and_forgives_what_is_not_there(store: Store) -> None:
+    store.write("p/a/inner.json", b"{}")
+    store.delete("p")
+    store.delete("p")
+    assert store.names("p") == []
+
+
+def test_a_local_copy_has_the_same_bytes(store: Store, tmp_path: Path) -> None:
+    store.write("shard.bin", b"features")
+    assert store.local("shard.bin", tmp_path / "cache").read_bytes() == b"features"
+
+
+def test_a_writable_store_passes_its_check_and_keeps_no_trace(store: Store) -> None:
+    store.check_writable()
+    assert store.names("") == []
+
+
+def test_a_reader_never_sees_half_a_write(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    whole = {bytes([letter]) * 200_000 for letter in b"ab"}
+    store.write("file", min(whole))
+    writer = threading.Thread(target=lambda: [store.write("file", data) for _ in range(60) for data in whole])
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        seen.add(store.read("file"))
+    writer.join()
+    assert seen <= whole
+
+
+def test_a_root_that_is_a_file_is_reported_with_the_place(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("not a directory")
+    with pytest.raises(StoreError, match=f"state.json in the store {tmp_path}/root cannot be written"):
+        Store(str(tmp_path / "root")).write("state.json", b"{}")
+
+
+def test_an_unknown_protocol_is_reported() -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store("nosuchprotocol://bucket")
+
+
+FULL_DISK = """
+import resource, signal, sys
+from labelloop.errors import StoreError
+from labelloop.service.store import Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+store = Store(sys.argv[1])
+store.write("small", b"fits")
+try:
+    store.write("small", b"x" * 5000)
+except StoreError as error:
+    print(error)
+print(store.read("small"), store.names(""))
+"""
+
+
+def test_a_write_that_does_not_fit_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "backend")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cannot be written: File too large" in done.stdout
+    assert "b'fits' ['small']" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
