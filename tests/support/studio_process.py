@@ -7,7 +7,6 @@ import requests
 from labelloop.cli.child import Child
 from labelloop.cli.ports import free_port
 from labelloop.cli.studio import Studio, start_studio
-from labelloop.cli.studio_access import signed_in
 
 
 class StudioProcess:
@@ -51,7 +50,7 @@ class StudioProcess:
 
     def session(self) -> requests.Session:
         """A logged-in browser's session."""
-        return signed_in(self.url, self.username, self.password)
+        return self._studio.browser()
 
     @property
     def pid(self) -> int:

@@ -38,7 +38,7 @@ def play(settings: Settings, demo: Demo, stopped: Event, console: Console | None
         0 when the loop closed: three trained versions went live by themselves, the served order was that of the live
         scores, and accuracy rose; otherwise 1.
     """
-    player = _Player(open_context(settings), demo, stopped)
+    player = Player(open_context(settings), demo, stopped)
     console = console or Console()
     with Live(player.table(), console=console, refresh_per_second=4, transient=False) as live:
         player.run(lambda: live.update(player.table()))
@@ -49,8 +49,18 @@ def play(settings: Settings, demo: Demo, stopped: Event, console: Console | None
     return 1 if player.report.failures(player.queue.boards) else 0
 
 
-class _Player:
-    """One run of the played annotator."""
+class Player:
+    """One run of the played annotator.
+
+    Args:
+        context: doors of the backend that the demo is connected to.
+        demo: a project without labels, and the truth about its tasks.
+        stopped: ends the run early when set.
+
+    Attributes:
+        queue: what Label Studio served and with which scores.
+        report: what happened.
+    """
 
     def __init__(self, context: Context, demo: Demo, stopped: Event) -> None:
         self._label_studio = context.label_studio
@@ -131,7 +141,7 @@ class _Player:
         self._label_studio.annotate(task, _choice(self.report.truth[task]), lead_time=THINKING)
         self._submitted.append(time.monotonic())
         self.report.served(in_order)
-        self.report.labelled.add(task)
+        self.report.labelled.append(task)
         return True
 
     def _look(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from labelloop.labelstudio import LabelStudio
+from labelloop.labelstudio.client import LabelStudio
 
 
 @dataclass(frozen=True)

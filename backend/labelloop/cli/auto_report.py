@@ -32,13 +32,13 @@ class Report:
 
     Attributes:
         truth: the true label by task id.
-        labelled: tasks labelled so far.
+        labelled: tasks labelled so far, in that order.
         arrivals: versions in the order they went live.
         right, wrong, untold: served tasks that were, were not, and may or may not have been the lowest of the live scores.
     """
 
     truth: Mapping[int, str]
-    labelled: set[int] = field(default_factory=set)
+    labelled: list[int] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     right: int = 0
     wrong: int = 0
@@ -47,7 +47,7 @@ class Report:
     @property
     def pool(self) -> set[int]:
         """Tasks nobody labelled."""
-        return self.truth.keys() - self.labelled
+        return self.truth.keys() - set(self.labelled)
 
     def served(self, in_order: bool | None) -> None:
         """Count a served task."""
@@ -64,6 +64,16 @@ class Report:
             if arrival.trained and boards.get(arrival.version, Board()).covers(pool)
         )
         return [accuracy for accuracy in found if accuracy is not None]
+
+    def curve(self, boards: Mapping[str, Board]) -> list[tuple[int, float]]:
+        """For each trained version: the labels it knows, and the share of all tasks that they and it together get right."""
+        points = []
+        for arrival in self.arrivals:
+            if arrival.trained and (board := boards.get(arrival.version)):
+                predicted = board.labels.keys() - set(self.labelled[: arrival.labels])
+                right = sum(board.labels[task] == self.truth[task] for task in predicted)
+                points.append((arrival.labels, (arrival.labels + right) / (arrival.labels + len(predicted))))
+        return points
 
     def failures(self, boards: Mapping[str, Board]) -> list[str]:
         """What did not happen that should have, one sentence each; none when the loop closed."""

@@ -11,12 +11,16 @@ from io import BytesIO
 from itertools import count
 from typing import Any
 
-from labelloop.labelstudio import LabelStudio
+import requests
+
+from labelloop.errors import LabelStudioRejected
+from labelloop.labelstudio.client import LabelStudio
 
 TITLE = "Labelloop demo: handwritten digits"
 PLAYED_TITLE = "Labelloop demo: digits labelled by --auto"
 DIGITS = range(0, 1797, 3)
 SIDE = 128
+UPLOAD_TIMEOUT = 120.0
 FILES_PER_UPLOAD = 100  # as many as Label Studio takes in one request
 _FILE = re.compile(r"digit-(\d{4})\.png$")
 
@@ -41,12 +45,16 @@ class Demo:
     truth: dict[int, str]
 
 
-def prepare_demo(label_studio: LabelStudio, *, fresh: bool = False) -> Demo:
+def prepare_demo(
+    label_studio: LabelStudio, browser: requests.Session, *, fresh: bool = False, digits: range = DIGITS
+) -> Demo:
     """The demo project, made or completed if need be.
 
     Args:
         label_studio: where it lives.
+        browser: a logged-in session, which uploads the images.
         fresh: wanted without a single label, for the played annotator; projects that have some are left alone.
+        digits: which of the 1,797 digits it shows.
 
     Raises:
         LabelStudioError: Label Studio cannot be reached, or refuses.
@@ -57,9 +65,11 @@ def prepare_demo(label_studio: LabelStudio, *, fresh: bool = False) -> Demo:
     project = projects.get(title) or label_studio.create_project(title, LABEL_CONFIG)
     project_id = int(project["id"])
     shown = _digits_shown(label_studio, project_id)
-    missing = [digit for digit in DIGITS if digit not in shown.values()]
+    missing = [digit for digit in digits if digit not in shown.values()]
     for start in range(0, len(missing), FILES_PER_UPLOAD):
-        _upload(label_studio, project_id, missing[start : start + FILES_PER_UPLOAD])
+        _upload(
+            browser, f"{label_studio.url}/api/projects/{project_id}/import", missing[start : start + FILES_PER_UPLOAD]
+        )
     if missing:
         shown = _digits_shown(label_studio, project_id)
     targets = _load_digits().target
@@ -81,9 +91,13 @@ def _digits_shown(label_studio: LabelStudio, project_id: int) -> dict[int, int]:
     return {task: int(match[1]) for task, match in tasks if match}
 
 
-def _upload(label_studio: LabelStudio, project_id: int, digits: Sequence[int]) -> None:
+def _upload(browser: requests.Session, address: str, digits: Sequence[int]) -> None:
     files = {f"file-{digit}": (f"digit-{digit:04}.png", _picture(digit), "image/png") for digit in digits}
-    label_studio.post(f"/api/projects/{project_id}/import", files=files)
+    answer = browser.post(address, files=files, timeout=UPLOAD_TIMEOUT)
+    if not answer.ok:
+        raise LabelStudioRejected(
+            f"Label Studio did not take the images of the demo project: {answer.text[:500]}", answer.status_code
+        )
 
 
 def _picture(digit: int) -> bytes:

@@ -73,6 +73,9 @@ class Stack:
         settings: the environment's, as far as they are known before a Label Studio of our own runs.
         supervisor: keeps the programs running.
         say: told what is being done, one line each.
+
+    Attributes:
+        server_pid: the server's process id as it was started; 0 before.
     """
 
     def __init__(self, settings: Settings, supervisor: Supervisor, say: Callable[[str], None]) -> None:
@@ -80,6 +83,7 @@ class Stack:
         self._supervisor = supervisor
         self._say = say
         self._logs = settings.data_dir / "logs"
+        self.server_pid = 0
 
     def start_redis(self) -> None:
         """Start the embedded Redis, unless REDIS_URL names one.
@@ -130,12 +134,12 @@ class Stack:
         settings = load_settings()
         self._say("Starting the server and " + ("one worker …" if workers == 1 else f"{workers} workers …"))
         server = self._supervisor.add(self._own("server", "serve"), echo=True)
-        started = [
-            self._supervisor.add(self._own(f"worker-{number}", "worker"), echo=True) for number in range(1, workers + 1)
-        ]
+        names = [f"worker-{number}" for number in range(1, workers + 1)]
+        started = [self._supervisor.add(self._own(name, "worker"), echo=True) for name in names]
         wait_until(lambda: _answers(backend_url(settings)), server, SERVER_TIMEOUT)
         for worker in started:
             _require_alive(worker)
+        self.server_pid = server.pid
         write_private(settings.data_dir / "env", _exports())
         return settings
 

@@ -7,7 +7,7 @@ import requests
 
 from labelloop.cli.child import Child, Program
 from labelloop.cli.ports import require_free
-from labelloop.cli.studio_access import Credentials
+from labelloop.cli.studio_access import Credentials, signed_in
 from labelloop.cli.studio_install import ensure_installed, is_installed
 from labelloop.cli.supervisor import wait_until
 
@@ -100,6 +100,14 @@ class Studio:
         """
         wait_until(self._answers, child, timeout)
         self.credentials = self.credentials.with_token(self.url, self._credentials_file)
+
+    def browser(self) -> requests.Session:
+        """A session that is logged in, as a person's browser is.
+
+        Raises:
+            StartError: the password was changed in Label Studio.
+        """
+        return signed_in(self.url, self.credentials.username, self.credentials.password)
 
     def _answers(self) -> bool:
         try:

@@ -74,7 +74,7 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
                 f"The server listens at {backend_url(settings)}; `labelloop connect --help` says how a project is connected."
             )
         else:
-            demo = _demo(settings, fresh=auto)
+            demo = _demo(studio, settings, fresh=auto)
             _tell_way_in(studio, demo, settings)
             if auto:
                 return _play(settings, demo, supervisor)
@@ -82,14 +82,14 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
     return 0
 
 
-def _demo(settings: "Settings", *, fresh: bool) -> "Demo":
+def _demo(studio: "Studio", settings: "Settings", *, fresh: bool) -> "Demo":
     from labelloop.cli.demo import prepare_demo
     from labelloop.cli.stack import backend_url
     from labelloop.service.connection import connect
     from labelloop.service.context import open_context
 
     context = open_context(settings)
-    demo = prepare_demo(context.label_studio, fresh=fresh)
+    demo = prepare_demo(context.label_studio, studio.browser(), fresh=fresh)
     outcome = connect(context, demo.project_id, backend_url(settings))
     for warning in outcome.warnings:
         _say(warning)

@@ -1,0 +1,1 @@
+"""What Labelloop must reach, measured on a whole one: real Label Studio, Redis, server and worker."""
