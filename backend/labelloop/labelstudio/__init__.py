@@ -1,10 +1,11 @@
 """Speaks Label Studio and learns nothing: its API, payloads, label configs, results and media."""
 
+from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
 from labelloop.labelstudio.config import LabelConfig, parse_label_config
 from labelloop.labelstudio.labels import merge, prediction_json
 from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
-from labelloop.labelstudio.tasks import AnnotationRecord, StoredPrediction, TaskRecord, read_task
+from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord, read_task
 
 __all__ = [
     "CODECS",
@@ -12,8 +13,8 @@ __all__ = [
     "Codec",
     "Event",
     "LabelConfig",
+    "LabelStudio",
     "ProjectKey",
-    "StoredPrediction",
     "TaskRecord",
     "codec_for",
     "merge",

@@ -47,7 +47,12 @@ def prediction_json(
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
     result = [region for control, prediction in shown for region in codec_for(control).write(control, prediction)]
-    return {"task": task_id, "result": result, "score": min(1.0, max(0.0, float(score))), "model_version": model_version}
+    return {
+        "task": task_id,
+        "result": result,
+        "score": min(1.0, max(0.0, float(score))),
+        "model_version": model_version,
+    }
 
 
 def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vote]:

@@ -11,19 +11,6 @@ Region = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPrediction:
-    """The prediction an annotator saw, as Label Studio keeps it with the annotation.
-
-    Attributes:
-        model_version: who made it.
-        result: its regions.
-    """
-
-    model_version: str
-    result: list[Region]
-
-
-@dataclass(frozen=True, slots=True)
 class AnnotationRecord:
     """One annotation.
 
@@ -34,7 +21,6 @@ class AnnotationRecord:
         ground_truth: a person marked it as ground truth.
         updated_at: UTC, ISO 8601 with microseconds, so that text order is time order.
         result: its regions.
-        prediction: what the annotator was shown, None when nothing was.
     """
 
     id: int
@@ -43,13 +29,6 @@ class AnnotationRecord:
     ground_truth: bool
     updated_at: str
     result: list[Region]
-    prediction: StoredPrediction | None = None
-
-    @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """The inverse of `dataclasses.asdict`."""
-        prediction = record["prediction"]
-        return cls(**{**record, "prediction": prediction and StoredPrediction(**prediction)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +55,7 @@ class TaskRecord:
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        annotations = tuple(AnnotationRecord.from_json(annotation) for annotation in record["annotations"])
+        annotations = tuple(AnnotationRecord(**annotation) for annotation in record["annotations"])
         return cls(record["id"], record["data"], record["updated_at"], annotations)
 
 
@@ -101,7 +80,6 @@ def _annotation(annotation: Mapping[str, Any]) -> AnnotationRecord:
         ground_truth=bool(annotation.get("ground_truth")),
         updated_at=_moment(annotation["updated_at"]),
         result=_regions(annotation.get("result")),
-        prediction=_prediction(annotation.get("prediction")),
     )
 
 
@@ -109,12 +87,6 @@ def _user(value: object) -> int | None:
     """An annotator is given as an id or, by some of Label Studio's answers, as an object."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, int) else None
-
-
-def _prediction(value: object) -> StoredPrediction | None:
-    if not isinstance(value, dict) or not value.get("model_version"):
-        return None
-    return StoredPrediction(str(value["model_version"]), _regions(value.get("result")))
 
 
 def _regions(value: object) -> list[Region]:
