@@ -1,0 +1,170 @@
+"""Features of tasks that no worker has embedded yet: computed in the server when Label Studio asks for such a task."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelloop.errors import LabelloopError, LearningError
+from labelloop.labelstudio import text_of
+from labelloop.learning import Backbone, load_backbone
+from labelloop.records import Control, Modality
+from labelloop.service.context import Context
+from labelloop.service.features import item_key
+from labelloop.service.versions import LearnerRecord
+
+logger = logging.getLogger(__name__)
+
+Row = NDArray[np.float32]
+T = TypeVar("T")
+
+FETCHERS = 8
+CHUNK = 16
+REMEMBERED = 4096
+"""Rows kept in memory; a row is 1 to 8 kB."""
+LOAD_AGAIN_AFTER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One task's object.
+
+    Attributes:
+        task_id: for messages and for resolving storage links.
+        value: what the task's data holds under the control's key: a text, or a reference to an image.
+    """
+
+    task_id: int
+    value: object
+
+
+class OnDemand:
+    """Fetches and embeds what is asked for; what it has computed stays in memory, the oldest goes first.
+
+    Several requests fetch at the same time; one thread embeds, so that the networks are loaded once and the processor is not
+    shared between several of them.
+
+    Args:
+        context: where media come from.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._fetchers = ThreadPoolExecutor(FETCHERS, "labelloop-fetch")
+        self._embedding = ThreadPoolExecutor(1, "labelloop-embed")
+        self._backbones: dict[str, Backbone] = {}
+        self._failed: dict[str, tuple[float, str]] = {}
+        self._rows: OrderedDict[tuple[str, str], Row] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Take no more work; what is in hand is not waited for."""
+        self._fetchers.shutdown(wait=False, cancel_futures=True)
+        self._embedding.shutdown(wait=False, cancel_futures=True)
+
+    def rows(self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float) -> list[Row | None]:
+        """Features of the items under the record's backbone.
+
+        Args:
+            record: says which backbone.
+            control: says how the items are read.
+            items: n of them.
+            deadline: `time.monotonic()` by which the answer is due.
+
+        Returns:
+            n rows, float32 [d]; None for what cannot be had, or not in time.
+        """
+        rows = [self._recall(record, control, item) for item in items]
+        missing = [place for place, row in enumerate(rows) if row is None]
+        for start in range(0, len(missing), CHUNK):
+            if time.monotonic() >= deadline:
+                logger.warning("%d of %d tasks were not reached in time", len(missing) - start, len(items))
+                break
+            places = missing[start : start + CHUNK]
+            for place, row in zip(
+                places, self._compute(record, control, [items[p] for p in places], deadline), strict=True
+            ):
+                rows[place] = row
+        return rows
+
+    def _compute(
+        self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float
+    ) -> list[Row | None]:
+        fetches = [self._fetchers.submit(self._media, control, item) for item in items]
+        outcomes = [
+            _outcome(fetch, deadline, f"task {item.task_id}") for fetch, item in zip(fetches, items, strict=True)
+        ]
+        media = {place: medium for place, medium in enumerate(outcomes) if medium is not None}
+        rows: list[Row | None] = [None] * len(items)
+        if not media:
+            return rows
+        job = self._embedding.submit(self._embed, record, control, [items[p] for p in media], list(media.values()))
+        for place, row in zip(media, _outcome(job, deadline, "embedding") or [], strict=False):
+            rows[place] = row
+        return rows
+
+    def _media(self, control: Control, item: Item) -> bytes | str:
+        if control.modality is Modality.TEXT:
+            return text_of(item.value, self._context.settings.text_max_chars)
+        return self._context.media.fetch(item.task_id, str(item.value), control.modality)
+
+    def _embed(
+        self, record: LearnerRecord, control: Control, items: Sequence[Item], media: Sequence[bytes | str]
+    ) -> list[Row | None]:
+        matrix = self._backbone(record).embed(cast(list[bytes] | list[str], media))
+        rows = [row if np.isfinite(row).all() else None for row in matrix]
+        with self._lock:
+            for item, row in zip(items, rows, strict=True):
+                if row is not None:
+                    self._rows[_key(record, control, item)] = row
+            while len(self._rows) > REMEMBERED:
+                self._rows.popitem(last=False)
+        return rows
+
+    def _backbone(self, record: LearnerRecord) -> Backbone:
+        """The loaded network; called in the embedding thread only."""
+        name = record.backbone.id
+        if name not in self._backbones:
+            failed_at, reason = self._failed.get(name, (-LOAD_AGAIN_AFTER, ""))
+            if time.monotonic() - failed_at < LOAD_AGAIN_AFTER:
+                raise LearningError(reason)
+            logger.info("Loading the backbone %s", name)
+            try:
+                self._backbones[name] = load_backbone(record.backbone_spec, record.backbone)
+            except LabelloopError as error:
+                self._failed[name] = (time.monotonic(), str(error))
+                raise
+        return self._backbones[name]
+
+    def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Row | None:
+        key = _key(record, control, item)
+        with self._lock:
+            if key in self._rows:
+                self._rows.move_to_end(key)
+            return self._rows.get(key)
+
+
+def _key(record: LearnerRecord, control: Control, item: Item) -> tuple[str, str]:
+    return record.backbone.id, item_key(control.modality, item.value)
+
+
+def _outcome(future: "Future[T]", deadline: float, what: str) -> T | None:
+    """What the future gives by the deadline; None, with a line in the log, when that is nothing."""
+    try:
+        return future.result(timeout=max(0.0, deadline - time.monotonic()))
+    except TooLate:
+        future.cancel()
+        logger.warning("No prediction: %s took too long", what)
+    except LabelloopError as error:
+        logger.warning("No prediction: %s", error)
+    except Exception:
+        logger.exception("No prediction: %s failed", what)
+    return None

@@ -1,0 +1,113 @@
+"""From tasks to Label Studio's predictions, with one live model."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from labelloop.errors import LabelConfigError
+from labelloop.labelstudio import parse_label_config, prediction_json
+from labelloop.records import Control, Prediction
+from labelloop.service.features import item_key
+from labelloop.service.live import LiveLearner, LiveModel
+from labelloop.service.ondemand import Item, OnDemand, Row
+from labelloop.service.ordering import score_of
+from labelloop.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any] | list[Any]
+Said = list[tuple[Control, Prediction]]
+
+
+class Predictor:
+    """Predicts tasks, each on its own: what goes wrong with one leaves the others as they are.
+
+    Args:
+        settings: the deadline, and the confidence below which nothing is shown.
+        ondemand: gives features the worker has not computed.
+    """
+
+    def __init__(self, settings: Settings, ondemand: OnDemand) -> None:
+        self._settings = settings
+        self._ondemand = ondemand
+
+    def answer(self, model: LiveModel, tasks: Sequence[Mapping[str, Any]], label_config: str | None) -> list[Answer]:
+        """One item per task, in order.
+
+        Args:
+            model: what is live.
+            tasks: as Label Studio sends them.
+            label_config: the config as it is now; None stands for the last one heard of.
+
+        Returns:
+            For each task a prediction (`result`, `score` in [0, 1], `model_version`), or `[]` where there is none.
+        """
+        deadline = time.monotonic() + self._settings.predict_deadline
+        said: list[Said] = [[] for _ in tasks]
+        for live, control in _still_asked_for(model, label_config or model.project.label_config):
+            try:
+                for place, prediction in self._predict(live, control, tasks, deadline):
+                    said[place].append((control, prediction))
+            except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
+                logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
+        return [self._item(model.version, found) if found else [] for found in said]
+
+    def _predict(
+        self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
+    ) -> Iterator[tuple[int, Prediction]]:
+        rows = self._features(live, control, tasks, deadline)
+        places = [place for place, row in enumerate(rows) if row is not None]
+        if not places:
+            return
+        matrix = np.stack([row for row in rows if row is not None])
+        for place, prediction in zip(places, live.learner.predict(matrix), strict=True):
+            # A class that the config has lost since the training would be refused, or worse, shown.
+            if prediction.label in control.labels:
+                yield place, prediction
+
+    def _features(
+        self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
+    ) -> list[Row | None]:
+        items = {place: item for place, task in enumerate(tasks) if (item := _item_of(control, task)) is not None}
+        rows: list[Row | None] = [None] * len(tasks)
+        matrix, found = live.features.get([item_key(control.modality, item.value) for item in items.values()])
+        places = np.array(list(items), dtype=int)
+        for place, row in zip(places[found], matrix, strict=True):
+            rows[place] = row if np.isfinite(row).all() else None
+        missing = [int(place) for place in places[~found]]
+        computed = self._ondemand.rows(live.record, control, [items[place] for place in missing], deadline)
+        for place, computed_row in zip(missing, computed, strict=True):
+            rows[place] = computed_row
+        return rows
+
+    def _item(self, version: str, said: Said) -> dict[str, Any]:
+        threshold = self._settings.show_threshold
+        shown = [(control, prediction) for control, prediction in said if prediction.confidence >= threshold]
+        item = prediction_json(0, version, score_of({control.name: prediction for control, prediction in said}), shown)
+        del item["task"]  # the item's place in the answer says which it is
+        return item
+
+
+def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[LiveLearner, Control]]:
+    """The learners whose control the config still has, each with the control as it is now."""
+    if not model.learners:
+        return
+    try:
+        controls = {control.name: control for control in parse_label_config(label_config).controls}
+    except LabelConfigError as error:
+        logger.warning("Project %s: %s", model.project.slug, error)
+        return
+    for live in model.learners:
+        now, then = controls.get(live.record.control.name), live.record.control
+        if now is not None and (now.tag, now.modality) == (then.tag, then.modality):
+            yield live, now
+
+
+def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:
+    data, task_id = task.get("data"), task.get("id")
+    if not isinstance(data, dict) or data.get(control.data_key) is None:
+        return None
+    return Item(task_id if isinstance(task_id, int) else 0, data[control.data_key])
