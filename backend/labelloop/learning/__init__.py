@@ -1,14 +1,17 @@
-"""The learning room: arrays in, arrays out; it knows nothing of Label Studio, HTTP or Redis.
+"""The learning room: arrays in, arrays out; it knows nothing of Label Studio, its HTTP or Redis.
 
 Importing it is cheap; scikit-learn, scipy and torch are loaded by the functions that need them.
 """
 
 from typing import Final
 
+from labelloop.learning.acquisition import STRATEGIES, Pool, Strategy, rank_scores, strategy_named
+from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.evaluation import ClassMetrics, Metrics
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout
+from labelloop.learning.logistic import preload
 from labelloop.learning.uncertainty import MEASURES, measure_named
 
 # The learner of each control tag.
@@ -17,11 +20,22 @@ LEARNERS: Final[dict[str, type[ClassificationLearner]]] = {"Choices": Classifica
 __all__ = [
     "LEARNERS",
     "MEASURES",
+    "STRATEGIES",
+    "Backbone",
+    "BackboneSpec",
     "ClassMetrics",
     "ClassificationLearner",
     "GateDecision",
     "Metrics",
+    "Pool",
+    "ResolvedBackbone",
+    "Strategy",
     "assign_holdout",
     "judge",
+    "load_backbone",
     "measure_named",
+    "preload",
+    "rank_scores",
+    "resolve_backbone",
+    "strategy_named",
 ]

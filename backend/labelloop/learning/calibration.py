@@ -1,14 +1,34 @@
 """Turning logits into probabilities that mean what they say."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Array, Floats, Ints
 
-# How strongly the temperature is drawn to 1, in rows of evidence: a few out-of-fold rows say little of it.
-PRIOR: Final = 5.0
+# How strongly the temperature is drawn to 1, and each offset to 0, in rows of evidence: a few rows say little of either.
+TEMPERATURE_PRIOR: Final = 5.0
+OFFSET_PRIOR: Final = 1.0
 LARGEST: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Probabilities are softmax(logits / temperature + offsets).
+
+    Attributes:
+        temperature: in [1/20, 20].
+        offsets: float64 [C].
+    """
+
+    temperature: float
+    offsets: Floats
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Calibrated probabilities [n, C], float64, of logits [n, C]."""
+        probabilities: Floats = np.exp(log_softmax(logits / self.temperature + self.offsets))
+        return probabilities
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -19,17 +39,12 @@ def log_softmax(logits: Floats) -> Floats:
     return result
 
 
-def softmax(logits: Floats) -> Floats:
-    """Probabilities [n, C], float64, of logits [n, C]."""
-    probabilities: Floats = np.exp(log_softmax(logits))
-    return probabilities
+def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibration:
+    """Fit a temperature and an offset for each class: bias-corrected temperature scaling (Alexandari et al., 2020).
 
-
-def fit_temperature(logits: Floats, targets: Ints, weights: Floats) -> float:
-    """The number to divide logits by so that the probabilities fit the targets (Guo et al., 2017).
-
-    The weighted log loss is minimised with a Gaussian prior on the temperature's logarithm, which keeps it at 1 where
-    there is little to tell it from.
+    The weighted log loss is minimised under Gaussian priors on the temperature's logarithm and the offsets. The offsets
+    matter where one class has most of the labels: with few labels in many dimensions an unseen item's logits are small
+    beside the bias, so that the model would answer that class for all.
 
     Args:
         logits: [n, C] of items the model was not trained on.
@@ -37,18 +52,27 @@ def fit_temperature(logits: Floats, targets: Ints, weights: Floats) -> float:
         weights: [n], how much each item counts.
 
     Returns:
-        A temperature in [1/20, 20]; 1 when there is no item.
+        The fit; with no item one that changes nothing.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import minimize
 
+    classes = logits.shape[1]
     if len(targets) == 0:
-        return 1.0
-    rows = np.arange(len(targets))
+        return Calibration(1.0, np.zeros(classes))
+    right = np.zeros(logits.shape)
+    right[np.arange(len(targets)), targets] = 1.0
 
-    def loss(log_temperature: float) -> float:
-        likelihood = log_softmax(logits / np.exp(log_temperature))[rows, targets]
-        return float(PRIOR * log_temperature**2 - weights @ likelihood)
+    def loss(parameters: Array) -> tuple[float, Array]:
+        sharpness, offsets = parameters[0], parameters[1:]
+        scaled = logits * np.exp(sharpness)
+        likelihood = log_softmax(scaled + offsets)
+        wrong = (np.exp(likelihood) - right) * weights[:, None]
+        value = TEMPERATURE_PRIOR * sharpness**2 + OFFSET_PRIOR * (offsets @ offsets)
+        slope = np.concatenate([[2 * TEMPERATURE_PRIOR * sharpness], 2 * OFFSET_PRIOR * offsets])
+        slope += np.concatenate([[(wrong * scaled).sum()], wrong.sum(axis=0)])
+        return float(value - weights @ (likelihood * right).sum(axis=1)), slope
 
     bound = float(np.log(LARGEST))
-    found = minimize_scalar(loss, bounds=(-bound, bound), method="bounded", options={"xatol": 1e-3})
-    return float(np.exp(found.x))
+    bounds = [(-bound, bound), *[(None, None)] * classes]
+    found = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=bounds)
+    return Calibration(float(np.exp(-found.x[0])), found.x[1:])

@@ -7,7 +7,7 @@ import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.calibration import fit_temperature, softmax
+from labelloop.learning.calibration import Calibration, fit_calibration
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.logistic import LogisticFit, fit_logistic
 from labelloop.learning.scaling import centre_of, unit_rows
@@ -16,7 +16,7 @@ from labelloop.records import ClassPrediction, ClassTarget
 
 
 class ClassificationLearner:
-    """Multinomial logistic regression on centred features of length 1, with a temperature (Guo et al., 2017).
+    """Multinomial logistic regression on centred features of length 1, calibrated on what cross-validation held back.
 
     Training needs scikit-learn; predicting needs numpy alone.
 
@@ -33,7 +33,6 @@ class ClassificationLearner:
         classes: Sequence[str],
         arrays: Mapping[str, Array],
         *,
-        temperature: float,
         uncertainty: str,
         cv_metrics: Metrics | None,
     ) -> None:
@@ -41,8 +40,8 @@ class ClassificationLearner:
         self.uncertainty = uncertainty
         self.cv_metrics = cv_metrics
         self._measure = measure_named(uncertainty)
-        self._temperature = temperature
         self._arrays = dict(arrays)
+        self._calibration = Calibration(float(arrays["temperature"][0]), arrays["offsets"])
 
     @classmethod
     def fit(
@@ -78,10 +77,17 @@ class ClassificationLearner:
         centre = centre_of(rows)
         fitted = fit_logistic(unit_rows(rows, centre), columns, weights, seed=seed)
         tested = fitted.tested_rows
-        temperature = fit_temperature(fitted.tested_logits, columns[tested], weights[tested])
-        arrays = {"centre": centre, "weights": fitted.weights, "bias": fitted.bias, "seen": seen.astype(np.int64)}
-        cv_metrics = _cv_metrics(fitted, temperature, [classes[i] for i in seen], columns)
-        return cls(classes, arrays, temperature=temperature, uncertainty=uncertainty, cv_metrics=cv_metrics)
+        calibration = fit_calibration(fitted.tested_logits, columns[tested], weights[tested])
+        arrays = {
+            "centre": centre,
+            "weights": fitted.weights,
+            "bias": fitted.bias,
+            "seen": seen.astype(np.int64),
+            "temperature": np.array([calibration.temperature]),
+            "offsets": calibration.offsets,
+        }
+        cv_metrics = _cv_metrics(fitted, calibration, [classes[i] for i in seen], columns)
+        return cls(classes, arrays, uncertainty=uncertainty, cv_metrics=cv_metrics)
 
     def predict(self, features: Floats) -> list[ClassPrediction]:
         """What the model says of each row of features [n, d].
@@ -113,7 +119,7 @@ class ClassificationLearner:
         if not np.isfinite(logits).all():
             raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
         probabilities = np.zeros((len(features), len(self.classes)))
-        probabilities[:, self._arrays["seen"]] = softmax(logits / self._temperature)
+        probabilities[:, self._arrays["seen"]] = self._calibration.probabilities(logits)
         return probabilities
 
     def evaluate(self, features: Floats, targets: Sequence[ClassTarget]) -> Metrics:
@@ -134,7 +140,6 @@ class ClassificationLearner:
         return {
             "kind": self.kind,
             "classes": list(self.classes),
-            "temperature": self._temperature,
             "uncertainty": self.uncertainty,
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
@@ -146,7 +151,6 @@ class ClassificationLearner:
         return cls(
             meta["classes"],
             arrays,
-            temperature=meta["temperature"],
             uncertainty=meta["uncertainty"],
             cv_metrics=cv_metrics,
         )
@@ -163,8 +167,8 @@ def _usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[
     return features[usable], labels[usable], weights[usable]
 
 
-def _cv_metrics(fitted: LogisticFit, temperature: float, seen: Sequence[str], columns: Ints) -> Metrics | None:
+def _cv_metrics(fitted: LogisticFit, calibration: Calibration, seen: Sequence[str], columns: Ints) -> Metrics | None:
     if fitted.tested_rows.size == 0:
         return None
     labels = [seen[column] for column in columns[fitted.tested_rows]]
-    return measure(softmax(fitted.tested_logits / temperature), labels, seen, source="cross-validation")
+    return measure(calibration.probabilities(fitted.tested_logits), labels, seen, source="cross-validation")

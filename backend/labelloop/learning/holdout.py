@@ -10,7 +10,8 @@ def assign_holdout(labels: Mapping[str, str], assigned: Mapping[str, bool], shar
 
     As many new items are held out as bring the holdout nearest to `share` of all labels from below. They are taken one
     by one from the class that lacks most of its own share, in the order of their content's hash, so the choice depends
-    neither on who labelled nor on the order they came in; the last training example of a class is never taken.
+    neither on who labelled nor on the order they came in; the last training example of a class is never taken, and never
+    more than half of the new items, so that training goes on while a holdout that started late catches up.
 
     Args:
         labels: label by content key, of every item labelled now. Equal contents share a key and so a side.
@@ -25,7 +26,8 @@ def assign_holdout(labels: Mapping[str, str], assigned: Mapping[str, bool], shar
     total = Counter(labels.values())
     held = Counter(label for key, label in labels.items() if held_out[key])
     # An exact share such as 0.3 * 10 must not lose an item to rounding.
-    for _ in range(int(share * len(labels) + 1e-9) - held.total()):
+    missing = int(share * len(labels) + 1e-9) - held.total()
+    for _ in range(min(missing, (sum(map(len, waiting.values())) + 1) // 2)):
         candidates = [label for label in waiting if waiting[label] and total[label] - held[label] > 1]
         if not candidates:
             break

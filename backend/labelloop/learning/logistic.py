@@ -11,7 +11,7 @@ from labelloop.learning.calibration import log_softmax
 
 # Inverse regularisation for rows of length 1; the strongest first, so that a tie goes to the simpler model.
 GRID: Final = (3.0, 10.0, 30.0, 100.0, 300.0)
-DEFAULT: Final = 100.0
+DEFAULT: Final = GRID[3]
 FOLDS: Final = 5
 # Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
 ALL_FOLDS_UP_TO: Final = 2000
@@ -44,14 +44,19 @@ def fit_logistic(features: Floats, targets: Ints, weights: Floats, *, seed: int 
     folds = assign_folds(targets, FOLDS, seed)
     run = range(FOLDS if len(targets) <= ALL_FOLDS_UP_TO else 1)
     tested = np.flatnonzero(np.isin(folds, run))
-    strength, logits = DEFAULT, _no_logits(targets, 0)
-    if tested.size:
-        by_strength = {s: _out_of_fold(rows, targets, weights, folds, run, s)[tested] for s in GRID}
-        loss = {s: _log_loss(by_strength[s], targets[tested], weights[tested]) for s in GRID}
-        strength = min(GRID, key=loss.__getitem__)
-        logits = by_strength[strength]
+    by_strength = {s: _out_of_fold(rows, targets, weights, folds, run, s)[tested] for s in GRID}
+    loss = {s: _log_loss(by_strength[s], targets[tested], weights[tested]) for s in GRID}
+    strength = min(GRID, key=loss.__getitem__) if tested.size else DEFAULT
     coefficients, bias = _fit(rows, targets, weights, strength)
-    return LogisticFit((coefficients @ basis.T).astype(np.float32), bias.astype(np.float32), strength, tested, logits)
+    return LogisticFit(
+        (coefficients @ basis.T).astype(np.float32), bias.astype(np.float32), strength, tested, by_strength[strength]
+    )
+
+
+def preload() -> None:
+    """Import what training needs: seconds, which a process that forks its workers pays once instead of in each."""
+    import scipy.optimize  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
 
 
 def assign_folds(targets: Ints, folds: int, seed: int) -> Ints:
@@ -88,17 +93,13 @@ def _span(features: Floats) -> tuple[Floats, Floats]:
 
 
 def _out_of_fold(rows: Floats, targets: Ints, weights: Floats, folds: Ints, run: range, strength: float) -> Floats:
-    logits = _no_logits(targets, len(targets))
+    logits = np.zeros((len(targets), int(targets.max()) + 1))
     for fold in run:
         test = folds == fold
         if test.any():
             coefficients, bias = _fit(rows[~test], targets[~test], weights[~test], strength)
             logits[test] = rows[test] @ coefficients.T + bias
     return logits
-
-
-def _no_logits(targets: Ints, rows: int) -> Floats:
-    return np.zeros((rows, int(targets.max()) + 1))
 
 
 def _fit(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple[Floats, Floats]:
@@ -116,4 +117,4 @@ def _fit(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple
 
 
 def _log_loss(logits: Floats, targets: Ints, weights: Floats) -> float:
-    return float(-weights @ log_softmax(logits)[np.arange(len(targets)), targets] / weights.sum())
+    return float(-weights @ log_softmax(logits)[np.arange(len(targets)), targets])

@@ -55,7 +55,7 @@ class Strategy(ABC):
             LearningError: the pool lacks what this strategy goes by.
         """
         generator = np.random.default_rng(seed)
-        finite: Bools = np.isfinite(pool.features).all(axis=1, keepdims=False)
+        finite = np.asarray(np.isfinite(pool.features).all(axis=1))
         shuffled = generator.permutation(len(pool))
         usable = shuffled[finite[shuffled]]
         if usable.size == 0:

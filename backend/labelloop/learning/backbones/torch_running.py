@@ -1,0 +1,77 @@
+"""How networks run: on which device, in which precision, in batches that fit its memory."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from labelloop.errors import LearningError
+
+logger = logging.getLogger(__name__)
+
+
+def pick_device(name: str) -> Any:
+    """The torch device of a name; `auto` is CUDA, else Apple's MPS, else the processor.
+
+    Raises:
+        LearningError: there is no such device on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LearningError(
+            f"There is no device {name!r} here ({reason}); use auto, cpu, cuda, cuda:N or mps."
+        ) from None
+    return device
+
+
+@contextmanager
+def inference(device: Any) -> Iterator[None]:
+    """No gradients; on CUDA half precision where it loses nothing."""
+    import torch
+
+    # bfloat16 has float32's range: no activation overflows, as it may in float16.
+    half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+    with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=device.type == "cuda"):
+        yield
+
+
+def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> None:
+    """Call `run(start, stop)` over `count` items, `size` at a time; what does not fit in memory is tried in halves.
+
+    Raises:
+        LearningError: not even one item fits.
+    """
+    start = 0
+    while start < count:
+        try:
+            run(start, min(start + size, count))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+            if size == 1:
+                raise LearningError("The device has too little memory for one item; use a smaller backbone.") from error
+        else:
+            start += size
+            continue
+        size = max(1, size // 2)
+        logger.info("Out of memory; going on in batches of %d.", size)
+        _release_memory()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    message = str(error).lower()
+    return "out of memory" in message or "can't allocate memory" in message
+
+
+def _release_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
