@@ -45,6 +45,7 @@ class Marks:
         self._key = f"labelloop:{slug}:marks"
         self._due_key = f"labelloop:{slug}:due"
         self._push_key = f"labelloop:{slug}:push"
+        self._heard_key = f"labelloop:{slug}:heard"
 
     def note(self, changes: int = 0, *, arrivals: int = 0, force: bool = False, full: bool = False) -> Mark:
         """Add a hint; returns all hints so far."""
@@ -80,6 +81,15 @@ class Marks:
     def set_due(self, at: float) -> None:
         """Ask for a round at that Unix time."""
         self._redis.set(self._due_key, repr(at))
+
+    def hear(self) -> None:
+        """Count an event that hints at nothing; the doctor has Label Studio send one to see whether events arrive."""
+        self._redis.incr(self._heard_key)
+
+    def heard(self) -> int:
+        """How many such events have arrived."""
+        value = self._redis.get(self._heard_key)
+        return int(value) if value is not None else 0
 
     def want_push(self) -> None:
         """Ask for a push to go on as soon as the one at hand has ended."""

@@ -48,7 +48,7 @@ class Projects:
         instance = (
             f"{parts.hostname or 'localhost'}-{parts.port or (443 if parts.scheme == 'https' else 80)}{parts.path}"
         )
-        self._instance = re.sub(r"[^a-z0-9.]+", "-", instance.lower()).strip("-")
+        self._instance = re.sub(r"[^a-z0-9]+", "-", instance.lower()).strip("-")
 
     def slug(self, key: ProjectKey) -> str:
         """The name of the project's folder."""
