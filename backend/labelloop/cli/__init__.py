@@ -6,9 +6,14 @@ quick; a command imports what it needs when it runs, so that `labelloop --help` 
 
 import typer
 
+from labelloop.cli.connect import connect, disconnect
+from labelloop.cli.doctor import doctor
 from labelloop.cli.root import LabelloopGroup, root_options
 from labelloop.cli.serve import serve
+from labelloop.cli.status import status
+from labelloop.cli.train import rescore, train
 from labelloop.cli.up import up
+from labelloop.cli.versions import rollback, versions
 from labelloop.cli.worker import worker
 
 app = typer.Typer(
@@ -24,3 +29,11 @@ app = typer.Typer(
 app.command("up")(up)
 app.command("serve")(serve)
 app.command("worker")(worker)
+app.command("connect")(connect)
+app.command("disconnect")(disconnect)
+app.command("doctor")(doctor)
+app.command("status")(status)
+app.command("train")(train)
+app.command("rescore")(rescore)
+app.command("versions")(versions)
+app.command("rollback")(rollback)

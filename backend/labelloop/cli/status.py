@@ -1,0 +1,131 @@
+"""`labelloop status`: how the loop stands."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened, print_json
+
+if TYPE_CHECKING:
+    from labelloop.learning import Metrics
+    from labelloop.service.report import LearnerReport, Report, VersionReport
+
+BROKEN_SHOWN = 3
+
+
+def status(project: SomeProjectsOption = None, as_json: JsonOption = False) -> None:
+    """Show labels, the live version and how good it is, what the worker does, and how far the next training is.
+
+    All connected projects unless one is named.
+
+    [dim]Examples:[/]
+
+    [cyan]labelloop status[/]
+
+    [cyan]labelloop status --project 1 --json[/]
+    """
+    from labelloop.service.report import report_on
+
+    with opened() as context:
+        known = [chosen(context, project)] if project is not None else context.projects.all()
+        reports = [report_on(context, one) for one in known or [chosen(context, None)]]
+    if as_json:
+        print_json(reports)
+        return
+    console = Console(highlight=False)
+    for place, report in enumerate(reports):
+        if place:
+            console.print()
+        _show(console, report)
+
+
+def _show(console: Console, report: "Report") -> None:
+    console.print(f"[bold]{escape(report.title or 'Untitled')}[/] (project {report.project})")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("labels", f"{report.labels} of {report.tasks} tasks, {report.pool} in the pool")
+    for name, text in _version_rows(report):
+        table.add_row(name, text)
+    table.add_row("now", _now(report))
+    table.add_row("next training", _next_training(report))
+    if report.last_training:
+        table.add_row("last training", escape(f"{report.last_training} ({report.last_training_at})"))
+    if report.last_refusal and report.last_refusal not in report.last_training:
+        table.add_row("last refusal", escape(report.last_refusal))
+    for name, text in _trouble_rows(report):
+        table.add_row(name, text)
+    console.print(table)
+
+
+def _version_rows(report: "Report") -> list[tuple[str, str]]:
+    live = report.live
+    if live is None:
+        return [("live version", "none yet")]
+    rows = [("live version", f"[bold]{live.name}[/], {_stage(live)}")]
+    for learner in live.learners:
+        rows.append((escape(learner.control), _quality(learner)))
+        rows.append(
+            (
+                "",
+                f"backbone {escape(learner.backbone)}"
+                + (f" [yellow]({escape(learner.note)})[/]" if learner.note else ""),
+            )
+        )
+    return [*rows, ("queue", _queue(report, live))]
+
+
+def _stage(live: "VersionReport") -> str:
+    return "orders the queue, has learnt nothing yet" if live.stage == "cold" else f"trained on {live.labels} labels"
+
+
+def _quality(learner: "LearnerReport") -> str:
+    best = learner.metrics
+    if best is None:
+        return "[dim]not judged yet[/]"
+    text = _figures(best)
+    if learner.holdout is not None and not learner.holdout_trusted:
+        text += f" [dim](the holdout's {learner.holdout.items} labels are too few to trust: {learner.holdout.accuracy:.1%})[/]"
+    return text
+
+
+def _figures(metrics: "Metrics") -> str:
+    return (
+        f"accuracy [bold]{metrics.accuracy:.1%}[/], macro F1 {metrics.macro_f1:.3f}, log loss {metrics.log_loss:.3f}, "
+        f"ECE {metrics.ece:.3f} on {metrics.items} labels ({metrics.source})"
+    )
+
+
+def _queue(report: "Report", live: "VersionReport") -> str:
+    written = f"{report.scores_written} scores written" + (
+        f", {report.scores_to_write} to come" if report.scores_to_write else ""
+    )
+    if not report.ordered:
+        return f"not ordered by this version yet; {written}"
+    return f"ordered by {live.order}; {written}"
+
+
+def _now(report: "Report") -> str:
+    if report.workers == 0:
+        return "[red]no worker listens; run `labelloop up` or `labelloop worker`[/]"
+    if report.now is None:
+        return "idle" if report.workers else "[red]not known[/]"
+    total = f" of {report.now['total']}" if report.now["total"] else ""
+    return f"{escape(str(report.now['step']))}, {report.now['done']}{total}"
+
+
+def _next_training(report: "Report") -> str:
+    why = f" ({escape(report.waiting_for)})" if report.waiting_for else ""
+    return f"{report.percent} % there, {report.changes} labels changed{why}"
+
+
+def _trouble_rows(report: "Report") -> list[tuple[str, str]]:
+    rows = [("not learnt", escape(line)) for line in report.unsupported]
+    rows += [("set aside", escape(line)) for line in report.set_aside]
+    for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]:
+        rows.append(("broken task", escape(f"{task_id}: {item.reason}")))
+    if len(report.broken) > BROKEN_SHOWN:
+        rows.append(("", f"and {len(report.broken) - BROKEN_SHOWN} more tasks set aside"))
+    return rows + [("[red]error[/]", escape(line)) for line in report.errors]

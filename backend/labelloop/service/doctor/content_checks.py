@@ -1,0 +1,72 @@
+"""Checks of what is learnt: the project, its label config, one real task's media, the weights of the backbones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from labelloop.errors import LearningError, MediaError
+from labelloop.labelstudio import text_of
+from labelloop.learning import resolve_backbone
+from labelloop.records import Control, Modality
+from labelloop.service.doctor.case import Case
+from labelloop.service.doctor.finding import Seen, broken, ok, warn
+from labelloop.service.releases import backbone_spec
+
+
+def project(case: Case) -> Iterator[Seen]:
+    """The token may see the project."""
+    yield ok(f"{case.seen['title']!r}, {case.seen['task_number']} tasks")
+
+
+def label_config(case: Case) -> Iterator[Seen]:
+    """The label config has a control that can be learnt."""
+    for line in case.label_config.unsupported:
+        yield warn(line)
+    controls = case.label_config.controls
+    if controls:
+        yield ok(
+            "learns "
+            + ", ".join(f"{control.name} ({len(control.labels)} classes, {control.modality})" for control in controls)
+        )
+    else:
+        yield broken("holds nothing Labelloop can learn", "add a Choices control for an Image or a Text")
+
+
+def media(case: Case) -> Iterator[Seen]:
+    """The media of one task can be had."""
+    task = next(iter(case.context.label_studio.tasks(case.seen["id"], page_size=1)), None)
+    if task is None:
+        yield warn("the project has no task yet", "import some")
+        return
+    for control in case.label_config.controls:
+        yield _read(case, control, task)
+
+
+def weights(case: Case) -> Iterator[Seen]:
+    """The backbones of what is learnt are there."""
+    for modality in sorted({control.modality for control in case.label_config.controls}):
+        spec = backbone_spec(case.settings, modality)
+        known = [
+            record.backbone for record in (case.live.learners if case.live else ()) if record.backbone_spec == spec
+        ]
+        try:
+            found = known[0] if known else resolve_backbone(spec)
+        except LearningError as error:
+            yield broken(str(error), f"set LABELLOOP_{modality.upper()}_BACKBONE to one that can be had")
+            continue
+        yield warn(found.note) if found.note else ok(f"{found.name} for {modality}s, {found.dim} features")
+
+
+def _read(case: Case, control: Control, task: dict[str, Any]) -> Seen:
+    value = task["data"].get(control.data_key)
+    if value is None:
+        return broken(
+            f"task {task['id']} has no {control.data_key!r} in its data",
+            f"name a key the tasks have in {control.to_name!r}",
+        )
+    try:
+        if control.modality is Modality.TEXT:
+            return ok(f"task {task['id']}: {len(text_of(value, case.settings.text_max_chars))} characters of text")
+        size = len(case.context.media.fetch(task["id"], str(value), control.modality))
+        return ok(f"task {task['id']}: {size / 1024:.0f} KiB fetched")
+    except MediaError as error:
+        return broken(f"task {task['id']}: {error}")

@@ -1,0 +1,199 @@
+"""The doctor on real things: each of them well, and each of them broken in the way it breaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from labelloop.hooks import LabelLoop
+from labelloop.service.app import create_app
+from labelloop.service.connection import connect
+from labelloop.service.context import Context
+from labelloop.service.doctor import Finding, Level, examine
+from labelloop.service.queueing import QUEUES, queue_of
+from support.redis_process import RedisProcess
+from support.serving import CONFIG, a_context, publish, served
+from support.studio_process import StudioProcess
+
+IMAGES = '<View><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="a"/><Choice value="b"/></Choices></View>'
+
+
+def found(context: Context, name: str, project_id: int | None = None) -> list[Finding]:
+    return [finding for finding in examine(context, project_id) if finding.name == name]
+
+
+def one(context: Context, name: str, project_id: int | None = None) -> Finding:
+    [finding] = found(context, name, project_id)
+    return finding
+
+
+@pytest.fixture
+def listening(redis_server: RedisProcess) -> Iterator[Worker]:
+    """A worker that has reported for duty on every queue."""
+    redis = redis_server.client()
+    worker = Worker([queue_of(redis, name) for name in QUEUES], connection=redis, serializer=JSONSerializer)
+    worker.register_birth()
+    yield worker
+    worker.register_death()
+
+
+@pytest.fixture
+def alone(tmp_path: Path, redis_server: RedisProcess) -> Context:
+    """Everything but a Label Studio, which does not answer."""
+    return a_context(tmp_path, redis_server.url, label_studio_api_key="a-token", port=1)
+
+
+def test_a_label_studio_that_does_not_answer_is_one_line_and_ends_the_walk(alone: Context) -> None:
+    findings = list(examine(alone, 1))
+    assert [finding.level for finding in findings if finding.name == "label studio"] == [Level.BROKEN]
+    assert {"token", "projects", "project"}.isdisjoint(finding.name for finding in findings)
+
+
+def test_every_line_that_is_not_well_says_what_to_do(alone: Context) -> None:
+    lines = [finding for finding in examine(alone) if finding.level is not Level.OK and finding.name != "label studio"]
+    assert {finding.name for finding in lines} == {"workers", "server"}
+    assert all("labelloop" in finding.mend for finding in lines)
+
+
+def test_a_worker_that_listens_is_counted(alone: Context, listening: Worker) -> None:
+    assert one(alone, "workers").level is Level.OK
+
+
+def test_workers_that_leave_a_queue_alone_are_broken(alone: Context) -> None:
+    redis = alone.redis
+    worker = Worker([queue_of(redis, QUEUES[0])], connection=redis, serializer=JSONSerializer)
+    worker.register_birth()
+    finding = one(alone, "workers")
+    worker.register_death()
+    assert finding.level is Level.BROKEN
+    assert QUEUES[1] in finding.seen and QUEUES[0] not in finding.seen
+
+
+def test_a_redis_that_is_gone_is_broken_and_its_workers_are_not_asked_for(tmp_path: Path) -> None:
+    context = a_context(tmp_path, f"unix://{tmp_path}/none.sock")
+    assert one(context, "redis").level is Level.BROKEN
+    assert found(context, "workers") == []
+
+
+def test_a_store_that_cannot_be_written_is_broken(tmp_path: Path, redis_server: RedisProcess) -> None:
+    (tmp_path / "file").write_text("in the way")
+    finding = one(a_context(tmp_path, redis_server.url, store_url=str(tmp_path / "file")), "store")
+    assert finding.level is Level.BROKEN
+    assert "LABELLOOP_STORE_URL" in finding.mend
+
+
+def test_a_server_that_asks_for_other_credentials_is_broken(tmp_path: Path, redis_server: RedisProcess) -> None:
+    with served(create_app(a_context(tmp_path, redis_server.url, basic_auth="loop:secret"), LabelLoop)) as url:
+        port = int(url.rsplit(":", 1)[1])
+        assert one(a_context(tmp_path, redis_server.url, port=port), "server").level is Level.BROKEN
+        right = a_context(tmp_path, redis_server.url, port=port, basic_auth="loop:secret")
+        assert one(right, "server").level is Level.OK
+
+
+@pytest.fixture
+def connected(
+    studio: StudioProcess, tmp_path: Path, redis_server: RedisProcess, listening: Worker
+) -> Iterator[tuple[Context, int]]:
+    """A project of a real Label Studio, connected with a real server, and a version whose scores it has."""
+    given = {"label_studio_url": studio.url, "label_studio_api_key": studio.api_key, "text_backbone": "plain"}
+    context = a_context(tmp_path, redis_server.url, **given)
+    door = context.label_studio
+    with served(create_app(context, LabelLoop)) as url:
+        project_id = int(door.create_project("Examined", CONFIG)["id"])
+        door.import_tasks(project_id, [{"text": f"text {n}"} for n in range(3)])
+        connect(context, project_id, url)
+        project = context.projects.find(project_id)
+        assert project is not None
+        score_all(context, project_id, publish(context, project).name)
+        connect(context, project_id, url)
+        yield context, project_id
+
+
+def score_all(context: Context, project_id: int, version: str, score: float | None = 0.5) -> None:
+    ids = [task["id"] for task in context.label_studio.tasks(project_id)]
+    items = [{"task": one, "result": [], "model_version": version, "score": score} for one in ids]
+    context.label_studio.import_predictions(project_id, items)
+
+
+@pytest.mark.studio
+def test_all_is_well_with_a_project_that_is_connected(connected: tuple[Context, int]) -> None:
+    context, project_id = connected
+    findings = list(examine(context))
+    levels: dict[str, Any] = {finding.name: finding for finding in findings}
+    for name in (
+        "label studio",
+        "token",
+        "backend",
+        "webhook",
+        "events",
+        "versions",
+        "scores",
+        "sampling",
+        "annotators",
+        "media",
+    ):
+        assert levels[name].level is Level.OK, levels[name]
+    assert [finding for finding in findings if finding.level is Level.BROKEN] == []
+    assert levels["token"].seen.startswith("personal access token of ")
+    assert levels["events"].project == project_id
+
+
+@pytest.mark.studio
+def test_what_is_wrong_with_a_project_is_named(connected: tuple[Context, int]) -> None:
+    context, project_id = connected
+    door = context.label_studio
+    [webhook] = door.webhooks(project_id)
+    door.update_webhook(webhook["id"], url=webhook["url"], is_active=False)
+    door.update_project(project_id, sampling="Sequential sampling", maximum_annotations=2)
+    door.create_webhook(project_id, "http://127.0.0.1:9/webhook")
+    assert one(context, "webhook").level is Level.BROKEN
+    assert one(context, "sampling").level is Level.BROKEN
+    assert one(context, "annotators").level is Level.WARN
+    assert "127.0.0.1:9" in one(context, "webhooks").seen
+    assert found(context, "events") == []
+    door.delete_webhook(webhook["id"])
+    assert "none calls" in one(context, "webhook").seen
+
+
+@pytest.mark.studio
+def test_events_that_do_not_arrive_are_broken(connected: tuple[Context, int]) -> None:
+    """The webhook looks right, but what listens at its address keeps its events in another Redis."""
+    context, project_id = connected
+    other = Context(context.settings.model_copy(update={"redis_url": f"{context.settings.redis_url}?db=1"}))
+    assert one(other, "events", project_id).level is Level.BROKEN
+
+
+@pytest.mark.studio
+def test_versions_that_disagree_are_told_with_the_mend(connected: tuple[Context, int]) -> None:
+    context, project_id = connected
+    context.label_studio.update_project(project_id, model_version="Labelloop")
+    assert "title" in one(context, "versions").seen
+    context.label_studio.update_project(project_id, model_version="")
+    finding = one(context, "versions")
+    assert (finding.level, finding.mend) == (Level.WARN, f"labelloop rescore --project {project_id}")
+
+
+@pytest.mark.studio
+def test_tasks_without_a_score_are_counted(connected: tuple[Context, int]) -> None:
+    context, project_id = connected
+    context.label_studio.import_tasks(project_id, [{"text": "new"}])
+    assert one(context, "scores").seen.startswith("1 of 4")
+
+
+@pytest.mark.studio
+def test_data_that_cannot_be_had_is_broken(connected: tuple[Context, int]) -> None:
+    context, _ = connected
+    project_id = int(context.label_studio.create_project("Elsewhere", IMAGES)["id"])
+    context.label_studio.import_tasks(project_id, [{"image": "http://media.example.org/1.png"}])
+    finding = one(context, "media", project_id)
+    assert finding.level is Level.BROKEN and "media.example.org" in finding.seen
+    assert "labelloop connect" in one(context, "connection", project_id).mend
+
+
+@pytest.mark.studio
+def test_a_project_that_is_not_there_is_one_line(connected: tuple[Context, int]) -> None:
+    context, _ = connected
+    assert [finding.name for finding in examine(context, 987654) if finding.project] == ["project"]
