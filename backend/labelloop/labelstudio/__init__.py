@@ -4,8 +4,10 @@ from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
 from labelloop.labelstudio.config import LabelConfig, parse_label_config
 from labelloop.labelstudio.labels import merge, prediction_json
+from labelloop.labelstudio.media import MediaFetcher
 from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord, read_task
+from labelloop.labelstudio.texts import text_of
 
 __all__ = [
     "CODECS",
@@ -14,6 +16,7 @@ __all__ = [
     "Event",
     "LabelConfig",
     "LabelStudio",
+    "MediaFetcher",
     "ProjectKey",
     "TaskRecord",
     "codec_for",
@@ -23,4 +26,5 @@ __all__ = [
     "read_event",
     "read_task",
     "redact",
+    "text_of",
 ]

@@ -1,0 +1,55 @@
+"""Whether bytes are an image that can be decoded within bounds."""
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+from labelloop.errors import MediaBroken
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def check_image(data: bytes, max_pixels: int) -> None:
+    """See that an image is what it claims to be, whole, and not larger than allowed.
+
+    Args:
+        data: the file.
+        max_pixels: largest width times height. From now on also Pillow's own limit in this process.
+
+    Raises:
+        MediaBroken: it is not an image of a known format, too large, truncated or otherwise damaged.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    # Pillow warns above its limit and fails above twice of it; here anything above is refused, so the warning says nothing new.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height <= max_pixels:
+                _decode(image)
+    except UnidentifiedImageError:
+        raise MediaBroken(f"it is not an image of a known format ({', '.join(FORMATS)}).") from None
+    except Image.DecompressionBombError:
+        raise MediaBroken(
+            f"the image has far more than the {max_pixels:,} pixels of LABELLOOP_MEDIA_MAX_PIXELS."
+        ) from None
+    except Exception as error:  # Pillow's decoders raise a dozen kinds of exception on damaged files
+        raise MediaBroken(f"the image is damaged or cut short ({type(error).__name__}).") from None
+    if width * height > max_pixels:
+        raise MediaBroken(
+            f"the image has {width} x {height} pixels, more than the {max_pixels:,} of LABELLOOP_MEDIA_MAX_PIXELS."
+        )
+
+
+def _decode(image: "PillowImage") -> None:
+    """Read to the end, as cheaply as the format allows."""
+    if image.format == "PNG":
+        image.verify()  # checks every chunk without decompressing one
+    else:
+        image.draft("RGB", (32, 32))  # JPEG is decoded at an eighth of its size
+        image.load()

@@ -1,0 +1,156 @@
+"""Where the media of a task may be fetched from, and fetching it without trusting it.
+
+What a task refers to was written by whoever imported it, so an address is followed only to this Label Studio, where our token
+goes along, and to hosts the operator listed, where it does not; every redirect is judged anew. Nothing is read from our disk.
+"""
+
+import base64
+import contextlib
+import re
+import time
+from collections.abc import Collection
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from labelloop.errors import LabelStudioError, MediaBroken, MediaUnavailable
+from labelloop.labelstudio.client import LabelStudio
+
+STORAGES = frozenset({"s3", "gs", "azure-blob"})
+"""Schemes of storage links that Label Studio resolves."""
+REDIRECTS = 5
+CHUNK = 64 * 1024
+
+_MEDIA_PATH = re.compile(r"/(data|static|storage-data)/|/(tasks|projects)/\d+/(resolve|presign)/")
+_LATER = frozenset({401, 403, 408, 425, 429})
+
+
+def address_of(value: str, task_id: int, label_studio: str) -> str:
+    """The http(s) address of what a task refers to.
+
+    Args:
+        value: an http(s) address, a path on Label Studio or a storage link.
+        task_id: the task, through which Label Studio resolves storage links.
+        label_studio: URL of Label Studio.
+
+    Raises:
+        MediaBroken: it is none of these.
+    """
+    scheme, separator, _ = value.partition("://")
+    if separator and scheme.lower() in STORAGES:
+        link = base64.urlsafe_b64encode(value.encode(errors="replace")).decode()
+        return f"{label_studio}/tasks/{task_id}/resolve/?fileuri={link}"
+    if separator and scheme.lower() in ("http", "https"):
+        return value
+    if value.startswith("/") and not value.startswith("//"):
+        prefix = urlsplit(label_studio).path
+        return label_studio + (value.removeprefix(prefix) if value.startswith(f"{prefix}/") else value)
+    raise MediaBroken(
+        f"{value!a:.80} is neither an http(s) address, nor a path on Label Studio, nor a storage link it resolves."
+    )
+
+
+class MediaSource:
+    """Downloads from this Label Studio and from listed hosts.
+
+    Args:
+        client: the Label Studio.
+        hosts: names of further hosts, with `:port` where only that port is meant.
+        timeout: seconds one download may take.
+        max_bytes: largest body.
+    """
+
+    def __init__(self, client: LabelStudio, hosts: Collection[str], *, timeout: float, max_bytes: int) -> None:
+        self._client = client
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._elsewhere = requests.Session()
+
+    def download(self, url: str) -> bytes:
+        """The body at an address.
+
+        Raises:
+            MediaBroken: the host is not allowed, there is no such file, or it is too large.
+            MediaUnavailable: not now: no answer, too slow, refused, or a 5xx.
+        """
+        deadline = time.monotonic() + self._timeout
+        try:
+            for _ in range(REDIRECTS + 1):
+                with contextlib.closing(self._open(url)) as response:
+                    if not response.is_redirect:
+                        return self._read(response, deadline)
+                    url = urljoin(url, response.headers["location"])
+        except LabelStudioError as error:
+            raise MediaUnavailable(str(error)) from None
+        except requests.RequestException as error:
+            raise MediaUnavailable(f"{_host(url)} does not deliver it ({type(error).__name__}).") from None
+        raise MediaBroken(f"it is redirected more than {REDIRECTS} times.")
+
+    def _open(self, url: str) -> requests.Response:
+        try:
+            # Judged is the address as it will be asked for, not as another parser may read it.
+            url = str(requests.Request("GET", url).prepare().url)
+            parts = urlsplit(url)
+            ours, places = self._client.owns(url), {parts.hostname or "", f"{parts.hostname}:{parts.port}"}
+        except (ValueError, requests.RequestException):
+            raise MediaBroken(f"{url!a:.80} is not an address that can be asked for.") from None
+        if ours:
+            return self._open_ours(url)
+        if parts.scheme not in ("http", "https") or not places & self._hosts:
+            raise MediaBroken(
+                f"{_host(url)} is neither Label Studio nor listed in LABELLOOP_MEDIA_HOSTS; add it there if it may be trusted."
+            )
+        return self._elsewhere.get(
+            url,
+            auth=_as_it_is,
+            headers={"Accept-Encoding": "identity"},
+            timeout=self._timeout,
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _open_ours(self, url: str) -> requests.Response:
+        path = urlsplit(url).path.removeprefix(urlsplit(self._client.url).path)
+        if not _MEDIA_PATH.match(path):
+            raise MediaBroken(f"{path!a:.80} on Label Studio is no media.")
+        return self._client.open_media(url, timeout=self._timeout)
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        _require_body(response)
+        body = bytearray()
+        if _announced(response) <= self._max_bytes:
+            for chunk in response.iter_content(CHUNK):
+                body += chunk
+                if len(body) > self._max_bytes:
+                    break
+                if time.monotonic() > deadline:
+                    raise MediaUnavailable(f"{_host(response.url)} did not deliver it within {self._timeout:g} s.")
+            else:
+                return bytes(body)
+        raise MediaBroken(f"it is larger than the {self._max_bytes:,} bytes of LABELLOOP_MEDIA_MAX_BYTES.")
+
+
+def _require_body(response: requests.Response) -> None:
+    status, host = response.status_code, _host(response.url)
+    if status >= 500 or status in _LATER:
+        raise MediaUnavailable(f"{host} answers {status} when asked for it.")
+    if status != requests.codes.ok:
+        raise MediaBroken(f"{host} answers {status} when asked for it: it is not there.")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise MediaBroken(f"{host} sends it compressed, which was not asked for and may unpack to any size.")
+
+
+def _announced(response: requests.Response) -> int:
+    length = response.headers.get("content-length", "")
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+
+
+def _host(url: str) -> str:
+    """The host alone: paths and queries may carry signatures."""
+    return ascii(urlsplit(url).netloc.rpartition("@")[2])[1:-1][:100]
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps `requests` from sending credentials out of a .netrc or the address."""
+    return request

@@ -1,0 +1,51 @@
+"""The text of a task, as a model should read it."""
+
+import html
+import re
+
+from labelloop.errors import MediaBroken
+
+READ_AHEAD = 8
+"""How many times the wanted length is looked at, so that markup and blanks do not use it up."""
+
+_MARKUP = re.compile(r"</[a-z][\w-]*\s*>|<(?:br|hr|p|img|!doctype)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"(<[^<>]*>)")
+_UNSEEN = re.compile(r"<(script|style|head|template)\b", re.IGNORECASE)
+
+
+def text_of(value: object, max_chars: int) -> str:
+    """The words of a data value: HTML without its markup where it looks like HTML, blanks and line ends as single spaces.
+
+    Args:
+        value: what the task's data holds; a number is read as it is written.
+        max_chars: how many characters to keep, from the start.
+
+    Raises:
+        MediaBroken: it is empty, or not text.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise MediaBroken(f"a text is expected, and there is {type(value).__name__} instead; correct the task's data.")
+    text = str(value)[: max_chars * READ_AHEAD]
+    if _MARKUP.search(text):
+        text = _without_markup(text)
+    # A lone surrogate, which JSON can carry, is no character and makes tokenizers fail.
+    text = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())[:max_chars]
+    if not text:
+        raise MediaBroken("its text is empty; a task needs some to be learnt from.")
+    return text
+
+
+def _without_markup(text: str) -> str:
+    """What a browser would show. Linear in the length, whatever is thrown at it."""
+    shown: list[str] = []
+    hidden_in = ""
+    for index, part in enumerate(_TAG.split(text)):
+        if index % 2 == 0:
+            shown.append("" if hidden_in else html.unescape(part))
+        elif hidden_in:
+            hidden_in = "" if part[1:].lower().startswith(f"/{hidden_in}") else hidden_in
+        elif unseen := _UNSEEN.match(part):
+            hidden_in = unseen[1].lower()
+        else:
+            shown.append(" ")
+    return "".join(shown)
