@@ -1,0 +1,192 @@
+"""What of a label config can be learnt, read as Label Studio's own parser reads it."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from label_studio_sdk.label_interface import LabelInterface
+
+from labelloop.errors import LabelConfigError
+from labelloop.labelstudio import parse_label_config
+from labelloop.labelstudio.label_tags import read_tags
+from labelloop.records import Control, Modality
+
+IMAGE = '<Image name="img" value="$image"/>'
+TEXT = '<Text name="txt" value="$text"/>'
+TWO = '<Choice value="a"/><Choice value="b"/>'
+
+
+def view(*parts: str) -> str:
+    return f"<View>{''.join(parts)}</View>"
+
+
+def choices(inside: str = TWO, name: str = "c", to: str = "img", more: str = "") -> str:
+    return f'<Choices name="{name}" toName="{to}" {more}>{inside}</Choices>'
+
+
+def test_a_single_choice_on_an_image_is_learnt() -> None:
+    config = parse_label_config(view(IMAGE, choices()))
+    assert config.controls == (Control("c", "Choices", "img", "image", Modality.IMAGE, ("a", "b")),)
+    assert config.unsupported == ()
+
+
+@pytest.mark.parametrize("kind", ["Text", "HyperText"])
+def test_a_single_choice_on_a_text_is_learnt(kind: str) -> None:
+    config = parse_label_config(view(choices(to="txt"), f'<{kind} name="txt" value="$body"/>'))
+    assert [(control.modality, control.data_key) for control in config.controls] == [(Modality.TEXT, "body")]
+
+
+def test_an_alias_takes_the_place_of_its_value_as_it_does_in_results() -> None:
+    xml = view(TEXT, choices('<Choice value="Katze" alias="cat"/><Choice value="dog"/>', to="txt"))
+    (control,) = parse_label_config(xml).controls
+    assert control.labels == ("cat", "dog") == tuple(LabelInterface(xml).get_control("c").labels)
+
+
+def test_two_controls_keep_their_own_labels() -> None:
+    xml = view(IMAGE, choices(), choices('<View><Choice value="x"/></View><Choice value="a"/>', name="d"))
+    assert [(control.name, control.labels) for control in parse_label_config(xml).controls] == [
+        ("c", ("a", "b")),
+        ("d", ("x", "a")),
+    ]
+
+
+@pytest.mark.parametrize("choice", ["single", "single-radio"])
+def test_single_choice_may_be_said_in_words(choice: str) -> None:
+    assert parse_label_config(view(IMAGE, choices(more=f'choice="{choice}"'))).controls
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        (view(IMAGE, choices(more='choice="multiple"')), "several classes at once"),
+        (view(IMAGE, choices(more='perRegion="true"')), "perRegion"),
+        (view(IMAGE, choices(more='perItem="true"')), "perItem"),
+        (view(IMAGE, choices("", more='value="$options"')), "from each task's data"),
+        (view(IMAGE, choices('<Choice value="a"><Choice value="b"/></Choice>')), "nested"),
+        (view(IMAGE, choices(more='allowNested="true"')), "nested"),
+        (view(IMAGE, choices('<Choice value="a"/>')), "fewer than two"),
+        (view(IMAGE, choices(more='visibleWhen="choice-selected" whenTagName="x"')), "visibleWhen"),
+        (view(IMAGE, '<View visibleWhen="region-selected">', choices(), "</View>"), "visibleWhen"),
+        (view('<Repeater on="$images">', IMAGE, choices(), "</Repeater>"), "repeated"),
+        (view(IMAGE, choices(to="other")), "no object tag"),
+        (view(IMAGE, TEXT, choices(to="img,txt")), "more than one"),
+        (view('<Audio name="img" value="$audio"/>', choices()), "about Audio"),
+        (view('<Paragraphs name="img" value="$talk"/>', choices()), "about Paragraphs"),
+        (view('<Image name="img" valueList="$images"/>', choices()), "exactly one key"),
+        (view('<Text name="img" value="Hello $name, you"/>', choices()), "exactly one key"),
+        (view('<Text name="img" value="$url" valueType="url"/>', choices()), 'valueType="url"'),
+        (view(IMAGE, '<RectangleLabels name="c" toName="img"><Label value="a"/></RectangleLabels>'), "only Choices"),
+        (view(IMAGE, '<FancyThing name="c" toName="img"/>'), "only Choices"),
+    ],
+)
+def test_what_is_not_learnt_is_named_with_the_reason(xml: str, reason: str) -> None:
+    config = parse_label_config(xml)
+    assert config.controls == ()
+    (line,) = config.unsupported
+    assert line.startswith("'c' (")
+    assert reason in line
+
+
+def test_what_can_be_learnt_is_learnt_beside_what_cannot() -> None:
+    boxes = '<RectangleLabels name="box" toName="img"><Label value="Car"/></RectangleLabels>'
+    config = parse_label_config(view(IMAGE, boxes, choices()))
+    assert [control.name for control in config.controls] == ["c"]
+    assert config.controls[0].labels == ("a", "b")
+    assert len(config.unsupported) == 1
+
+
+@pytest.mark.parametrize("xml", ["<View></View>", "<View/>", view(IMAGE), view('<Filter name="f" toName="c"/>')])
+def test_a_config_that_asks_nothing_teaches_nothing(xml: str) -> None:
+    config = parse_label_config(xml)
+    assert (config.controls, config.unsupported) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "xml", ["", "  \n", "<View>", "no XML", "<View></View><View/>", "<View a=1/>", "<View>\ud800</View>"]
+)
+def test_empty_or_broken_xml_is_said_to_be_so(xml: str) -> None:
+    with pytest.raises(LabelConfigError, match=r"no label config|not well-formed"):
+        parse_label_config(xml)
+
+
+def test_entities_of_a_configs_own_are_refused_before_they_grow() -> None:
+    bomb = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 9))
+    with pytest.raises(LabelConfigError, match="document type"):
+        parse_label_config(f'<!DOCTYPE v [<!ENTITY e0 "ha">{bomb}]><View>&e8;</View>')
+    with pytest.raises(LabelConfigError, match="document type"):
+        parse_label_config('<!DOCTYPE v [<!ENTITY x SYSTEM "file:///etc/passwd">]><View>&x;</View>')
+
+
+def test_depth_is_no_danger() -> None:
+    deep = 20_000
+    config = parse_label_config("<View>" * deep + IMAGE + choices() + "</View>" * deep)
+    assert len(config.controls) == 1
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=6)
+
+
+@st.composite
+def elements(draw: st.DrawFn, depth: int = 3) -> ET.Element:
+    kind = draw(
+        st.sampled_from(
+            ["View", "Choices", "Labels", "Choice", "Label", "Image", "Text", "Filter", "Header", "TextArea"]
+        )
+    )
+    element = ET.Element(kind)
+    if draw(st.booleans()):
+        element.set("name", draw(NAMES))
+    if kind in ("Choices", "Labels", "Filter", "TextArea"):
+        element.set("toName", draw(NAMES))
+        if draw(st.booleans()):
+            element.set("choice", draw(st.sampled_from(["single", "multiple"])))
+    elif kind in ("Choice", "Label"):
+        element.set("value", draw(WORDS))
+        if draw(st.booleans()):
+            element.set("alias", draw(WORDS))
+    elif kind in ("Image", "Text"):
+        element.set("value", "$" + draw(st.sampled_from(["image", "text"])))
+    if depth:
+        element.extend(draw(st.lists(elements(depth - 1), max_size=4)))
+    return element
+
+
+@st.composite
+def configs(draw: st.DrawFn, *more: str) -> str:
+    root = ET.Element("View")
+    root.extend(draw(st.lists(elements(), max_size=5)))
+    taken: set[str] = set()
+    for element in root.iter():  # Label Studio refuses a config that gives a name twice
+        if element.get("name") in taken:
+            del element.attrib["name"]
+        taken.add(element.get("name", ""))
+    root.extend(ET.fromstring(part) for part in more)
+    return ET.tostring(root, encoding="unicode")
+
+
+@settings(max_examples=150, deadline=None)
+@given(configs())
+def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> None:
+    theirs, ours = LabelInterface(xml), read_tags(xml)
+    assert {name: (tag.kind, list(tag.labels)) for name, tag in ours.controls.items()} == {
+        control.name: (control.tag, control.labels) for control in theirs.controls or ()
+    }
+    assert {name: (tag.kind, tag.attributes.get("value")) for name, tag in ours.objects.items()} == {
+        shown.name: (shown.tag, shown.value) for shown in theirs.objects or ()
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(configs(IMAGE, choices(name="z")))
+def test_every_control_that_is_learnt_is_a_single_choice_to_label_studio_too(xml: str) -> None:
+    config, theirs = parse_label_config(xml), LabelInterface(xml)
+    for control in config.controls:
+        tag = theirs.get_control(control.name)
+        assert (tag.tag, tag.is_multiple_choice, tag.to_name) == ("Choices", False, [control.to_name])
+        assert tag.objects[0].value_name == control.data_key
+        region = {"from_name": control.name, "to_name": control.to_name, "type": "choices"}
+        valid = {"result": [{**region, "value": {"choices": [control.labels[0]]}}], "score": 0.5}
+        assert theirs.validate_prediction(valid, return_errors=True) == []
+    assert len(config.controls) + len(config.unsupported) == len(list(theirs.controls or ()))
