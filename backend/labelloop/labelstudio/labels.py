@@ -66,12 +66,11 @@ def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vo
 
 
 def _latest_by_annotator(votes: list[Vote]) -> list[Vote]:
-    """The latest vote of each annotator, oldest first; an annotation of nobody known is a vote of its own."""
+    """The latest vote of each annotator; an annotation of nobody known is a vote of its own."""
     latest: dict[tuple[str, int], Vote] = {}
     for vote in sorted(votes, key=_age):
         annotation = vote[0]
         voter = ("annotation", annotation.id) if annotation.completed_by is None else ("user", annotation.completed_by)
-        latest.pop(voter, None)
         latest[voter] = vote
     return list(latest.values())
 

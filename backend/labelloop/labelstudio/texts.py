@@ -29,7 +29,7 @@ def text_of(value: object, max_chars: int) -> str:
     if _MARKUP.search(text):
         text = _without_markup(text)
     # A lone surrogate, which JSON can carry, is no character and makes tokenizers fail.
-    text = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())[:max_chars]
+    text = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())[:max_chars].rstrip()
     if not text:
         raise MediaBroken("its text is empty; a task needs some to be learnt from.")
     return text
