@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-NAMES = ("http", "submit", "rounds", "digits")
+NAMES = ("serving", "http", "submit", "rounds", "digits")
 
 
 def main(

@@ -123,6 +123,22 @@ def test_two_changes_in_one_event_do_not_jump_over_the_threshold(endpoint: Endpo
     assert [endpoint.event(pair)["status"] for _ in range(2)] == ["noted", "queued"]
 
 
+def test_each_round_that_has_begun_may_be_followed_by_another(endpoint: Endpoint, context: Context) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            answer = endpoint.event(event("ANNOTATION_CREATED", annotation=ANNOTATION))
+        assert answer["status"] == "queued"
+        Marks(context.redis, context.projects.slug(ProjectKey.parse(KEY))).take()
+        queue_of(context.redis, ROUNDS).empty()
+
+
+def test_an_event_that_hints_at_nothing_is_counted_for_the_doctor(endpoint: Endpoint, context: Context) -> None:
+    marks = Marks(context.redis, context.projects.slug(ProjectKey.parse(KEY)))
+    before = marks.heard()
+    endpoint.event(event("PROJECT_UPDATED"))
+    assert marks.heard() == before + 1
+
+
 def test_a_training_is_asked_for_at_once(endpoint: Endpoint, context: Context) -> None:
     answer = endpoint.event(event("START_TRAINING"))
     assert answer["status"] == "queued"

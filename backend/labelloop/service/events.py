@@ -16,7 +16,7 @@ from labelloop.errors import LabelloopError
 from labelloop.labelstudio import Event, ProjectKey, read_event
 from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
-from labelloop.service.marks import Marks
+from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import connect_redis, enqueue_round, job_state
 
@@ -39,6 +39,7 @@ class Events:
         self._settings = context.settings
         self._projects = context.projects
         self._live = live
+        self._asked: dict[str, float] = {}
         self._redis = connect_redis(context.settings, REDIS_TIMEOUT)
         # The client's own retries wait for seconds between attempts, which is longer than Label Studio waits.
         self._redis.set_retry(Retry(NoBackoff(), 0))
@@ -112,12 +113,19 @@ class Events:
                 )
             return _answer("ignored", f"{event.action!a:.60} changes nothing that is learnt from.")
         mark = Marks(self._redis, slug).note(event.changes, arrivals=arrivals, full=event.deletions > 0)
-        if mark.changes >= self._settings.train_after and enqueue_round(self._redis, slug, self._settings):
+        if mark.changes >= self._settings.train_after and self._ask_once(slug, mark):
             answer = _answer("queued", f"{mark.changes} changes have gathered: a round starts.")
             return answer | {"job": f"round-{slug}"}
         return _answer(
             "noted", f"{mark.changes} of {self._settings.train_after} changes, {mark.arrivals} tasks came or went."
         )
+
+    def _ask_once(self, slug: str, mark: Mark) -> bool:
+        """Ask for a round, once until a round takes the mark away; whatever comes of that, the ticker asks again."""
+        if self._asked.get(slug) == mark.first_at:
+            return False
+        self._asked[slug] = mark.first_at
+        return enqueue_round(self._redis, slug, self._settings)
 
 
 def _answer(status: str, detail: str) -> Answer:

@@ -107,7 +107,8 @@ class OnDemand:
         if not media:
             return rows
         job = self._embedding.submit(self._embed, record, control, [items[p] for p in media], list(media.values()))
-        for place, row in zip(media, _outcome(job, deadline, "embedding") or [], strict=False):
+        embedded = _outcome(job, deadline, "embedding")
+        for place, row in zip(media, embedded or [None] * len(media), strict=True):
             rows[place] = row
         return rows
 
