@@ -11,6 +11,7 @@ from labelloop.learning.calibration import Calibration, fit_calibration
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.logistic import LogisticFit, fit_logistic
 from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
 
@@ -75,9 +76,10 @@ class ClassificationLearner:
                 "Label an item of another class."
             )
         centre = centre_of(rows)
-        fitted = fit_logistic(unit_rows(rows, centre), columns, weights, seed=seed)
-        tested = fitted.tested_rows
-        calibration = fit_calibration(fitted.tested_logits, columns[tested], weights[tested])
+        with one_thread():
+            fitted = fit_logistic(unit_rows(rows, centre), columns, weights, seed=seed)
+            tested = fitted.tested_rows
+            calibration = fit_calibration(fitted.tested_logits, columns[tested], weights[tested])
         arrays = {
             "centre": centre,
             "weights": fitted.weights,

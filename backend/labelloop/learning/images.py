@@ -46,7 +46,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _stretched(values: Floats) -> Image.Image:
     """Grey values of any range as RGB; an even image becomes black, a value that is not finite too."""
-    values = np.where(np.isfinite(values), values, np.nanmin(values))
-    darkest, brightest = values.min(), values.max()
-    scaled = (values - darkest) * (255 / max(brightest - darkest, np.finfo(np.float64).tiny))
+    values = np.where(np.isfinite(values), values, values[np.isfinite(values)].min(initial=np.inf))
+    darkest = values.min()
+    scaled = (values - darkest) * (255 / (float(values.max() - darkest) or 1.0))
     return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")

@@ -19,10 +19,14 @@ def centre_of(features: Floats) -> Floats:
 
 
 def unit_rows(features: Floats, centre: Floats) -> Floats:
-    """Features [n, d] minus `centre` [d], each row scaled to length 1, float32; a row equal to the centre becomes 0."""
+    """Features [n, d] minus `centre` [d], each row scaled to length 1, float32.
+
+    A row equal to the centre becomes 0; one that is not finite stays so.
+    """
     rows = np.asarray(features, dtype=np.float32) - centre
     lengths = np.linalg.norm(rows, axis=1)
     rounding = max(ROUNDING * float(np.linalg.norm(centre)), np.finfo(np.float32).tiny)
     factors = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=~(lengths <= rounding))
-    rows *= factors[:, None]
+    with np.errstate(invalid="ignore"):
+        rows *= factors[:, None]
     return rows

@@ -8,6 +8,7 @@ import numpy as np
 from labelloop.learning.acquisition.base import Pool, Strategy
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.threads import one_thread
 
 # All pairs of this many rows take 64 MB and about a second. A random sample of that size stands for any larger pool; what
 # is not in it follows in random order, far behind the first labels a representative order is for.
@@ -25,7 +26,8 @@ class Representative(Strategy):
         features = pool.features[sample]
         centre = centre_of(features)
         labelled = unit_rows(known, centre) if len(known) else np.zeros((0, centre.size), dtype=np.float32)
-        order = self._order_rows(unit_rows(features, centre), labelled, generator)
+        with one_thread():
+            order = self._order_rows(unit_rows(features, centre), labelled, generator)
         return np.concatenate([sample[order], rest])
 
     @abstractmethod

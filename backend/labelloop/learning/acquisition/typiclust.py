@@ -50,16 +50,13 @@ def _typicality(rows: Floats) -> Floats:
 def _clusterings(rows: Floats, labelled: Floats, generator: np.random.Generator) -> Iterator[tuple[Ints, Bools]]:
     """Ever finer clusterings of the rows: each row's cluster [n], and which clusters [k] hold a labelled row."""
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     both = _main_directions(np.concatenate([rows, labelled]))
     most = min(len(np.unique(both.round(5), axis=0)), MOST_CLUSTERS)
     clusters = min(FIRST_CLUSTERS + len(labelled), most)
     while True:
         model = KMeans(clusters, n_init=1, max_iter=30, random_state=int(generator.integers(2**31)))
-        # One thread: k-means with several may add up in another order, and forked workers share the cores anyway.
-        with threadpool_limits(1):
-            cluster_of = model.fit_predict(both).astype(np.int64)
+        cluster_of = model.fit_predict(both).astype(np.int64)
         taken = np.zeros(clusters, dtype=bool)
         taken[cluster_of[len(rows) :]] = True
         yield cluster_of[: len(rows)], taken

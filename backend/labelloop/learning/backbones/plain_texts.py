@@ -7,6 +7,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import OnProgress, ResolvedBackbone
+from labelloop.learning.texts import well_formed
 
 COLUMNS: Final = 256
 BATCH: Final = 1024
@@ -34,7 +35,7 @@ class PlainTexts:
         """Features of texts, float32 [n, 512]; a text without a word has zeros."""
         features = np.empty((len(items), self.dim), dtype=np.float32)
         for start in range(0, len(items), BATCH):
-            texts = [str(text) for text in items[start : start + BATCH]]
+            texts = [well_formed(str(text)) for text in items[start : start + BATCH]]
             features[start : start + BATCH] = np.concatenate([view(texts) for view in self._views], axis=1)
             if on_progress is not None:
                 on_progress(start + len(texts))

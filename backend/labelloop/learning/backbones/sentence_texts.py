@@ -15,6 +15,7 @@ from labelloop.learning.backbones.base import BackboneSpec, OnProgress, Resolved
 from labelloop.learning.backbones.fetching import is_offline, reachable, stalls_end
 from labelloop.learning.backbones.local_weights import file_digest
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+from labelloop.learning.texts import well_formed
 
 AUTO: Final = "sentence-transformers/all-MiniLM-L6-v2"
 # A package that carries the model of `AUTO`.
@@ -59,7 +60,7 @@ class SentenceTexts:
         features = np.empty((len(items), self.dim), dtype=np.float32)
 
         def run(start: int, stop: int) -> None:
-            texts = [str(text)[: self._longest] for text in items[start:stop]]
+            texts = [well_formed(str(text)[: self._longest]) for text in items[start:stop]]
             with inference(self._device):
                 features[start:stop] = self._model.encode(
                     texts, batch_size=min(ENCODED_AT_ONCE, len(texts)), show_progress_bar=False, convert_to_numpy=True
