@@ -12,7 +12,18 @@ from label_studio_sdk.label_interface import LabelInterface
 from labelloop.service.context import Context
 from labelloop.service.endpoint import Endpoint
 from support.redis_process import RedisProcess
-from support.serving import CONFIG, KEY, a_context, a_project, publish, tasks, texts, wait_for
+from support.serving import (
+    CONFIG,
+    IMAGE_CONFIG,
+    KEY,
+    a_context,
+    a_project,
+    images,
+    publish,
+    tasks,
+    texts,
+    wait_for,
+)
 
 
 @pytest.fixture
@@ -153,6 +164,20 @@ def test_an_interactive_request_always_gets_a_prediction(endpoint: Endpoint) -> 
     assert odd == {"result": [], "score": 0.0, "model_version": known["model_version"]}
     (unknown,) = endpoint.predict(tasks(["apple"]), "99.1", CONFIG, drawn)
     assert unknown["result"] == []
+
+
+def test_images_are_fetched_and_embedded_when_asked_for(tmp_path: Path, redis_server: RedisProcess) -> None:
+    context = a_context(tmp_path, redis_server.url)
+    publish(context, a_project(context, IMAGE_CONFIG), cached=20)
+    endpoint = Endpoint(context)
+    endpoint.start()
+    cached, *unseen = [image for image, _ in images(24)][19:]
+    truncated, not_allowed = unseen[0][:82], "http://example.org/image.png"
+    answers = endpoint.predict(tasks([cached, truncated, *unseen, not_allowed], "image"), KEY, IMAGE_CONFIG)
+    endpoint.stop()
+    assert (answers[1], answers[-1]) == ([], [])
+    assert [choice(answer) for answer in answers if answer] == [label for _, label in images(24)[19:]]
+    assert LabelInterface(IMAGE_CONFIG).validate_prediction(answers[2], return_errors=True) == []
 
 
 def test_what_was_embedded_here_is_not_embedded_again(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

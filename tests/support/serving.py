@@ -1,5 +1,7 @@
 """A store with a project and real versions in it, and the server on top."""
 
+import base64
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image
 
 from labelloop.labelstudio import ProjectKey, parse_label_config
 from labelloop.learning import BackboneSpec, ClassificationLearner, load_backbone, resolve_backbone
@@ -24,6 +28,7 @@ CONFIG = (
     '<View><Text name="t" value="$text"/><Choices name="c" toName="t">'
     '<Choice value="fruit"/><Choice value="metal"/><Choice value="bird"/></Choices></View>'
 )
+IMAGE_CONFIG = CONFIG.replace("<Text ", "<Image ").replace("$text", "$image")
 WORDS = {"fruit": "sweet ripe apple pear orchard", "metal": "iron steel ore furnace rust"}
 
 
@@ -41,14 +46,24 @@ def texts(count: int) -> list[tuple[str, str]]:
     return [(f"{WORDS[label]} number {n}", label) for n in range(count) for label in [list(WORDS)[n % 2]]]
 
 
-def tasks(values: Sequence[object]) -> list[dict[str, Any]]:
-    return [
-        {"id": n + 1, "data": {"text": value}, "annotations": [], "predictions": []} for n, value in enumerate(values)
-    ]
+def images(count: int) -> list[tuple[str, str]]:
+    """(data URI of a PNG, class) of so many distinct images of two classes, red and blue."""
+    return [(data_uri(n), list(WORDS)[n % 2]) for n in range(count)]
+
+
+def data_uri(number: int) -> str:
+    colour = (255 - number, 0, 0) if number % 2 == 0 else (0, 0, 255 - number)
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), colour).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def tasks(values: Sequence[object], key: str = "text") -> list[dict[str, Any]]:
+    return [{"id": n + 1, "data": {key: value}, "annotations": [], "predictions": []} for n, value in enumerate(values)]
 
 
 def publish(context: Context, project: Project, *, cached: int = 40, stage: str = "trained") -> Version:
-    """A version as the worker publishes it, with the features of the first `cached` texts in the store."""
+    """A version as the worker publishes it, with the features of the first `cached` texts or images in the store."""
     control = parse_label_config(project.label_config).controls[0]
     versions = context.versions(project)
     name, number = versions.next_name(stage)
@@ -59,26 +74,28 @@ def publish(context: Context, project: Project, *, cached: int = 40, stage: str 
 
 
 def _record(control: Control, **more: Any) -> LearnerRecord:
-    spec = BackboneSpec(Modality.TEXT, "plain")
+    spec = BackboneSpec(control.modality, "plain")
     return LearnerRecord(control, control.labels, more.pop("kind", ""), spec, resolve_backbone(spec), **more)
 
 
 def _trained(
     context: Context, project: Project, control: Control, cached: int
 ) -> tuple[LearnerRecord, ClassificationLearner]:
-    known = texts(cached)
+    known = texts(cached) if control.modality is Modality.TEXT else images(cached)
     record = _record(control)
-    matrix = load_backbone(record.backbone_spec, record.backbone).embed([text for text, _ in known])
+    media: Any = [_media(value) for value, _ in known]
+    matrix = np.asarray(load_backbone(record.backbone_spec, record.backbone).embed(media), dtype=np.float32)
     features = context.features(project, record.backbone.id)
-    keys = [item_key(Modality.TEXT, text) for text, _ in known]
+    keys = [item_key(control.modality, value) for value, _ in known]
     _, found = features.get(keys)
-    features.add(
-        [key for key, here in zip(keys, found, strict=True) if not here],
-        [content_key(text) for (text, _), here in zip(known, found, strict=True) if not here],
-        matrix[~found],
-    )
+    new = [place for place, here in enumerate(found) if not here]
+    features.add([keys[place] for place in new], [content_key(media[place]) for place in new], matrix[new])
     learner = ClassificationLearner.fit(matrix, [ClassTarget(label) for _, label in known], control.labels)
     return _record(control, kind=learner.kind, meta=learner.meta()), learner
+
+
+def _media(value: str) -> str | bytes:
+    return base64.b64decode(value.partition(",")[2]) if value.startswith("data:") else value
 
 
 @contextmanager
