@@ -23,9 +23,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
     process.start()
     process.wait_for("Ctrl-C stops everything")
     yield process
-    if process.children():
-        process.signal(signal.SIGKILL)
-        process.wait_childless()
+    process.kill()
+    process.wait_childless()
 
 
 def credentials(up: UpProcess) -> dict[str, str]:
@@ -59,8 +58,7 @@ def test_a_script_that_is_no_terminal_is_not_shown_the_password(up: UpProcess) -
 
 
 def test_a_second_one_on_the_same_directory_is_refused(up: UpProcess) -> None:
-    other = object.__new__(UpProcess)
-    other.__dict__ = {**up.__dict__, "_output": up.folder / "other-output"}
+    other = up.another()
     other.start()
     assert other.wait(30) == 1
     assert "`labelloop up` runs already" in other.output()
@@ -94,7 +92,7 @@ def test_it_stops_cleanly_and_a_second_run_reuses_what_the_first_made(up: UpProc
 
 def test_nothing_outlives_it_when_it_is_killed(up: UpProcess) -> None:
     assert up.children().keys() == EVERYTHING
-    up.signal(signal.SIGKILL)
+    up.kill()
     up.wait_childless()
 
 

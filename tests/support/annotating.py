@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import requests
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -88,13 +89,14 @@ def add_texts(job: Job, texts: list[tuple[str, str]]) -> None:
             job.truth[task["id"]] = topic_of[task["data"]["text"]]
 
 
-def image_job(label_studio: LabelStudio, count: int = 60) -> Job:
-    """Handwritten digits 0, 1 and 2, uploaded as files."""
+def image_job(label_studio: LabelStudio, browser: requests.Session, count: int = 60) -> Job:
+    """Handwritten digits 0, 1 and 2, uploaded as a person does."""
     digits = load_digits(n_class=3)
     project = label_studio.create_project("digits", IMAGE_CONFIG)
     job = Job(label_studio, project["id"], "digit", "image")
     files = {f"f{i}": (f"digit-{i:03}.png", png(digits.images[i]), "image/png") for i in range(count)}
-    label_studio.post(f"/api/projects/{project['id']}/import", files=files)
+    address = f"{label_studio.url}/api/projects/{project['id']}/import"
+    browser.post(address, files=files, timeout=60).raise_for_status()
     for task in label_studio.tasks(project["id"]):
         index = int(task["data"]["image"].rsplit("digit-", 1)[1][:3])
         job.truth[task["id"]] = str(digits.target[index])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import copy
 from pathlib import Path
 
 from labelloop.cli.ports import free_port
@@ -38,6 +39,13 @@ class UpProcess:
                 stderr=subprocess.STDOUT,
             )
 
+    def another(self) -> "UpProcess":
+        """A second one on the same directory."""
+        other = copy(self)
+        other._output = self.folder / "output-of-another"
+        other._process = None
+        return other
+
     def output(self) -> str:
         return self._output.read_text()
 
@@ -59,21 +67,28 @@ class UpProcess:
         assert self._process is not None
         return self._process.wait(seconds)
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
 
     def children(self) -> dict[str, int]:
-        """The running processes that work on its directory, by the last words of their command line."""
+        """The running processes that work on its directory, by what they are."""
         found = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
-                words = (path / "cmdline").read_text().split("\0")
-                environment = (path / "environ").read_text()
+                line = (path / "cmdline").read_text().replace("\0", " ")
+                # redis-server writes its title over its environment
+                signs = (path / "environ").read_text() + str((path / "cwd").readlink())
             except (OSError, UnicodeDecodeError):
                 continue
-            if str(self.folder) in environment and self._process and int(path.name) != self._process.pid:
-                found[_kind(words)] = int(path.name)
+            if str(self.folder) in signs and self._process and int(path.name) != self._process.pid:
+                found[_kind(line)] = int(path.name)
         return found
 
     def wait_childless(self, seconds: float = 30) -> None:
@@ -88,7 +103,6 @@ class UpProcess:
             time.sleep(0.1)
 
 
-def _kind(words: list[str]) -> str:
-    line = " ".join(words)
+def _kind(line: str) -> str:
     match = re.search(r"redis-server|label-studio start|labelloop\.cli (\w+)", line)
     return (match[1] or match[0]) if match else line

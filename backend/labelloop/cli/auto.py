@@ -5,10 +5,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from labelloop.cli.auto_queue import Queue
 from labelloop.cli.auto_report import Arrival, Report
@@ -21,29 +20,32 @@ from labelloop.settings import Settings
 LABELS = 120
 FIRST_ORDER_TIMEOUT = 180.0
 LAST_VERSION_TIMEOUT = 90.0
+PRINTED_WIDTH = 110
 THINKING = 0.2
 """Seconds between a submit and the next look: a fast annotator's."""
 
 
-def play(settings: Settings, demo: Demo, stopped: Event, console: Console | None = None) -> int:
+def play(settings: Settings, demo: Demo, stopped: Event) -> int:
     """Label tasks in the order they are served and show what happens.
 
     Args:
         settings: of the backend that the demo is connected to.
         demo: a project without labels, and the truth about its tasks.
         stopped: ends the run early when set.
-        console: where the table goes; the standard output by default.
 
     Returns:
         0 when the loop closed: three trained versions went live by themselves, the served order was that of the live
         scores, and accuracy rose; otherwise 1.
     """
     player = Player(open_context(settings), demo, stopped)
-    console = console or Console()
-    with Live(player.table(), console=console, refresh_per_second=4, transient=False) as live:
+    console = Console()
+    if not console.is_terminal:  # a file is as wide as need be
+        console = Console(width=PRINTED_WIDTH)
+    with Live(player.table(), console=console, refresh_per_second=4) as live:
         player.run(lambda: live.update(player.table()))
     if stopped.is_set():
         return 1
+    console.print()
     for line in player.verdict():
         console.print(line)
     return 1 if player.report.failures(player.queue.boards) else 0
@@ -92,9 +94,10 @@ class Player:
         self._doing = "done"
         show()
 
-    def table(self) -> Group:
+    def table(self) -> Table:
         """What happened so far."""
-        table = Table(title="The loop, played by labelloop up --auto")
+        state = f"{len(self.report.labelled)} labels submitted, {len(self.report.pool)} tasks left, {self._doing}"
+        table = Table(title="The loop, played by labelloop up --auto", caption=state)
         table.add_column("labels", justify="right")
         table.add_column("live version")
         table.add_column("accuracy on tasks nobody labelled", justify="right")
@@ -108,20 +111,23 @@ class Player:
                 "" if accuracy is None or not arrival.trained else f"{accuracy:.1%}",
                 "" if arrival.seconds is None else f"{arrival.seconds:.1f}",
             )
-        state = f"{len(self.report.labelled)} labels submitted, {len(self.report.pool)} tasks left, {self._doing}"
-        return Group(table, Text(state))
+        return table
 
     def verdict(self) -> list[str]:
         """The run in a few lines."""
         report = self.report
         failures = report.failures(self.queue.boards)
         accuracies = report.accuracies(self.queue.boards)
-        lines = [f"Images were read by {self._backbone}."] if self._backbone else []
-        lines.append(f"Order: {report.right} served tasks had the lowest live score, {report.wrong} had not, ")
-        lines[-1] += f"{report.untold} were served while another version went live."
+        lines = [f"Images were read by {self._backbone}"] if self._backbone else []
+        lines.append(
+            f"Order: {report.right} served tasks had the lowest live score, {report.wrong} had not, "
+            f"{report.untold} were served while another version went live."
+        )
         if accuracies:
-            lines.append(f"Accuracy on the {len(report.pool)} tasks nobody labelled: {accuracies[0]:.1%} at first, ")
-            lines[-1] += f"{accuracies[-1]:.1%} at last."
+            lines.append(
+                f"Accuracy on the {len(report.pool)} tasks nobody labelled: {accuracies[0]:.1%} at first, "
+                f"{accuracies[-1]:.1%} at last."
+            )
         return lines + ([f"The loop did not close: {failure}" for failure in failures] or ["The loop closed."])
 
     def _until(self, holds: Callable[[], bool], timeout: float, show: Callable[[], None]) -> None:
@@ -165,7 +171,7 @@ class Player:
         trained = version.stage == "trained"
         if version.learners:
             backbone = version.learners[0].backbone
-            self._backbone = backbone.name + (f" ({backbone.note})" if backbone.note else "")
+            self._backbone = f"{backbone.name}. {backbone.note}".strip()
         submitted = (
             self._submitted[min(known, len(self._submitted)) - 1] if trained and known and self._submitted else None
         )

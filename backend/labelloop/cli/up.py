@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labelloop.settings import Settings
 
 STUDIO_PORT = 8080
+ORDER_TIMEOUT = 120.0
 
 
 def up(
@@ -75,6 +76,8 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
             )
         else:
             demo = _demo(studio, settings, fresh=auto)
+            _say("Ordering the queue of the demo project …")
+            _await_order(settings, demo, supervisor)
             _tell_way_in(studio, demo, settings)
             if auto:
                 return _play(settings, demo, supervisor)
@@ -94,6 +97,24 @@ def _demo(studio: "Studio", settings: "Settings", *, fresh: bool) -> "Demo":
     for warning in outcome.warnings:
         _say(warning)
     return demo
+
+
+def _await_order(settings: "Settings", demo: "Demo", supervisor: "Supervisor") -> None:
+    """Wait until the first version orders the queue, and say what reads the images."""
+    from labelloop.service.context import open_context
+
+    context = open_context(settings)
+    project = context.projects.find(demo.project_id)
+    deadline = time.monotonic() + ORDER_TIMEOUT
+    while time.monotonic() < deadline:
+        live = context.versions(project).live() if project else None
+        if live and context.label_studio.project(demo.project_id)["model_version"] == live.name:
+            backbone = live.learners[0].backbone
+            _say(f"Images are read by {backbone.name}. {backbone.note}".strip())
+            return
+        supervisor.tend()
+        time.sleep(0.5)
+    _say(f"The queue has no order yet; {settings.data_dir / 'logs'} may say why.")
 
 
 def _play(settings: "Settings", demo: "Demo", supervisor: "Supervisor") -> int:
@@ -132,7 +153,7 @@ def _tell_way_in(studio: "Studio", demo: "Demo", settings: "Settings") -> None:
         f"Demo project   {studio.url}/projects/{demo.project_id}/data   {len(demo.truth)} images, “Label All Tasks” starts"
     )
     _say(f"Logs           {settings.data_dir / 'logs'} and {studio.home / 'label-studio.log'}")
-    _say(f"Other commands . {settings.data_dir / 'env'} && labelloop status")
+    _say(f"Other commands . {settings.data_dir / 'env'} && {Path(sys.executable).with_name('labelloop')} status")
 
 
 def _say(message: str) -> None:
