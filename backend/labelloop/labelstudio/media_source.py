@@ -12,6 +12,7 @@ from collections.abc import Collection
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
 
 from labelloop.errors import LabelStudioError, MediaBroken, MediaUnavailable
 from labelloop.labelstudio.client import LabelStudio
@@ -83,7 +84,7 @@ class MediaSource:
                     url = urljoin(url, response.headers["location"])
         except LabelStudioError as error:
             raise MediaUnavailable(str(error)) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise MediaUnavailable(f"{_host(url)} does not deliver it ({type(error).__name__}).") from None
         raise MediaBroken(f"it is redirected more than {REDIRECTS} times.")
 
@@ -120,7 +121,8 @@ class MediaSource:
         _require_body(response)
         body = bytearray()
         if _announced(response) <= self._max_bytes:
-            for chunk in response.iter_content(CHUNK):
+            # Whatever has arrived is looked at: waiting for a full chunk, a trickle would never reach the deadline.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
                 body += chunk
                 if len(body) > self._max_bytes:
                     break

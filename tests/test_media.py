@@ -1,0 +1,376 @@
+"""Media is fetched from where it may be, in bounded size and time, and the token stays with Label Studio."""
+
+import base64
+import gzip
+import http.server
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+from labelloop.errors import MediaBroken, MediaUnavailable
+from labelloop.labelstudio import LabelStudio, MediaFetcher
+from labelloop.labelstudio.media_source import address_of
+from labelloop.records import Modality
+from labelloop.settings import Settings
+from test_tokens import LEGACY
+
+Handler = http.server.BaseHTTPRequestHandler
+
+
+def png(colour: int = 0) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (colour, 0, 0)).save(out, "PNG")
+    return out.getvalue()
+
+
+class Site:
+    """An HTTP server on loopback; `pages` maps a path to bytes, to (status, headers, body) or to what writes the answer itself."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.pages: dict[str, Any] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        site = self
+
+        class Answer(Handler):
+            def do_GET(self) -> None:  # noqa: N802
+                site.asked.append((self.path, dict(self.headers)))
+                page = site.pages.get(self.path, (404, {}, b"no"))
+                if callable(page):
+                    page(self)
+                    return
+                status, headers, body = page if isinstance(page, tuple) else (200, {}, page)
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer((host, 0), Answer)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.url = f"http://{host}:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def tokens(self) -> set[str | None]:
+        return {headers.get("Authorization") for _, headers in self.asked}
+
+
+@pytest.fixture
+def studio() -> Iterator[Site]:
+    """Stands for Label Studio's media paths."""
+    with Site() as site:
+        yield site
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Site]:
+    """Another host, of the same machine by its other name."""
+    with Site("127.0.0.2") as site:
+        yield site
+
+
+@pytest.fixture
+def fetch(studio: Site, tmp_path: Path) -> Callable[..., bytes]:
+    def fetch(value: str, task_id: int = 7, **changed: Any) -> bytes:
+        settings = Settings(label_studio_url=studio.url, label_studio_api_key=LEGACY, **changed)
+        fetcher = MediaFetcher(LabelStudio.from_settings(settings), tmp_path / "media", settings)
+        return fetcher.fetch(task_id, value, Modality.IMAGE)
+
+    return fetch
+
+
+def test_an_upload_is_fetched_with_the_token_and_kept(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/upload/1/x.png"] = png()
+    assert fetch("/data/upload/1/x.png") == png()
+    assert fetch("/data/upload/1/x.png") == png()
+    assert len(studio.asked) == 1
+    assert studio.tokens() == {f"Token {LEGACY}"}
+
+
+def test_an_absolute_address_of_label_studio_is_the_same(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/upload/1/a%20b.png"] = png()
+    assert fetch(f"{studio.url}/data/upload/1/a b.png") == png()
+
+
+def test_local_files_come_through_label_studio_and_never_from_this_disk(
+    studio: Site, fetch: Callable[..., bytes], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png(9))
+    studio.pages["/data/local-files/?d=set/x.png"] = png()
+    assert fetch("/data/local-files/?d=set/x.png") == png()
+    with pytest.raises(MediaBroken, match="404"):
+        fetch(f"/data/local-files/?d={secret}")
+    for value in (str(secret), f"file://{secret}"):
+        with pytest.raises(MediaBroken):
+            fetch(value)
+
+
+def test_a_storage_link_is_resolved_through_the_task(studio: Site, fetch: Callable[..., bytes]) -> None:
+    link = base64.urlsafe_b64encode(b"s3://bucket/a b.png").decode()
+    studio.pages[f"/tasks/7/resolve/?fileuri={quote(link, safe='=')}"] = png()
+    assert fetch("s3://bucket/a b.png") == png()
+
+
+def test_a_resolved_link_may_lead_to_a_listed_host_without_the_token(
+    studio: Site, elsewhere: Site, fetch: Callable[..., bytes]
+) -> None:
+    link = base64.urlsafe_b64encode(b"gs://bucket/x.png").decode()
+    to = {"Location": f"{elsewhere.url}/x.png?signature=s3cret"}
+    studio.pages[f"/tasks/7/resolve/?fileuri={link}"] = (303, to, b"")
+    elsewhere.pages["/x.png?signature=s3cret"] = png()
+    with pytest.raises(MediaBroken, match=r"127\.0\.0\.2.*LABELLOOP_MEDIA_HOSTS") as raised:
+        fetch("gs://bucket/x.png")
+    assert "s3cret" not in str(raised.value)
+    assert elsewhere.asked == []
+    assert fetch("gs://bucket/x.png", media_hosts=["127.0.0.2"]) == png()
+    assert elsewhere.tokens() == {None}
+
+
+@pytest.mark.parametrize("listed", ["127.0.0.2", "host:port"])
+def test_a_listed_host_is_asked_without_the_token(elsewhere: Site, fetch: Callable[..., bytes], listed: str) -> None:
+    elsewhere.pages["/x.png"] = png()
+    host = elsewhere.url.removeprefix("http://") if listed == "host:port" else listed
+    assert fetch(f"{elsewhere.url}/x.png", media_hosts=[host]) == png()
+    assert elsewhere.tokens() == {None}
+
+
+def test_neither_an_address_nor_a_netrc_gives_credentials_away(
+    elsewhere: Site, fetch: Callable[..., bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.2 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    elsewhere.pages["/x.png"] = png()
+    address = elsewhere.url.replace("http://", "http://user:password@")
+    assert fetch(f"{address}/x.png", media_hosts=["127.0.0.2"]) == png()
+    assert elsewhere.tokens() == {None}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://127.0.0.2:{port}/x.png",
+        "http://127.0.0.1:{port}/x.png",  # Label Studio's host, another port
+        "http://127.0.0.1@127.0.0.2:{port}/x.png",
+        "http://127.0.0.2:{port}\\@127.0.0.1/x.png",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]:{port}/x.png",
+        "HTTP://127.0.0.2:{port}/x.png",
+        "//127.0.0.2:{port}/x.png",
+        "\\\\127.0.0.2\\x.png",
+        "http://2130706434:{port}/x.png",
+        "http://",
+        "http://[::1",
+        "http://127.0.0.2:99999/x.png",
+        "http://127.0.0.2:x/x.png",
+        "http://\ud800/",
+        "ftp://127.0.0.2/x.png",
+        "javascript:alert(1)",
+        "gopher://127.0.0.2:{port}/",
+        "x.png",
+        "",
+    ],
+)
+def test_no_other_host_is_ever_asked(elsewhere: Site, studio: Site, fetch: Callable[..., bytes], value: str) -> None:
+    elsewhere.pages["/x.png"] = png()
+    with pytest.raises(MediaBroken):
+        fetch(value.format(port=elsewhere.url.rpartition(":")[2]))
+    assert elsewhere.asked == studio.asked == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/projects/1/next",
+        "/data/../api/projects/1/next",
+        "/user/logout",
+        "/tasks/7/",
+        "/",
+        "/database",
+        "/api/x?/data/",
+    ],
+)
+def test_a_task_cannot_make_us_call_label_studios_api(studio: Site, fetch: Callable[..., bytes], path: str) -> None:
+    with pytest.raises(MediaBroken, match="is no media"):
+        fetch(path)
+    assert studio.asked == []
+
+
+def test_every_redirect_is_judged_anew(studio: Site, elsewhere: Site, fetch: Callable[..., bytes]) -> None:
+    elsewhere.pages["/x.png"] = png()
+    for target in (
+        f"{elsewhere.url}/x.png",
+        "/api/projects/1/next",
+        f"//{elsewhere.url[7:]}/x.png",
+        "file:///etc/passwd",
+    ):
+        studio.pages["/data/x.png"] = (302, {"Location": target}, b"")
+        with pytest.raises(MediaBroken):
+            fetch("/data/x.png")
+    assert elsewhere.asked == []
+    assert {path for path, _ in studio.asked} == {"/data/x.png"}
+
+
+def test_a_listed_host_that_leads_back_gets_the_file_but_no_token(
+    studio: Site, elsewhere: Site, fetch: Callable[..., bytes]
+) -> None:
+    elsewhere.pages["/x.png"] = (302, {"Location": f"{studio.url}/data/x.png"}, b"")
+    studio.pages["/data/x.png"] = png()
+    assert fetch(f"{elsewhere.url}/x.png", media_hosts=["127.0.0.2"]) == png()
+    assert (studio.tokens(), elsewhere.tokens()) == ({f"Token {LEGACY}"}, {None})
+
+
+def test_a_redirect_within_label_studio_is_followed_but_not_in_circles(
+    studio: Site, fetch: Callable[..., bytes]
+) -> None:
+    studio.pages["/data/a.png"] = (302, {"Location": "b.png"}, b"")
+    studio.pages["/data/b.png"] = png()
+    assert fetch("/data/a.png") == png()
+    studio.pages["/data/c.png"] = (302, {"Location": "/data/c.png"}, b"")
+    with pytest.raises(MediaBroken, match="redirected more than 5 times"):
+        fetch("/data/c.png")
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 429, 500, 502, 503])
+def test_what_may_get_better_is_unavailable(studio: Site, fetch: Callable[..., bytes], status: int) -> None:
+    studio.pages["/data/x.png"] = (status, {}, b"{}")
+    with pytest.raises(MediaUnavailable, match=str(status)):
+        fetch("/data/x.png")
+
+
+@pytest.mark.parametrize("status", [204, 206, 400, 404, 410, 416])
+def test_what_is_not_there_is_broken(studio: Site, fetch: Callable[..., bytes], status: int) -> None:
+    studio.pages["/data/x.png"] = (status, {}, b"")
+    with pytest.raises(MediaBroken, match=str(status)):
+        fetch("/data/x.png")
+
+
+def test_a_host_that_does_not_answer_is_unavailable(fetch: Callable[..., bytes]) -> None:
+    with pytest.raises(MediaUnavailable, match="ConnectionError"):
+        fetch("http://127.0.0.3:9/x.png", media_hosts=["127.0.0.3"])
+
+
+def test_a_file_that_is_announced_too_large_is_not_read(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/x.png"] = (200, {"Content-Length": "5000"}, b"")
+    with pytest.raises(MediaBroken, match="larger than the 1,000 bytes"):
+        fetch("/data/x.png", media_max_bytes=1000)
+
+
+def test_a_file_that_grows_unannounced_is_cut_off(studio: Site, fetch: Callable[..., bytes]) -> None:
+    sent = []
+
+    def endless(request: Handler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        try:
+            for _ in range(10_000):
+                sent.append(request.wfile.write(bytes(65536)))
+        except OSError:
+            request.close_connection = True
+
+    studio.pages["/data/x.png"] = endless
+    with pytest.raises(MediaBroken, match="larger than"):
+        fetch("/data/x.png", media_max_bytes=1_000_000)
+    assert sum(sent) < 50_000_000
+
+
+@pytest.mark.parametrize("drop", [b"x", b"x" * 65536])
+def test_a_file_that_trickles_is_given_up(studio: Site, fetch: Callable[..., bytes], drop: bytes) -> None:
+    def trickle(request: Handler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        for _ in range(40):
+            request.wfile.write(drop)
+            time.sleep(0.05)
+
+    studio.pages["/data/x.png"] = trickle
+    started = time.monotonic()
+    with pytest.raises(MediaUnavailable, match=r"within 0\.3 s"):
+        fetch("/data/x.png", media_timeout=0.3)
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_body_that_breaks_off_is_unavailable_and_not_kept(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/x.png"] = (200, {"Content-Length": str(len(png()) + 10)}, png())
+    with pytest.raises(MediaUnavailable):
+        fetch("/data/x.png", media_timeout=0.5)
+    studio.pages["/data/x.png"] = png(3)
+    assert fetch("/data/x.png") == png(3)
+
+
+def test_a_body_in_chunks_is_read_to_its_end(studio: Site, fetch: Callable[..., bytes]) -> None:
+    def chunked(request: Handler) -> None:
+        request.protocol_version = "HTTP/1.1"
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        for part in (png()[:20], png()[20:]):
+            request.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        request.wfile.write(b"0\r\n\r\n")
+
+    studio.pages["/data/x.png"] = chunked
+    assert fetch("/data/x.png") == png()
+
+
+def test_a_compressed_body_is_refused_for_it_may_unpack_to_any_size(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/x.png"] = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(10**7)))
+    with pytest.raises(MediaBroken, match="compressed"):
+        fetch("/data/x.png")
+
+
+def test_what_is_no_image_is_broken_and_not_kept(studio: Site, fetch: Callable[..., bytes]) -> None:
+    studio.pages["/data/x.png"] = b"<html>log in</html>"
+    with pytest.raises(MediaBroken, match="not an image"):
+        fetch("/data/x.png")
+    studio.pages["/data/x.png"] = png()
+    assert fetch("/data/x.png") == png()
+
+
+@pytest.mark.parametrize(
+    "form", ["data:image/png;base64,{base64}", "DATA:;BASE64,{base64}", "data:image/png,{percent}"]
+)
+def test_a_data_uri_is_read_in_place(fetch: Callable[..., bytes], form: str) -> None:
+    uri = form.format(base64=base64.b64encode(png()).decode(), percent=quote(png()))
+    assert fetch(uri) == png()
+
+
+def test_a_data_uri_is_bounded_and_checked_too(fetch: Callable[..., bytes]) -> None:
+    with pytest.raises(MediaBroken, match="larger than"):
+        fetch("data:image/png;base64," + "A" * 5000, media_max_bytes=1000)
+    with pytest.raises(MediaBroken, match="larger than"):
+        fetch("data:image/png;base64," + "A" * 2000, media_max_bytes=1000)
+    with pytest.raises(MediaBroken, match="base64"):
+        fetch("data:image/png;base64,AAA")
+    with pytest.raises(MediaBroken, match="not an image"):
+        fetch("data:text/plain,hello")
+
+
+def test_a_text_is_not_fetched(studio: Site, tmp_path: Path) -> None:
+    studio.pages["/data/x.txt"] = b"words"
+    settings = Settings(label_studio_url=studio.url, label_studio_api_key=LEGACY)
+    fetcher = MediaFetcher(LabelStudio.from_settings(settings), tmp_path, settings)
+    with pytest.raises(MediaBroken, match="from the task itself"):
+        fetcher.fetch(7, "/data/x.txt", Modality.TEXT)
+
+
+def test_a_path_prefix_of_label_studio_is_put_in_once() -> None:
+    assert address_of("/data/x.png", 1, "http://h/ls") == "http://h/ls/data/x.png"
+    assert address_of("/ls/data/x.png", 1, "http://h/ls") == "http://h/ls/data/x.png"
+    assert address_of("/data/x.png", 1, "http://h") == "http://h/data/x.png"
