@@ -12,7 +12,7 @@ from labelloop.service.context import Context, open_context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_part
-from labelloop.service.queueing import enqueue_chores, rounds_wait
+from labelloop.service.queueing import rounds_wait
 from labelloop.service.round import run_round
 from labelloop.service.state import (
     ProjectState,
@@ -33,13 +33,8 @@ def round_job(slug: str, force: bool = False) -> None:
 
 
 def push_job(slug: str) -> None:
-    """A project's push, or as much of it as is done before a round wants the worker."""
+    """A project's push and what is cleared up after it, or as much as is done before a round wants the worker."""
     _guarded(slug, "push", _push)
-
-
-def chores_job(slug: str) -> None:
-    """Prune what a project no longer needs."""
-    _guarded(slug, "chores", tidy)
 
 
 def _round(context: Context, project: Project, force: bool) -> None:
@@ -52,7 +47,8 @@ def _push(context: Context, project: Project) -> None:
         if rounds_wait(context.redis):
             Marks(context.redis, project.slug).want_push()
             return
-    enqueue_chores(context.redis, project.slug, context.settings)
+    if tidy(context, project, lambda: rounds_wait(context.redis)):
+        Marks(context.redis, project.slug).want_push()
 
 
 def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> None:

@@ -7,6 +7,7 @@ noted in the store; after a crash in the middle of an import, Label Studio is as
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 
 from labelloop.errors import LabelStudioRejected
@@ -26,6 +27,7 @@ from labelloop.service.versions import Version
 
 logger = logging.getLogger(__name__)
 
+LOOK_EVERY = 0.05
 EMBED_SLICE = 512
 """Tasks embedded in one part, so that a training can go in between."""
 
@@ -113,7 +115,7 @@ class _Push:
         items = self._items(tasks)
         state.certain = False
         write_push(self._context.store, self._project.folder, state)
-        created = self._context.label_studio.import_predictions(self._project.key.id, items)
+        created = self._import(items)
         if created != len(items):
             raise LabelStudioRejected(f"Label Studio kept only {created} of {len(items)} predictions of {name}.")
         state.done |= {task.id for task in tasks}
@@ -125,7 +127,7 @@ class _Push:
     def switch(self) -> None:
         """Let the scores order the queue once the first are there, unless another version has gone live meanwhile."""
         state, versions = self._state, self._context.versions(self._project)
-        if state.done and not state.switched and versions.live_name() == state.version:
+        if not state.switched and self._held() and versions.live_name() == state.version:
             switch_queue(self._context.label_studio, self._project.key.id, self._context.settings, state.version)
             state.switched = True
             write_push(self._context.store, self._project.folder, state)
@@ -133,6 +135,22 @@ class _Push:
     def unfinished(self) -> bool:
         """Whether another part would find something to do."""
         return any(task.id not in self._unavailable for task in self._waiting())
+
+    def _import(self, items: list[dict[str, object]]) -> int:
+        """Import, and switch the queue as soon as the first predictions are there.
+
+        Label Studio stores them at once and then takes seconds to recount the project before it answers.
+        """
+        label_studio, project_id = self._context.label_studio, self._project.key.id
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(label_studio.import_predictions, project_id, items)
+            while not self._state.switched and not wait([answer], timeout=LOOK_EVERY).done:
+                self.switch()
+            return answer.result()
+
+    def _held(self) -> int:
+        """How many predictions of this version Label Studio has."""
+        return self._context.label_studio.model_versions(self._project.key.id).get(self._state.version, 0)
 
     def _waiting(self) -> Iterator[TaskRecord]:
         tasks, done, overlap = self._book.tasks.values(), self._state.done, self._project.overlap
@@ -214,9 +232,13 @@ class _Push:
         if state is None or state.version != self._version.name:
             state = PushState(self._version.name)
         if not state.certain:
-            label_studio, project_id = self._context.label_studio, self._project.key.id
-            held = label_studio.model_versions(project_id).get(state.version, 0)
-            missing = set(label_studio.tasks_without(project_id, state.version)) if held else self._book.tasks.keys()
-            state.done = self._book.tasks.keys() - missing
+            state.done = self._tasks_held(state.version)
             state.certain = True
         return state
+
+    def _tasks_held(self, version: str) -> set[int]:
+        """Tasks that Label Studio has a prediction of a version for."""
+        label_studio, project_id = self._context.label_studio, self._project.key.id
+        if not label_studio.model_versions(project_id).get(version):
+            return set()
+        return self._book.tasks.keys() - set(label_studio.tasks_without(project_id, version))

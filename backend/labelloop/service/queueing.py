@@ -16,9 +16,8 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = "labelloop-rounds"
 PUSHES = "labelloop-pushes"
-CHORES = "labelloop-chores"
-QUEUES = (ROUNDS, PUSHES, CHORES)
-"""In the order a worker looks at them: learning first, then the queue's order, then cleaning up."""
+QUEUES = (ROUNDS, PUSHES)
+"""In the order a worker looks at them: learning first, then the queue's order."""
 
 CRASH_RETRIES = 3
 _ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
@@ -47,11 +46,6 @@ def enqueue_round(redis: Redis, slug: str, settings: Settings, *, force: bool = 
 def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
     """Ask for the next part of a project's push; False when one waits or runs already."""
     return _enqueue(redis, PUSHES, f"push-{slug}", "labelloop.service.jobs.push_job", [slug], settings)
-
-
-def enqueue_chores(redis: Redis, slug: str, settings: Settings) -> bool:
-    """Ask for the pruning of what a project no longer needs; False when it waits or runs already."""
-    return _enqueue(redis, CHORES, f"chores-{slug}", "labelloop.service.jobs.chores_job", [slug], settings)
 
 
 def rounds_wait(redis: Redis) -> bool:
