@@ -14,7 +14,7 @@ import requests
 from fastapi.testclient import TestClient
 
 from labelloop.hooks import LabelLoop
-from labelloop.service import edge
+from labelloop.service import app, edge
 from labelloop.service.app import create_app
 from labelloop.service.context import Context
 from labelloop.service.endpoint import Endpoint
@@ -152,7 +152,7 @@ def test_a_prediction_that_never_ends_is_answered_with_nothing(
 ) -> None:
     context = a_context(tmp_path, redis_server.url, predict_deadline=0.1)
     released = threading.Event()
-    monkeypatch.setattr("labelloop.service.app.PREDICT_GRACE", 0.2)
+    monkeypatch.setattr(app, "PREDICT_GRACE", 0.2)
     monkeypatch.setattr(Endpoint, "predict", lambda *_: released.wait(20))
     with TestClient(create_app(context, LabelLoop)) as client:
         started = time.monotonic()
@@ -166,6 +166,8 @@ def test_a_prediction_that_never_ends_is_answered_with_nothing(
 def test_a_webhook_that_hangs_is_answered_within_label_studios_second(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert app.WEBHOOK_LIMIT < 1.0
+    monkeypatch.setattr(app, "WEBHOOK_LIMIT", 0.2)
     released = threading.Event()
     monkeypatch.setattr(Endpoint, "event", lambda *_: released.wait(20))
     with TestClient(create_app(context, LabelLoop)) as client:

@@ -214,6 +214,23 @@ def test_what_is_not_reached_in_time_is_answered_with_nothing(
     assert [bool(answer) for answer in answers] == [False, True, *[False] * 100]
 
 
+def test_one_slow_source_does_not_cost_the_others_their_answer(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = a_context(tmp_path, redis_server.url, predict_deadline=1.0)
+    publish(context, a_project(context))
+    endpoint = Endpoint(context)
+    endpoint.start()
+    released = threading.Event()
+    monkeypatch.setattr(
+        "labelloop.service.ondemand.text_of", lambda text, _: ("slow" in text and released.wait(20)) or text
+    )
+    answers = endpoint.predict(tasks(["slow", "a ripe pear", "rusty steel"]), KEY, CONFIG)
+    released.set()
+    endpoint.stop()
+    assert [bool(answer) for answer in answers] == [False, True, True]
+
+
 def test_a_request_sees_one_version_throughout(endpoint: Endpoint, context: Context) -> None:
     project = a_project(context)
     stamps: list[set[str]] = []

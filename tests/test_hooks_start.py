@@ -159,3 +159,12 @@ def test_the_log_holds_no_secret_even_when_it_is_verbose(started: Started) -> No
     started.call("POST", "/webhook", EVENT)
     assert "POST /webhook" in started.log()
     assert "secret-token" not in started.log()
+
+
+def test_a_wsgi_server_finds_the_app(tmp_path: Path) -> None:
+    script = "import _wsgi; print(_wsgi.app.test_client().get('/health').json['status'])"
+    environment = os.environ | {"LABELLOOP_DATA_DIR": str(tmp_path), "REDIS_URL": "redis://127.0.0.1:1"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY / "backend", env=environment, capture_output=True, timeout=60
+    )
+    assert done.stdout.decode().strip() == "UP", done.stderr.decode()
