@@ -1,6 +1,7 @@
 """How networks run: on which device, in which precision, in batches that fit its memory."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from labelloop.errors import LearningError
 
 logger = logging.getLogger(__name__)
+
+# Whether this process, or one it was forked from, has run a network.
+_has_run = False
 
 
 def pick_device(name: str) -> Any:
@@ -36,6 +40,8 @@ def inference(device: Any) -> Iterator[None]:
     """No gradients; on CUDA half precision where it loses nothing."""
     import torch
 
+    global _has_run
+    _has_run = True
     # bfloat16 has float32's range: no activation overflows, as it may in float16.
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=device.type == "cuda"):
@@ -63,6 +69,21 @@ def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> No
         size = max(1, size // 2)
         logger.info("Out of memory; going on in batches of %d.", size)
         _release_memory()
+
+
+def _stay_alone_after_fork() -> None:
+    """Use one thread in a child of a process that has run a network.
+
+    The threads of its pool stayed with the parent, and a parallel step would wait for them for ever.
+    """
+    if _has_run:
+        import torch
+
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stay_alone_after_fork)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
