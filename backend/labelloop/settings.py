@@ -53,26 +53,42 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default=Path(".run"), description="Local data: embedded Redis, media cache, demo.")
     store_url: str = Field(
-        default="", description="Where versions and features live: a directory or an fsspec URL (s3://…); empty: data_dir/store."
+        default="",
+        description="Where versions and features live: a directory or an fsspec URL (s3://…); empty: data_dir/store.",
     )
     media_cache_bytes: int = Field(default=2 * 1024**3, ge=0, description="Largest size of the media cache on disk.")
-    keep_versions: int = Field(default=10, ge=2, description="Published versions kept in the store; the live one always is.")
+    keep_versions: int = Field(
+        default=10, ge=2, description="Published versions kept in the store; the live one always is."
+    )
 
     # Server
-    host: str = Field(default="127.0.0.1", description="Address the server binds to; beyond loopback it needs basic_auth.")
+    host: str = Field(
+        default="127.0.0.1", description="Address the server binds to; beyond loopback it needs basic_auth."
+    )
     port: int = Field(default=9090, ge=0, le=65535, description="Port the server listens on.")
-    basic_auth: SecretStr = Field(default=SecretStr(""), description="`user:password` asked for on every route; empty: none.")
+    basic_auth: SecretStr = Field(
+        default=SecretStr(""), description="`user:password` asked for on every route; empty: none."
+    )
     predict_deadline: Seconds = Field(
-        default=60.0, description="Seconds /predict may take; tasks not reached by then are answered with []. Label Studio waits 100 s."
+        default=60.0,
+        description="Seconds /predict may take; tasks not reached by then are answered with []. Label Studio waits 100 s.",
     )
 
     # When to train
-    train_after: int = Field(default=10, ge=1, description="Changes (new, changed or deleted labels) that start a training.")
-    train_quiet: Seconds = Field(default=20.0, description="Seconds without a change after which fewer changes are enough.")
+    train_after: int = Field(
+        default=10, ge=1, description="Changes (new, changed or deleted labels) that start a training."
+    )
+    train_quiet: Seconds = Field(
+        default=20.0, description="Seconds without a change after which fewer changes are enough."
+    )
     train_max_wait: Seconds = Field(default=120.0, description="Seconds a first change waits at most.")
-    reconcile_every: Seconds = Field(default=60.0, gt=0, description="Seconds between reconciliations with Label Studio.")
+    reconcile_every: Seconds = Field(
+        default=60.0, gt=0, description="Seconds between reconciliations with Label Studio."
+    )
     full_sync_every: Seconds = Field(
-        default=900.0, gt=0, description="Seconds after which a reconciliation reads every task, not only the changed ones."
+        default=900.0,
+        gt=0,
+        description="Seconds after which a reconciliation reads every task, not only the changed ones.",
     )
     job_timeout: int = Field(default=3600, ge=30, description="Seconds one job may run.")
 
@@ -85,7 +101,9 @@ class Settings(BaseSettings):
         default="auto",
         description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain.",
     )
-    image_weights: str = Field(default="", description="Path of a local safetensors or .pth state dict for image_backbone.")
+    image_weights: str = Field(
+        default="", description="Path of a local safetensors or .pth state dict for image_backbone."
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
 
@@ -93,7 +111,9 @@ class Settings(BaseSettings):
     holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")
     holdout_from: int = Field(default=40, ge=0, description="Labels below which nothing is set aside yet.")
     holdout_min: int = Field(default=20, ge=1, description="Held-out labels below which the gate does not trust them.")
-    gate_tolerance: Share = Field(default=0.02, description="Accuracy a candidate may lose on the holdout and still go live.")
+    gate_tolerance: Share = Field(
+        default=0.02, description="Accuracy a candidate may lose on the holdout and still go live."
+    )
 
     # The queue
     strategy: Literal["margin", "least_confidence", "entropy", "random"] = Field(
@@ -102,12 +122,22 @@ class Settings(BaseSettings):
     cold_strategy: Literal["coverage", "typiclust", "random"] = Field(
         default="coverage", description="How the queue is ordered while there are too few labels to trust a model."
     )
-    cold_labels_per_class: int = Field(default=4, ge=1, description="Labels per class below which the cold strategy orders.")
+    cold_labels_per_class: int = Field(
+        default=4, ge=1, description="Labels per class below which the cold strategy orders."
+    )
     sampling: bool = Field(default=True, description="Keep the project's sampling on `Uncertainty sampling`.")
     blind: bool = Field(default=False, description="Order the queue without showing predictions to annotators.")
-    show_threshold: Share = Field(default=0.0, description="Confidence under which no pre-annotation is shown; the score still is.")
+    show_threshold: Share = Field(
+        default=0.0, description="Confidence under which no pre-annotation is shown; the score still is."
+    )
     push_first: int = Field(default=500, ge=1, description="Most urgent tasks pushed before the queue is switched.")
-    push_chunk: int = Field(default=2500, ge=1, description="Tasks in each later bulk import.")
+    push_chunk: int = Field(default=10_000, ge=1, description="Tasks in each later bulk import.")
+
+    prune_every: int = Field(
+        default=5,
+        ge=1,
+        description="Versions after which the queue is cleared of superseded predictions in Label Studio.",
+    )
 
     # Media
     media_hosts: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = Field(
@@ -116,7 +146,9 @@ class Settings(BaseSettings):
     media_timeout: Seconds = Field(default=20.0, description="Seconds to wait for one media file.")
     media_max_bytes: int = Field(default=64 * 1024**2, ge=1, description="Largest media file.")
     media_max_pixels: int = Field(default=100_000_000, ge=1, description="Largest image, in pixels.")
-    text_max_chars: int = Field(default=100_000, ge=1, description="Characters of a text that are read; the rest is ignored.")
+    text_max_chars: int = Field(
+        default=100_000, ge=1, description="Characters of a text that are read; the rest is ignored."
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> "Settings":
