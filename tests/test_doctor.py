@@ -38,12 +38,16 @@ def listening(redis_server: RedisProcess) -> Iterator[Worker]:
     worker.register_birth()
     yield worker
     worker.register_death()
+    redis.close()
 
 
 @pytest.fixture
-def alone(tmp_path: Path, redis_server: RedisProcess) -> Context:
-    """Everything but a Label Studio, which does not answer."""
-    return a_context(tmp_path, redis_server.url, label_studio_api_key="a-token", port=1)
+def alone(tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+    """Everything but a Label Studio, which does not answer, and is not asked again."""
+    monkeypatch.setattr("labelloop.labelstudio.connection.RETRY_AFTER", ())
+    context = a_context(tmp_path, redis_server.url, label_studio_api_key="a-token", port=1)
+    yield context
+    context.redis.close()
 
 
 def test_a_label_studio_that_does_not_answer_is_one_line_and_ends_the_walk(alone: Context) -> None:
@@ -98,7 +102,12 @@ def connected(
     studio: StudioProcess, tmp_path: Path, redis_server: RedisProcess, listening: Worker
 ) -> Iterator[tuple[Context, int]]:
     """A project of a real Label Studio, connected with a real server, and a version whose scores it has."""
-    given = {"label_studio_url": studio.url, "label_studio_api_key": studio.api_key, "text_backbone": "plain"}
+    given = {
+        "label_studio_url": studio.url,
+        "label_studio_api_key": studio.api_key,
+        "text_backbone": "plain",
+        "image_backbone": "plain",
+    }
     context = a_context(tmp_path, redis_server.url, **given)
     door = context.label_studio
     with served(create_app(context, LabelLoop)) as url:

@@ -1,6 +1,7 @@
 """The commands about projects, as a person or a script calls them."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,10 @@ ID = 4
 
 
 @pytest.fixture
-def context(tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> Context:
+def context(tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     """The settings of the environment that the commands read, and one project; Label Studio does not answer."""
     context = a_context(tmp_path, redis_server.url)
+    monkeypatch.setattr("labelloop.labelstudio.connection.RETRY_AFTER", ())
     monkeypatch.setenv("LABELLOOP_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", redis_server.url)
     monkeypatch.setenv("LABEL_STUDIO_URL", context.settings.label_studio_url)
@@ -31,6 +33,7 @@ def context(tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "200")
     get_settings.cache_clear()
     yield context
+    context.redis.close()
     get_settings.cache_clear()
 
 

@@ -1,5 +1,6 @@
 """What `labelloop status` gathers, and what it says when something cannot be asked."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,17 @@ from support.redis_process import RedisProcess
 from support.serving import a_context, a_project, publish
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Label Studio of these tests does not answer, and is not asked again."""
+    monkeypatch.setattr("labelloop.labelstudio.connection.RETRY_AFTER", ())
+
+
 @pytest.fixture
-def context(tmp_path: Path, redis_server: RedisProcess) -> Context:
-    return a_context(tmp_path, redis_server.url, train_after=8)
+def context(tmp_path: Path, redis_server: RedisProcess) -> Iterator[Context]:
+    context = a_context(tmp_path, redis_server.url, train_after=8)
+    yield context
+    context.redis.close()
 
 
 def test_a_project_nobody_has_looked_at_yet_is_reported(context: Context) -> None:

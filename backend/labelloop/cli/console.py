@@ -55,12 +55,16 @@ def opened() -> "Iterator[Context]":
 
     from labelloop.service.context import open_context
 
+    context = open_context(redis_timeout=REDIS_TIMEOUT)
     try:
-        yield open_context(redis_timeout=REDIS_TIMEOUT)
+        yield context
     except RedisError as error:
         raise LabelloopError(
-            f"Redis does not answer ({error}); run `labelloop up`, or set REDIS_URL to one that runs."
+            f"Redis does not answer ({str(error).rstrip('.')}); run `labelloop up`, or set REDIS_URL to one that runs."
         ) from error
+    finally:
+        if "redis" in vars(context):  # only if it was opened
+            context.redis.close()
 
 
 def chosen(context: "Context", project_id: int | None) -> "Project":

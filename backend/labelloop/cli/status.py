@@ -10,7 +10,7 @@ from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened
 
 if TYPE_CHECKING:
     from labelloop.learning import Metrics
-    from labelloop.service.report import LearnerReport, Report, VersionReport
+    from labelloop.service.report import LearnerReport, Report, StudioReport, VersionReport
 
 BROKEN_SHOWN = 3
 
@@ -47,6 +47,8 @@ def _show(console: Console, report: "Report") -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("labels", f"{report.labels} of {report.tasks} tasks, {report.pool} in the pool")
+    if report.studio:
+        table.add_row("label studio", escape(_studio(report.studio)))
     for name, text in _version_rows(report):
         table.add_row(name, text)
     table.add_row("now", _now(report))
@@ -60,20 +62,23 @@ def _show(console: Console, report: "Report") -> None:
     console.print(table)
 
 
+def _studio(studio: "StudioReport") -> str:
+    return (
+        f"{studio.annotated} of {studio.tasks} tasks annotated, {studio.skipped} skipped, {studio.sampling.lower()}, "
+        f"model version {studio.model_version or 'none'}"
+    )
+
+
 def _version_rows(report: "Report") -> list[tuple[str, str]]:
     live = report.live
     if live is None:
         return [("live version", "none yet")]
     rows = [("live version", f"[bold]{live.name}[/], {_stage(live)}")]
     for learner in live.learners:
-        rows.append((escape(learner.control), _quality(learner)))
-        rows.append(
-            (
-                "",
-                f"backbone {escape(learner.backbone)}"
-                + (f" [yellow]({escape(learner.note)})[/]" if learner.note else ""),
-            )
-        )
+        lines = [_quality(learner)] if live.stage == "trained" else []
+        lines.append(f"{len(learner.classes)} classes, backbone {escape(learner.backbone)}")
+        lines += [f"[yellow]{escape(learner.note)}[/]"] if learner.note else []
+        rows.append((escape(learner.control), "\n".join(lines)))
     return [*rows, ("queue", _queue(report, live))]
 
 

@@ -17,7 +17,7 @@ def train(project: ProjectOption = None, wait: WaitOption = True, as_json: JsonO
 
     [cyan]labelloop train --project 1 --no-wait[/]
     """
-    from labelloop.service.asking import ask_training, training_standing
+    from labelloop.service.asking import ask_training, require_worker, training_standing
     from labelloop.service.report import report_on
     from labelloop.service.state import read_state
 
@@ -25,6 +25,7 @@ def train(project: ProjectOption = None, wait: WaitOption = True, as_json: JsonO
         which = chosen(context, project)
         ask_training(context, which)
         if wait:
+            require_worker(context)
             follow("Training", lambda: training_standing(context, which))
         if as_json:
             print_json(report_on(context, which))
@@ -44,13 +45,14 @@ def rescore(project: ProjectOption = None, wait: WaitOption = True) -> None:
 
     [cyan]labelloop rescore --project 1[/]
     """
-    from labelloop.service.asking import ask_push, push_standing
+    from labelloop.service.asking import ask_push, push_standing, require_worker
 
     with opened() as context:
         which = chosen(context, project)
         live = ask_push(context, which)
         console = Console(highlight=False)
         if wait:
+            require_worker(context)
             follow("Writing scores", lambda: push_standing(context, which))
             console.print(f"The queue is ordered by [bold]{live.name}[/].")
         else:

@@ -49,7 +49,7 @@ def rollback(
 
     [cyan]labelloop rollback v3-20261124-021530 --project 1[/]
     """
-    from labelloop.service.asking import ask_push, push_standing
+    from labelloop.service.asking import ask_push, push_standing, require_worker
 
     with opened() as context:
         which = chosen(context, project)
@@ -60,6 +60,7 @@ def rollback(
         console = Console(highlight=False)
         console.print(f"[bold]{version}[/] is live" + (f" (was {before})." if before and before != version else "."))
         if wait:
+            require_worker(context)
             follow("Writing scores", lambda: push_standing(context, which))
             console.print("Its scores order the queue.")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from labelloop.errors import VersionError
+from labelloop.errors import LabelloopError, VersionError
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
@@ -11,6 +11,7 @@ from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import enqueue_push, enqueue_round, job_state
 from labelloop.service.state import read_progress, read_state
 from labelloop.service.versions import Version
+from labelloop.service.workers import listening_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,19 @@ class Standing:
     waiting: bool
     progress: dict[str, Any] | None
     error: str = ""
+
+
+def require_worker(context: Context) -> None:
+    """Check that somebody is there to do what was asked for.
+
+    Raises:
+        LabelloopError: no worker listens.
+        RedisError: Redis does not answer.
+    """
+    if not listening_workers(context.redis):
+        raise LabelloopError(
+            "It is queued, but no worker listens; run `labelloop up` or `labelloop worker`, which will do it."
+        )
 
 
 def ask_training(context: Context, project: Project) -> None:

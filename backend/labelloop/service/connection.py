@@ -4,6 +4,7 @@ What it finds is kept in the store before anything is changed, so that `disconne
 """
 
 import logging
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,11 +17,14 @@ from labelloop.service.addresses import backend_address, same_address, takes_eve
 from labelloop.service.context import Context
 from labelloop.service.project_settings import FIELDS, put_back, settle
 from labelloop.service.projects import Project
-from labelloop.service.queueing import enqueue_round
+from labelloop.service.queueing import enqueue_round, job_state
 from labelloop.service.registration import PRIVATE_ADDRESS_MEND, backends_at, ensure_backend, is_blocked
 from labelloop.service.webhooks import basic_header, mend_webhooks, remove_webhooks
 
 logger = logging.getLogger(__name__)
+
+WORK_PATIENCE = 20.0
+"""Seconds `disconnect` waits for a worker that is busy with the project."""
 
 DOTTED_NAME_MEND = (
     "give the backend a name with a dot and without underscores (in Docker Compose a network alias such as labelloop.internal), "
@@ -135,17 +139,35 @@ def disconnect(context: Context, project_id: int, backend_url: str | None = None
         raise LabelloopError(
             f"Project {project_id} was not connected from this store; give --backend-url to remove the backend at that address."
         )
-    # First out of the store, so that neither a round nor an event still on its way undoes what follows.
+    # First out of the store, so that no round begins any more; a round or push at work would undo what follows, so it may end.
     changes = _forget(context, project)
+    busy = _let_work_end(context, project)
     undone, warnings = _undo(context.label_studio, before, record)
+    context.projects.forget(project.slug)
     context.store.delete(_path(project))
-    return Outcome(project_id, project.title, record.backend_url, changes + undone, warnings)
+    return Outcome(project_id, project.title, record.backend_url, changes + undone, busy + warnings)
 
 
 def _forget(context: Context, project: Project) -> list[str]:
     served = context.projects.get(project.key) is not None
     context.projects.forget(project.slug)
     return ["the project is no longer served"] if served else []
+
+
+def _let_work_end(context: Context, project: Project) -> list[str]:
+    """Wait for the round and the push that run now; a warning when they take too long. Without Redis nothing can be known."""
+    jobs = (f"round-{project.slug}", f"push-{project.slug}")
+    deadline = time.monotonic() + WORK_PATIENCE
+    try:
+        while any(job_state(context.redis, job) == "started" for job in jobs):
+            if time.monotonic() > deadline:
+                return [
+                    "A worker is still busy with the project and may select its version once more; disconnect again later."
+                ]
+            time.sleep(0.1)
+    except RedisError as error:
+        logger.debug("not known whether a worker is busy: %s", error)
+    return []
 
 
 def _undo(label_studio: LabelStudio, before: dict[str, Any], record: Connection) -> tuple[list[str], list[str]]:

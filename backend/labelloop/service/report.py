@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from rq import Worker
 
 from labelloop.errors import LabelStudioError, VersionError
 from labelloop.learning import Metrics
@@ -13,9 +12,9 @@ from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.push_state import read_push
-from labelloop.service.queueing import QUEUES
 from labelloop.service.state import BrokenItem, ProjectState, read_progress, read_state
 from labelloop.service.versions import LearnerRecord, Version
+from labelloop.service.workers import listening_workers
 from labelloop.settings import Settings
 
 T = TypeVar("T")
@@ -113,7 +112,7 @@ class Report:
         workers: workers that listen; None when Redis does not answer.
         changes: labels that changed since the last training, those that events told of included.
         percent: how far to the next training by their count, 0 to 100.
-        waiting_for: why no training runs now.
+        waiting_for: why no training runs now, as of the last round; empty when labels have changed since.
         last_round_at: ISO time.
         last_training_at: ISO time.
         last_training: what came of it.
@@ -161,7 +160,7 @@ def report_on(context: Context, project: Project) -> Report:
     live = _attempt(lambda: context.versions(project).live(), errors)
     now = _attempt(lambda: read_progress(context.redis, project.slug), errors)
     hinted = _attempt(lambda: Marks(context.redis, project.slug).read().changes, errors) or 0
-    workers = _attempt(lambda: _listening(context), errors)
+    workers = _attempt(lambda: len(listening_workers(context.redis)), errors)
     studio = _attempt(lambda: _studio(context.label_studio.project(project.key.id)), errors)
     push = read_push(context.store, project.folder)
     current = push if push is not None and live is not None and push.version == live.name else None
@@ -182,7 +181,7 @@ def report_on(context: Context, project: Project) -> Report:
         workers=workers,
         changes=changes,
         percent=min(100, round(100 * changes / context.settings.train_after)),
-        waiting_for=state.waiting_for,
+        waiting_for="" if hinted else state.waiting_for,
         last_round_at=state.last_round_at,
         last_training_at=state.last_training_at,
         last_training=state.last_training,
@@ -199,14 +198,10 @@ def _attempt(ask: Callable[[], T], errors: list[str]) -> T | None:
     try:
         return ask()
     except RedisError as error:
-        errors.append(f"Redis does not answer: {error}.")
+        errors.append(f"Redis does not answer: {str(error).rstrip('.')}.")
     except (LabelStudioError, VersionError) as error:
         errors.append(str(error))
     return None
-
-
-def _listening(context: Context) -> int:
-    return sum(1 for worker in Worker.all(connection=context.redis) if set(QUEUES) & set(worker.queue_names()))
 
 
 def _studio(record: dict[str, Any]) -> StudioReport:

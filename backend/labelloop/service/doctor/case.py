@@ -1,5 +1,6 @@
 """What the checks look at, each thing asked for once."""
 
+import time
 from functools import cached_property
 from typing import Any
 
@@ -8,9 +9,13 @@ from labelloop.service.addresses import backend_address, webhook_address
 from labelloop.service.connection import Connection, read_connection
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
-from labelloop.service.registration import backends_at
+from labelloop.service.push_state import read_push
+from labelloop.service.registration import CONNECTED, backends_at
 from labelloop.service.state import ProjectState, read_state
 from labelloop.service.versions import NO_VERSION, Version
+
+SERVER_LAG = 1.0
+"""Seconds within which a server sees a new version."""
 
 
 class Case:
@@ -80,6 +85,25 @@ class Case:
         """What the last round left behind."""
         return read_state(self.context.store, self.project.folder)
 
+    @property
+    def scores_written(self) -> bool:
+        """Whether the scores of the live version have been written so far that they order the queue."""
+        push = read_push(self.context.store, self.project.folder)
+        return push is not None and self.live is not None and push.version == self.live.name and push.switched
+
+    def agreed(self) -> tuple[str, str]:
+        """The live version as the store and as the server name it; a server that lags behind is given a second.
+
+        A server that Label Studio does not reach counts as agreeing: another check tells of it.
+        """
+        live, served = self._named()
+        if live != served:
+            time.sleep(SERVER_LAG)
+            for name in ("live", "backends", "backend"):
+                self.__dict__.pop(name, None)
+            live, served = self._named()
+        return live, served
+
     @cached_property
     def backend_url(self) -> str:
         """Where Label Studio should call us: as connected, else as registered by hand, else where a server started here listens."""
@@ -100,6 +124,11 @@ class Case:
     def webhook_url(self) -> str:
         """Where Label Studio should send events."""
         return webhook_address(self.backend_url)
+
+    def _named(self) -> tuple[str, str]:
+        live = self.live.name if self.live else NO_VERSION
+        found = self.backend
+        return live, str(found["model_version"]) if found and found["state"] == CONNECTED else live
 
     @property
     def _id(self) -> int:

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.project_settings import UNCERTAINTY
-from labelloop.service.versions import NO_VERSION
 
 
 def versions(case: Case) -> Iterator[Seen]:
     """Store, server and project name the same version."""
-    live = case.live.name if case.live else NO_VERSION
-    served = str(case.backend["model_version"]) if case.backend else live
+    live, served = case.agreed()
     selected = case.seen["model_version"] or ""
     titles = {found["title"] for found in case.backends}
     if served != live:
@@ -23,13 +21,17 @@ def versions(case: Case) -> Iterator[Seen]:
         yield broken(f"the project selects the backend's title {selected!r}, so no score counts", case.connect_command)
     elif case.live is None:
         yield warn("no version is published yet", f"labelloop train --project {case.project_id}")
+    elif selected != live and not case.scores_written:
+        yield warn(
+            f"{live} is live, its scores are not all written yet", "nothing; `labelloop status` tells how far it is"
+        )
     elif selected != live:
         yield warn(
             f"{live} is live, the project selects {selected or 'none'}",
             f"labelloop rescore --project {case.project_id}",
         )
     else:
-        yield ok(f"{live} in the store, the server and the project")
+        yield ok(f"{live} is live, answered and selected")
 
 
 def scores(case: Case) -> Iterator[Seen]:

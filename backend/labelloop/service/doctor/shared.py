@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import requests
 from redis.exceptions import RedisError
-from rq import Worker
 
 from labelloop.errors import StoreError
 from labelloop.labelstudio.tokens import is_personal
@@ -12,6 +11,7 @@ from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.queueing import QUEUES
 from labelloop.service.webhooks import basic_header
+from labelloop.service.workers import listening_workers
 
 TESTED = (1, 23)
 SERVER_TIMEOUT = 3.0
@@ -67,17 +67,17 @@ def redis(case: Case) -> Iterator[Seen]:
     try:
         version = case.context.redis.info("server")["redis_version"]
     except RedisError as error:
-        yield broken(f"Redis does not answer: {error}", "run `labelloop up`, or set REDIS_URL to a Redis that runs")
+        yield broken(f"does not answer: {error}", "run `labelloop up`, or set REDIS_URL to a Redis that runs")
     else:
         yield ok(f"version {version} answers")
 
 
 def workers(case: Case) -> Iterator[Seen]:
     """A worker listens on every queue."""
-    alive = Worker.all(connection=case.context.redis)
+    alive = listening_workers(case.context.redis)
     missing = [name for name in QUEUES if not any(name in worker.queue_names() for worker in alive)]
     if missing:
-        listening = f"{len(alive)} workers, none on {', '.join(missing)}" if alive else "no worker listens"
+        listening = f"none of {len(alive)} listens on {', '.join(missing)}" if alive else "no worker listens"
         yield broken(listening, "run `labelloop up`, or `labelloop worker` beside the server")
     else:
         yield ok(f"{len(alive)} listening")
