@@ -2,13 +2,11 @@
 
 import base64
 import gzip
-import http.server
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,57 +17,14 @@ from labelloop.labelstudio import LabelStudio, MediaFetcher
 from labelloop.labelstudio.media_source import address_of
 from labelloop.records import Modality
 from labelloop.settings import Settings
+from support.site import Handler, Site
 from test_tokens import LEGACY
-
-Handler = http.server.BaseHTTPRequestHandler
 
 
 def png(colour: int = 0) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (8, 8), (colour, 0, 0)).save(out, "PNG")
     return out.getvalue()
-
-
-class Site:
-    """An HTTP server on loopback; `pages` maps a path to bytes, to (status, headers, body) or to what writes the answer itself."""
-
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self.pages: dict[str, Any] = {}
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        site = self
-
-        class Answer(Handler):
-            def do_GET(self) -> None:  # noqa: N802
-                site.asked.append((self.path, dict(self.headers)))
-                page = site.pages.get(self.path, (404, {}, b"no"))
-                if callable(page):
-                    page(self)
-                    return
-                status, headers, body = page if isinstance(page, tuple) else (200, {}, page)
-                self.send_response(status)
-                for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer((host, 0), Answer)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.url = f"http://{host}:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def tokens(self) -> set[str | None]:
-        return {headers.get("Authorization") for _, headers in self.asked}
 
 
 @pytest.fixture
@@ -260,6 +215,15 @@ def test_what_is_not_there_is_broken(studio: Site, fetch: Callable[..., bytes], 
     studio.pages["/data/x.png"] = (status, {}, b"")
     with pytest.raises(MediaBroken, match=str(status)):
         fetch("/data/x.png")
+
+
+def test_an_upload_that_label_studio_has_deleted_is_broken_though_it_answers_500(
+    studio: Site, fetch: Callable[..., bytes]
+) -> None:
+    said = b'{"status_code":500,"detail":"\'NoneType\' object has no attribute \'has_permission\'","exc_info":null}'
+    studio.pages["/data/upload/1/gone.png"] = (500, {}, said)
+    with pytest.raises(MediaBroken, match="no longer has this upload"):
+        fetch("/data/upload/1/gone.png")
 
 
 def test_a_host_that_does_not_answer_is_unavailable(fetch: Callable[..., bytes]) -> None:

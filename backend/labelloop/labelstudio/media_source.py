@@ -23,6 +23,8 @@ REDIRECTS = 5
 CHUNK = 64 * 1024
 
 _MEDIA_PATH = re.compile(r"/(data|static|storage-data)/|/(tasks|projects)/\d+/(resolve|presign)/")
+_LOST_UPLOAD = b"'NoneType' object has no attribute 'has_permission'"
+"""How Label Studio 1.23.2 says, with a 500, that an upload has been deleted."""
 _LATER = frozenset({401, 403, 408, 425, 429})
 
 
@@ -135,6 +137,8 @@ class MediaSource:
 
 def _require_body(response: requests.Response) -> None:
     status, host = response.status_code, _host(response.url)
+    if status == requests.codes.server_error and _LOST_UPLOAD in response.raw.read(4096):
+        raise MediaBroken(f"{host} no longer has this upload.")
     if status >= 500 or status in _LATER:
         raise MediaUnavailable(f"{host} answers {status} when asked for it.")
     if status != requests.codes.ok:
