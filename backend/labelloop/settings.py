@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     # What is learnt
     image_backbone: str = Field(
         default="auto",
-        description="A torchvision.models classifier by name (resnet50, …), `plain`, or `auto`: mobilenet_v3_large if its weights can be had, else plain.",
+        description="A torchvision classifier (resnet50, …), `plain`, or `auto`: mobilenet_v3_large if its weights can be had, else plain.",
     )
     text_backbone: str = Field(
         default="auto",
@@ -117,10 +117,12 @@ class Settings(BaseSettings):
 
     # The queue
     strategy: Literal["margin", "least_confidence", "entropy", "random"] = Field(
-        default="margin", description="How uncertainty orders the queue once a model is trusted."
+        default="margin",
+        description="margin, least_confidence, entropy or random: what orders the queue once a model is trusted.",
     )
     cold_strategy: Literal["coverage", "typiclust", "random"] = Field(
-        default="coverage", description="How the queue is ordered while there are too few labels to trust a model."
+        default="coverage",
+        description="coverage, typiclust or random: what orders the queue while there are too few labels to trust a model.",
     )
     cold_labels_per_class: int = Field(
         default=4, ge=1, description="Labels per class below which the cold strategy orders."
