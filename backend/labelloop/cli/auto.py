@@ -47,7 +47,7 @@ def play(settings: Settings, demo: Demo, stopped: Event) -> int:
         return 1
     console.print()
     for line in player.verdict():
-        console.print(line)
+        console.print(line, markup=False, highlight=False)
     return 1 if player.report.failures(player.queue.boards) else 0
 
 
