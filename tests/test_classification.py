@@ -163,6 +163,15 @@ def test_class_with_one_label_is_learnt() -> None:
     assert learner.cv_metrics.items == 20
 
 
+def test_only_class_with_two_labels_does_not_win_them_all() -> None:
+    """Cross-validation can test no other class, which must not count for it."""
+    features, targets = _blobs({"a": 2, "b": 1, "c": 1, "d": 1, "e": 1})
+    unseen, truth = _blobs({"a": 20, "b": 20, "c": 20, "d": 20, "e": 20}, seed=3)
+    learner = ClassificationLearner.fit(features, targets, ("a", "b", "c", "d", "e"))
+
+    assert learner.evaluate(unseen, truth).accuracy > 0.8
+
+
 def test_one_label_of_each_class_is_enough() -> None:
     features, targets = _blobs({"a": 1, "b": 1, "c": 1})
     learner = ClassificationLearner.fit(features, targets, ("a", "b", "c"))

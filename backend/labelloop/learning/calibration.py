@@ -44,7 +44,8 @@ def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibrati
 
     The weighted log loss is minimised under Gaussian priors on the temperature's logarithm and the offsets. The offsets
     matter where one class has most of the labels: with few labels in many dimensions an unseen item's logits are small
-    beside the bias, so that the model would answer that class for all.
+    beside the bias, so that the model would answer that class for all. Classes without a target are left aside: what the
+    others' items say against them is no evidence, and their offset stays 0.
 
     Args:
         logits: [n, C] of items the model was not trained on.
@@ -52,15 +53,16 @@ def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibrati
         weights: [n], how much each item counts.
 
     Returns:
-        The fit; with no item one that changes nothing.
+        The fit; with targets of fewer than two classes one that changes nothing.
     """
     from scipy.optimize import minimize
 
-    classes = logits.shape[1]
-    if len(targets) == 0:
-        return Calibration(1.0, np.zeros(classes))
-    right = np.zeros(logits.shape)
-    right[np.arange(len(targets)), targets] = 1.0
+    every_offset = np.zeros(logits.shape[1])
+    known = np.unique(targets)
+    if known.size < 2:
+        return Calibration(1.0, every_offset)
+    logits = logits[:, known]
+    right = (targets[:, None] == known).astype(np.float64)
 
     def loss(parameters: Array) -> tuple[float, Array]:
         sharpness, offsets = parameters[0], parameters[1:]
@@ -73,6 +75,7 @@ def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibrati
         return float(value - weights @ (likelihood * right).sum(axis=1)), slope
 
     bound = float(np.log(LARGEST))
-    bounds = [(-bound, bound), *[(None, None)] * classes]
-    found = minimize(loss, np.zeros(classes + 1), jac=True, method="L-BFGS-B", bounds=bounds)
-    return Calibration(float(np.exp(-found.x[0])), found.x[1:])
+    bounds = [(-bound, bound), *[(None, None)] * known.size]
+    found = minimize(loss, np.zeros(known.size + 1), jac=True, method="L-BFGS-B", bounds=bounds)
+    every_offset[known] = found.x[1:]
+    return Calibration(float(np.exp(-found.x[0])), every_offset)

@@ -1,7 +1,7 @@
 """The learner of a control that gives each item one class: a calibrated linear head on cached features."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
+
+_ROWS_AT_ONCE: Final = 4096
 
 
 class ClassificationLearner:
@@ -117,7 +119,10 @@ class ClassificationLearner:
                 f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
                 "were they made by another backbone?"
             )
-        logits = unit_rows(features, centre) @ weights.T + self._arrays["bias"]
+        logits = np.empty((len(features), len(weights)), dtype=np.float32)
+        for start in range(0, len(features), _ROWS_AT_ONCE):  # a pool's features are large, and so would be a copy
+            rows = unit_rows(features[start : start + _ROWS_AT_ONCE], centre)
+            logits[start : start + _ROWS_AT_ONCE] = rows @ weights.T + self._arrays["bias"]
         if not np.isfinite(logits).all():
             raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
         probabilities = np.zeros((len(features), len(self.classes)))

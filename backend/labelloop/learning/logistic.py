@@ -46,7 +46,8 @@ def fit_logistic(features: Floats, targets: Ints, weights: Floats, *, seed: int 
     tested = np.flatnonzero(np.isin(folds, run))
     by_strength = {s: _out_of_fold(rows, targets, weights, folds, run, s)[tested] for s in GRID}
     loss = {s: _log_loss(by_strength[s], targets[tested], weights[tested]) for s in GRID}
-    strength = min(GRID, key=loss.__getitem__) if tested.size else DEFAULT
+    # Rows of a single class would choose whatever answers that class.
+    strength = min(GRID, key=loss.__getitem__) if np.unique(targets[tested]).size > 1 else DEFAULT
     coefficients, bias = _fit(rows, targets, weights, strength)
     return LogisticFit(
         (coefficients @ basis.T).astype(np.float32), bias.astype(np.float32), strength, tested, by_strength[strength]

@@ -10,8 +10,8 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 
-# All pairs of this many rows take 64 MB and about a second. A random sample of that size stands for any larger pool; what
-# is not in it follows in random order, far behind the first labels a representative order is for.
+# All pairs of this many rows take 64 MB, some work on them twice that, and about a second. A random sample of that size
+# stands for any larger pool; the rest follows in random order, far behind the first labels a representative order is for.
 SAMPLE: Final = 4096
 
 

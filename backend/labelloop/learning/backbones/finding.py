@@ -1,6 +1,5 @@
 """From a spec to a backbone: found first, loaded where it is needed."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -13,8 +12,6 @@ from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_s
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
 from labelloop.learning.backbones.torchvision_models import resolve_torchvision
 from labelloop.records import Modality
-
-logger = logging.getLogger(__name__)
 
 _PLAIN: Final = {Modality.IMAGE: PLAIN_IMAGES, Modality.TEXT: PLAIN_TEXTS}
 _LOAD_PLAIN: Final[dict[Modality, Callable[[], Backbone]]] = {Modality.IMAGE: PlainImages, Modality.TEXT: PlainTexts}
@@ -44,7 +41,6 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
         # Weights that a person points to are wanted, so being unable to use them is not passed over.
         if spec.name != "auto" or spec.weights:
             raise
-        logger.warning("Plain %s features are used: %s", spec.modality, error)
         return replace(plain, note=f"Plain features are used. {error}")
 
 
