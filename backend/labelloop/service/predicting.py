@@ -13,13 +13,13 @@ from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Item, OnDemand, Row
-from labelloop.service.ordering import score_of
+from labelloop.service.ordering import score_of, worth_showing
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 Answer = dict[str, Any] | list[Any]
-Said = list[tuple[Control, Prediction]]
+Said = dict[Control, Prediction]
 
 
 class Predictor:
@@ -46,11 +46,11 @@ class Predictor:
             For each task a prediction (`result`, `score` in [0, 1], `model_version`), or `[]` where there is none.
         """
         deadline = time.monotonic() + self._settings.predict_deadline
-        said: list[Said] = [[] for _ in tasks]
+        said: list[Said] = [{} for _ in tasks]
         for live, control in _still_asked_for(model, label_config or model.project.label_config):
             try:
                 for place, prediction in self._predict(live, control, tasks, deadline):
-                    said[place].append((control, prediction))
+                    said[place][control] = prediction
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
         return [self._item(model.version, found) if found else [] for found in said]
@@ -84,9 +84,9 @@ class Predictor:
         return rows
 
     def _item(self, version: str, said: Said) -> dict[str, Any]:
-        threshold = self._settings.show_threshold
-        shown = [(control, prediction) for control, prediction in said if prediction.confidence >= threshold]
-        item = prediction_json(0, version, score_of({control.name: prediction for control, prediction in said}), shown)
+        predictions = {control.name: prediction for control, prediction in said.items()}
+        shown = worth_showing(said, predictions, self._settings.show_threshold)
+        item = prediction_json(0, version, score_of(predictions), shown)
         del item["task"]  # the item's place in the answer says which it is
         return item
 
