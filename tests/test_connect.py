@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rq.job import JobStatus
 
 from labelloop.errors import LabelloopError, LabelStudioDenied, LabelStudioRejected, SettingsError
 from labelloop.hooks import LabelLoop
@@ -271,6 +272,16 @@ def test_a_former_version_that_is_gone_is_not_selected_again(site: Site) -> None
     [warning] = disconnect(site.context, site.project_id).warnings
     assert "'theirs'" in warning
     assert site.seen()["model_version"] == ""
+
+
+def test_disconnecting_lets_a_worker_end_and_says_when_it_does_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelloop.service.connection.WORK_PATIENCE", 0.3)
+    connect(site.context, site.project_id, site.url)
+    [job] = queue_of(site.context.redis, ROUNDS).jobs
+    job.set_status(JobStatus.STARTED)
+    [warning] = disconnect(site.context, site.project_id).warnings
+    assert "busy" in warning
+    assert site.backends() == []
 
 
 def test_a_deleted_project_can_be_disconnected(site: Site) -> None:

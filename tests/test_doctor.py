@@ -190,6 +190,8 @@ def test_tasks_without_a_score_are_counted(connected: tuple[Context, int]) -> No
     context, project_id = connected
     context.label_studio.import_tasks(project_id, [{"text": "new"}])
     assert one(context, "scores").seen.startswith("1 of 4")
+    score_all(context, project_id, str(context.label_studio.project(project_id)["model_version"]), None)
+    assert one(context, "scores").seen.startswith("1 of 4")  # a null is no score
 
 
 @pytest.mark.studio

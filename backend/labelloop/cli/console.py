@@ -1,5 +1,6 @@
 """What the commands about projects share: their options, which project is meant, and how results are shown."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,9 @@ def opened() -> "Iterator[Context]":
 
     from labelloop.service.context import open_context
 
+    told = logging.getLogger("labelloop")
+    if told.level != logging.DEBUG:  # what these commands find they show themselves; --verbose shows each step
+        told.setLevel(logging.WARNING)
     context = open_context(redis_timeout=REDIS_TIMEOUT)
     try:
         yield context

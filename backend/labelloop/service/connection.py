@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 WORK_PATIENCE = 20.0
 """Seconds `disconnect` waits for a worker that is busy with the project."""
 
+DENIED_MEND = (
+    "set LABEL_STUDIO_API_KEY to a personal access token of a user who may manage the project (Account & Settings in Label Studio); "
+    "a stock Label Studio refuses legacy tokens"
+)
 DOTTED_NAME_MEND = (
     "give the backend a name with a dot and without underscores (in Docker Compose a network alias such as labelloop.internal), "
     "then connect again with that address"
@@ -187,6 +191,8 @@ def _undo(label_studio: LabelStudio, before: dict[str, Any], record: Connection)
 def _project(label_studio: LabelStudio, project_id: int) -> dict[str, Any]:
     try:
         return label_studio.project(project_id)
+    except LabelStudioDenied as error:
+        raise LabelStudioDenied(f"{error} {DENIED_MEND[0].upper()}{DENIED_MEND[1:]}.") from error
     except LabelStudioRejected as error:
         if error.status != 404:
             raise

@@ -97,6 +97,10 @@ def _explained(error: LabelStudioError, url: str) -> LabelStudioError:
     if is_blocked(error):
         return LabelStudioDenied(f"Label Studio refuses {url} because it is a private address; {PRIVATE_ADDRESS_MEND}.")
     text = re.sub(r"<[^>]+>", "", str(error))
+    if "resolve hostname" in text:
+        return LabelStudioRejected(
+            f"Label Studio does not know the host of {url}; give a name or an address that the machine Label Studio runs on can find."
+        )
     if "authentication parameters" in text:
         return LabelStudioRejected(
             f"The backend at {url} asks for other credentials; set LABELLOOP_BASIC_AUTH here to what the server was started with."
@@ -114,5 +118,6 @@ def _explained(error: LabelStudioError, url: str) -> LabelStudioError:
 
 
 def _reason(text: str) -> str:
-    found = re.search(r"(?:Additional info|Reason): (.{1,300})", text)
-    return f"Label Studio says: {found[1].strip()}" if found else ""
+    """The heart of what Label Studio says of a failed call, which may be a Python traceback's worth of text."""
+    found = re.search(r"\[Errno -?\d+\] ([\w ]+)|(timed out)|Reason: (.{1,200})", text)
+    return f"Label Studio says: {next(part for part in found.groups() if part).strip()}." if found else ""
