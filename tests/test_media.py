@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from labelloop.errors import MediaBroken, MediaUnavailable
@@ -224,6 +227,38 @@ def test_an_upload_that_label_studio_has_deleted_is_broken_though_it_answers_500
     studio.pages["/data/upload/1/gone.png"] = (500, {}, said)
     with pytest.raises(MediaBroken, match="no longer has this upload"):
         fetch("/data/upload/1/gone.png")
+
+
+PIECES = st.sampled_from(
+    [
+        "http://",
+        "s3://",
+        "//",
+        "/",
+        "data:",
+        "[",
+        "]",
+        "@",
+        ":",
+        "\\",
+        "?",
+        "#",
+        "%",
+        "..",
+        "127.0.0.2",
+        "x",
+        "é",
+        "\0",
+        "\ud800",
+    ]
+)
+
+
+@given(value=st.lists(PIECES | st.text(max_size=3), max_size=8).map("".join))
+def test_no_value_does_worse_than_be_broken(value: str) -> None:
+    with Site() as studio, pytest.raises((MediaBroken, MediaUnavailable)), tempfile.TemporaryDirectory() as folder:
+        settings = Settings(label_studio_url=studio.url, label_studio_api_key=LEGACY)
+        MediaFetcher(LabelStudio.from_settings(settings), Path(folder), settings).fetch(7, value, Modality.IMAGE)
 
 
 def test_a_host_that_does_not_answer_is_unavailable(fetch: Callable[..., bytes]) -> None:

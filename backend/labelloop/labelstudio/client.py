@@ -6,7 +6,7 @@ from typing import Any, Self
 import requests
 
 from labelloop.errors import LabelStudioRejected
-from labelloop.labelstudio import data_manager
+from labelloop.labelstudio.data_manager import changed_since
 from labelloop.labelstudio.integrations import Integrations, Json
 from labelloop.labelstudio.predictions import Predictions
 from labelloop.settings import Settings
@@ -65,36 +65,21 @@ class LabelStudio(Predictions, Integrations):
     def tasks(
         self, project_id: int, *, updated_since: str | None = None, page_size: int = 1000
     ) -> Iterator[dict[str, Any]]:
-        """Tasks with their annotations, a page at a time; what comes, goes or changes meanwhile shifts no task out of sight.
+        """Tasks with their annotations, in order of id, fetched a page at a time.
 
         Args:
             project_id: of which project.
-            updated_since: only tasks updated at that moment (ISO 8601, UTC) or later, in order of `updated_at`; None: all, in order of
-                id. A task that changes meanwhile comes again.
+            updated_since: only tasks updated at that moment (ISO 8601, UTC) or later; None: all. Whoever keeps a watermark moves it
+                when all have come.
             page_size: tasks asked for at a time.
         """
-        if updated_since is None:
-            yield from self._all_tasks(project_id, page_size)
-        else:
-            yield from self._changed_tasks(project_id, updated_since, page_size)
+        filters = [changed_since(updated_since)] if updated_since is not None else []
+        return self.list_tasks(project_id, TASK_FIELDS, page_size, *filters)
 
     def task(self, task_id: int) -> Json:
         """A task with its annotations and predictions. Label Studio may ask the project's backend for a prediction first."""
         task: Json = self.get(f"/api/tasks/{task_id}/")
         return task
-
-    def count_tasks(self, project_id: int, *, annotated: bool | None = None, scored: bool | None = None) -> int:
-        """How many tasks a project has.
-
-        Args:
-            project_id: which project.
-            annotated: only those with an annotation that is not a skip, or only those without.
-            scored: only those with a score of the version that the project selects, or only those without.
-        """
-        filters = [data_manager.annotated(annotated)] if annotated is not None else []
-        filters += [data_manager.scored(scored)] if scored is not None else []
-        params = {"project": project_id, "page_size": 1, "fields": "task_only", "include": "id"}
-        return int(self.get("/api/tasks", params=params | {"query": data_manager.query(*filters)})["total"])
 
     def import_tasks(self, project_id: int, tasks: Sequence[Json]) -> Json:
         """Add tasks."""
@@ -131,38 +116,3 @@ class LabelStudio(Predictions, Integrations):
             LabelStudioDenied: the address is not of this Label Studio: the token goes nowhere else.
         """
         return self._connection.stream(url, timeout=timeout)
-
-    def _all_tasks(self, project_id: int, page_size: int) -> Iterator[Json]:
-        last = 0
-        while True:
-            page = self._tasks(project_id, page_size, data_manager.query(data_manager.id_above(last)))
-            yield from page
-            if len(page) < page_size:
-                return
-            last = page[-1]["id"]
-
-    def _changed_tasks(self, project_id: int, since: str, page_size: int) -> Iterator[Json]:
-        seen: set[tuple[int, str]] = set()
-        while True:
-            query = data_manager.query(data_manager.changed_since(since), order="updated_at")
-            page = self._tasks(project_id, page_size, query)
-            fresh = [task for task in page if (task["id"], task["updated_at"]) not in seen]
-            yield from fresh
-            if len(page) < page_size:
-                return
-            if not fresh:  # more tasks changed in this very moment than a page holds
-                page_size *= 2
-            seen = {(task["id"], task["updated_at"]) for task in page}
-            since = page[-1]["updated_at"]
-
-    def _tasks(self, project_id: int, page_size: int, query: str) -> list[Json]:
-        params = {
-            "project": project_id,
-            "page_size": page_size,
-            "fields": "all",
-            "include": TASK_FIELDS,
-            "resolve_uri": "false",
-            "query": query,
-        }
-        tasks: list[Json] = self.get("/api/tasks", params=params)["tasks"]
-        return tasks

@@ -20,6 +20,10 @@ EXCHANGE_TIMEOUT = 30.0
 REFUSED_TOKEN = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 
 
+class _TimedOut(LabelStudioUnreachable):
+    """No answer in the time allowed."""
+
+
 class Connection:
     """Sends requests to one Label Studio.
 
@@ -38,7 +42,9 @@ class Connection:
         self._token: Token = PersonalToken(self._exchange) if is_personal(api_key) else LegacyToken(api_key)
 
     def json(self, method: str, path: str, *, timeout: float, params: Any = None, body: Any = None) -> Any:
-        """Ask and return the answer's JSON; None when there is none. A GET is tried again after no answer or a 5xx.
+        """Ask and return the answer's JSON; None when there is none.
+
+        A GET is tried again after a broken connection or a 5xx, and not after a time-out: that has cost enough.
 
         Raises:
             LabelStudioUnreachable: no answer in `timeout` seconds, or a 5xx.
@@ -48,6 +54,8 @@ class Connection:
         for pause in RETRY_AFTER if method == "GET" else ():
             try:
                 return self._json(method, path, timeout, params, body)
+            except _TimedOut:
+                raise
             except LabelStudioUnreachable as error:
                 logger.info("%s Trying again in %.1f s.", error, pause)
                 time.sleep(pause)
@@ -60,9 +68,8 @@ class Connection:
             LabelStudioDenied: the address is not of this Label Studio, or no access token can be had.
             LabelStudioUnreachable: no answer.
         """
-        prepared = str(
-            requests.Request("GET", url).prepare().url
-        )  # the address as it will be asked for, without any ".."
+        # Judged is the address as it will be asked for, without any "..".
+        prepared = str(requests.Request("GET", url).prepare().url)
         if not self.owns(prepared):
             raise LabelStudioDenied(f"{urlsplit(prepared).hostname} is not {self.url}; its token stays here.")
         return self._authorised("GET", prepared, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"})
@@ -102,7 +109,7 @@ class Connection:
         try:
             return self._session.request(method, url, auth=authorise, allow_redirects=False, **how)
         except requests.Timeout:
-            raise LabelStudioUnreachable(f"{self.url} did not answer {method} within {how['timeout']:g} s.") from None
+            raise _TimedOut(f"{self.url} did not answer {method} within {how['timeout']:g} s.") from None
         except requests.RequestException as error:
             raise LabelStudioUnreachable(
                 f"{self.url} cannot be reached ({type(error).__name__}); is it running?"

@@ -83,7 +83,7 @@ class MediaSource:
                 with contextlib.closing(self._open(url)) as response:
                     if not response.is_redirect:
                         return self._read(response, deadline)
-                    url = urljoin(url, response.headers["location"])
+                    url = _joined(url, response.headers["location"])
         except LabelStudioError as error:
             raise MediaUnavailable(str(error)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -152,9 +152,16 @@ def _announced(response: requests.Response) -> int:
     return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise MediaBroken(f"{_host(url)} redirects to what is no address.") from None
+
+
 def _host(url: str) -> str:
     """The host alone: paths and queries may carry signatures."""
-    return ascii(urlsplit(url).netloc.rpartition("@")[2])[1:-1][:100]
+    return ascii(url.partition("://")[2].partition("/")[0].rpartition("@")[2])[1:-1][:100]
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

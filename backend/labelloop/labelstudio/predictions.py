@@ -6,15 +6,14 @@ from typing import Any
 
 import requests
 
-from labelloop.labelstudio import data_manager
-from labelloop.labelstudio.verbs import Verbs
+from labelloop.labelstudio.data_manager import DataManager, without_version
 
 CLEARED_AT_ONCE = 25
 PAUSE = 0.15
 IDS_AT_ONCE = 10_000
 
 
-class Predictions(Verbs):
+class Predictions(DataManager):
     """Reads and writes stored predictions. Every method raises `LabelStudioError`.
 
     Args:
@@ -62,14 +61,8 @@ class Predictions(Verbs):
 
         Label Studio looks for the text anywhere in a version's name: no other version's name may contain this one.
         """
-        wanted = data_manager.without_version(model_version)
-        last = 0
-        while True:
-            page = self._ids(project_id, wanted, data_manager.id_above(last))
-            yield from page
-            if len(page) < IDS_AT_ONCE:
-                return
-            last = page[-1]
+        tasks = self.list_tasks(project_id, "id", IDS_AT_ONCE, without_version(model_version))
+        return (int(task["id"]) for task in tasks)
 
     def delete_model_version(self, project_id: int, model_version: str) -> None:
         """Delete a version's predictions, in one transaction that holds up every submit: on SQLite 4 ms a prediction.
@@ -99,13 +92,3 @@ class Predictions(Verbs):
         body = {"selectedItems": {"all": False, "included": task_ids}}
         answer = self.post("/api/dm/actions/", body, params=params, timeout=self._push_timeout)
         return int(answer["processed_items"])
-
-    def _ids(self, project_id: int, *filters: data_manager.Filter) -> list[int]:
-        params = {
-            "project": project_id,
-            "page_size": IDS_AT_ONCE,
-            "fields": "task_only",
-            "include": "id",
-            "query": data_manager.query(*filters),
-        }
-        return [int(task["id"]) for task in self.get("/api/tasks", params=params)["tasks"]]
