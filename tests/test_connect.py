@@ -284,6 +284,25 @@ def test_disconnecting_lets_a_worker_end_and_says_when_it_does_not(site: Site, m
     assert site.backends() == []
 
 
+def test_a_connection_cut_short_is_taken_up_with_the_settings_of_before(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = site.settings()
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("labelloop.service.connection.settle", interrupt)
+        connect(site.context, site.project_id, site.url)
+    assert site.seen()["model_version"] == "Labelloop"  # what Label Studio did by itself
+    with pytest.raises(LabelStudioRejected):
+        connect(site.context, site.project_id, "http://127.0.0.1:9")
+    connect(site.context, site.project_id, site.url)
+    disconnect(site.context, site.project_id)
+    assert site.settings() == before
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_deleted_project_can_be_disconnected(site: Site) -> None:
     connect(site.context, site.project_id, site.url)
     site.label_studio.delete(f"/api/projects/{site.project_id}/")

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelloopError, LabelStudioDenied, LabelStudioError, LabelStudioRejected
@@ -77,8 +77,10 @@ _ADAPTER = TypeAdapter(Connection)
 
 def read_connection(context: Context, project: Project) -> Connection | None:
     """What `connect` did to the project; None when it did nothing."""
-    record = context.store.read_json(_path(project))
-    return _ADAPTER.validate_python(record) if record else None
+    try:
+        return _ADAPTER.validate_python(context.store.read_json(_path(project)))
+    except ValidationError:  # there is none, or one of another release
+        return None
 
 
 def connect(context: Context, project_id: int, backend_url: str) -> Outcome:
@@ -99,8 +101,16 @@ def connect(context: Context, project_id: int, backend_url: str) -> Outcome:
     before = _project(label_studio, project_id)
     project = _as_stored(context, before)
     changes = [] if context.projects.get(project.key) else ["the project is served from now on"]
-    record = _begin(context, project, before, url)
-    backend, registered = _ensure_backend(context, project, record, url)
+    earlier = read_connection(context, project)
+    record = earlier or Connection(url, former={name: before[name] for name in FIELDS})
+    _keep(context, project, record)
+    try:
+        basic_auth = context.settings.basic_auth.get_secret_value()
+        backend, registered = ensure_backend(label_studio, project_id, url, basic_auth, record.backend_id)
+    except LabelStudioError:
+        if earlier is None:
+            context.store.delete(_path(project))
+        raise
     changes += registered
     if not same_address(record.backend_url, url):
         changes += remove_webhooks(label_studio, project_id, webhook_address(record.backend_url))
@@ -109,7 +119,7 @@ def connect(context: Context, project_id: int, backend_url: str) -> Outcome:
     live = context.versions(project).live_name()
     ours, settled = settle(label_studio, before, context.settings, live)
     record = replace(record, backend_url=url, backend_id=int(backend["id"]), ours={**record.ours, **ours})
-    context.store.write_json(_path(project), _ADAPTER.dump_python(record))
+    _keep(context, project, record)
     context.projects.register(project.key, project.label_config, project.title, project.overlap)
     changes += heard + settled
     if changes or live is None:
@@ -206,27 +216,6 @@ def _as_stored(context: Context, seen: dict[str, Any]) -> Project:
     return Project(key, context.projects.slug(key), seen["title"], seen["label_config"], seen["maximum_annotations"])
 
 
-def _begin(context: Context, project: Project, before: dict[str, Any], url: str) -> Connection:
-    """The record of an earlier `connect`, else a new one, which is kept before anything is changed."""
-    record = read_connection(context, project)
-    if record is None:
-        record = Connection(url, former={name: before[name] for name in FIELDS})
-        context.store.write_json(_path(project), _ADAPTER.dump_python(record))
-    return record
-
-
-def _ensure_backend(
-    context: Context, project: Project, record: Connection, url: str
-) -> tuple[dict[str, Any], list[str]]:
-    basic_auth = context.settings.basic_auth.get_secret_value()
-    try:
-        return ensure_backend(context.label_studio, project.key.id, url, basic_auth, record.backend_id)
-    except LabelStudioError:
-        if record.backend_id is None:
-            context.store.delete(_path(project))
-        raise
-
-
 def _ensure_webhook(context: Context, project_id: int, url: str) -> tuple[list[str], list[str]]:
     """Changes made and warnings."""
     late = f"until then new labels are noticed within {context.settings.reconcile_every:.0f} s instead of at once"
@@ -266,6 +255,10 @@ def _ask_first_round(context: Context, project: Project) -> list[str]:
             "Redis cannot be reached, so the first round starts when it can; run `labelloop up`, or mend REDIS_URL."
         ]
     return []
+
+
+def _keep(context: Context, project: Project, record: Connection) -> None:
+    context.store.write_json(_path(project), _ADAPTER.dump_python(record))
 
 
 def _path(project: Project) -> str:
