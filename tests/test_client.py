@@ -12,7 +12,7 @@ from labelloop.errors import LabelStudioDenied, LabelStudioError, LabelStudioRej
 from labelloop.labelstudio import LabelStudio, connection, predictions
 from labelloop.settings import Settings
 from support.answering import Answer, Answering, session_of
-from test_tokens import LEGACY, jwt
+from support.keys import LEGACY, jwt
 
 URL = "http://studio.test:8080"
 PERSONAL = jwt(token_type="refresh", exp=9_999_999_999, iat=1)

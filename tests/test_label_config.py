@@ -1,5 +1,6 @@
 """What of a label config can be learnt, read as Label Studio's own parser reads it."""
 
+import time
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -118,10 +119,13 @@ def test_entities_of_a_configs_own_are_refused_before_they_grow() -> None:
         parse_label_config('<!DOCTYPE v [<!ENTITY x SYSTEM "file:///etc/passwd">]><View>&x;</View>')
 
 
-def test_depth_is_no_danger() -> None:
+def test_depth_and_length_are_no_danger() -> None:
     deep = 20_000
-    config = parse_label_config("<View>" * deep + IMAGE + choices() + "</View>" * deep)
-    assert len(config.controls) == 1
+    many = "".join(choices(name=f"c{number}") for number in range(2_000))
+    started = time.process_time()
+    config = parse_label_config("<View>" * deep + IMAGE + many + "</View>" * deep)
+    assert len(config.controls) == 2_000
+    assert time.process_time() - started < 3
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])

@@ -20,8 +20,8 @@ from labelloop.labelstudio import LabelStudio, MediaFetcher
 from labelloop.labelstudio.media_source import address_of
 from labelloop.records import Modality
 from labelloop.settings import Settings
+from support.keys import LEGACY
 from support.site import Handler, Site
-from test_tokens import LEGACY
 
 
 def png(colour: int = 0) -> bytes:

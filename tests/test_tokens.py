@@ -1,7 +1,5 @@
 """Access tokens are bought when needed, and no more often."""
 
-import base64
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +8,7 @@ import pytest
 
 from labelloop.errors import LabelStudioDenied
 from labelloop.labelstudio.tokens import LegacyToken, PersonalToken, is_personal, lifetime
-
-LEGACY = "0123456789abcdef0123456789abcdef01234567"
-
-
-def jwt(**claims: object) -> str:
-    parts = [json.dumps(part).encode() for part in ({"alg": "HS256"}, claims)]
-    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in [*parts, b"signature"])
+from support.keys import LEGACY, jwt
 
 
 class Shop:

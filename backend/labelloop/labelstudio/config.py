@@ -73,13 +73,9 @@ def _why_not_choices(tag: Tag) -> str:
         return "its choices are nested; only a flat list is"
     if len(tag.labels) < 2:
         return "it has fewer than two choices"
-    return _why_not_always_there(tag)
-
-
-def _why_not_always_there(tag: Tag) -> str:
-    if any(kind == "Repeater" for kind, _ in tag.ancestors):
+    if tag.repeated:
         return "it is repeated for a list; only a choice for the whole task is"
-    if any("visibleWhen" in attributes for attributes in (tag.attributes, *(a for _, a in tag.ancestors))):
+    if tag.conditional:
         return "visibleWhen shows it under a condition only; take the condition away to have it learnt"
     return ""
 

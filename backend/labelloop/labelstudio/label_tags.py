@@ -4,7 +4,7 @@ Follows `label_studio_sdk.label_interface`, which the tests hold it to; that one
 types are refused, and with them every entity of a config's own.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.parsers import expat
 
 from labelloop.errors import LabelConfigError
@@ -13,7 +13,6 @@ LABEL_TAGS = frozenset({"Label", "Choice", "Relation"})
 NOT_CONTROLS = frozenset({"Filter"})
 
 Attributes = dict[str, str]
-Open = tuple[str, Attributes]
 
 
 @dataclass(slots=True)
@@ -23,14 +22,16 @@ class Tag:
     Attributes:
         kind: the tag, for example `Choices`.
         attributes: as written.
-        ancestors: the tags around it, outermost first.
+        repeated: it lies in a `Repeater`.
+        conditional: it, or a tag around it, is visible under a condition only.
         labels: of a control, its labels in order (an alias replaces its value).
         nested: a label lies within another, as in a tree of choices.
     """
 
     kind: str
     attributes: Attributes
-    ancestors: tuple[Open, ...]
+    repeated: bool = False
+    conditional: bool = False
     labels: dict[str, None] = field(default_factory=dict)
     nested: bool = False
 
@@ -61,39 +62,52 @@ def read_tags(xml: str) -> Tags:
     return reader.tags
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What holds for everything inside an open tag; taken over from tag to tag, so that depth costs nothing."""
+
+    control: Tag | None = None
+    in_label: bool = False
+    repeated: bool = False
+    conditional: bool = False
+
+
 class _Reader:
     def __init__(self) -> None:
         self.tags = Tags()
-        self._open: list[Open] = []
+        self._open = [_Around()]
         self.parser = expat.ParserCreate("utf-8")
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.StartDoctypeDeclHandler = _refuse
 
     def _start(self, kind: str, attributes: Attributes) -> None:
+        around = replace(
+            self._open[-1],
+            repeated=self._open[-1].repeated or kind == "Repeater",
+            conditional=self._open[-1].conditional or "visibleWhen" in attributes,
+        )
         name = attributes.get("name", "")
+        tag = Tag(kind, attributes, around.repeated, around.conditional)
         if name and attributes.get("toName") and kind not in NOT_CONTROLS:
-            self.tags.controls[name] = Tag(kind, attributes, tuple(self._open))
+            self.tags.controls[name] = tag
+            around = replace(around, control=tag)
         elif name and (attributes.get("value") or attributes.get("valueList")):
-            self.tags.objects[name] = Tag(kind, attributes, tuple(self._open))
+            self.tags.objects[name] = tag
         elif kind in LABEL_TAGS:
-            self._label(attributes)
-        self._open.append((kind, attributes))
-
-    def _label(self, attributes: Attributes) -> None:
-        control = self._enclosing_control()
-        label = attributes.get("alias") or attributes.get("value")
-        if control is None or not label:
-            return
-        control.labels[label] = None
-        control.nested |= any(kind in LABEL_TAGS for kind, _ in self._open)
-
-    def _enclosing_control(self) -> Tag | None:
-        names = (attributes.get("name", "") for _, attributes in reversed(self._open))
-        return next((self.tags.controls[name] for name in names if name in self.tags.controls), None)
+            _add_label(around, attributes)
+            around = replace(around, in_label=True)
+        self._open.append(around)
 
     def _end(self, kind: str) -> None:
         self._open.pop()
+
+
+def _add_label(around: _Around, attributes: Attributes) -> None:
+    label = attributes.get("alias") or attributes.get("value")
+    if around.control is not None and label:
+        around.control.labels[label] = None
+        around.control.nested |= around.in_label
 
 
 def _refuse(*_: object) -> None:
