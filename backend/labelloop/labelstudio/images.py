@@ -17,16 +17,16 @@ def check_image(data: bytes, max_pixels: int) -> None:
 
     Args:
         data: the file.
-        max_pixels: largest width times height. From now on also Pillow's own limit in this process.
+        max_pixels: largest width times height. Where Pillow's own limit is lower, it is raised for the whole process.
 
     Raises:
         MediaBroken: it is not an image of a known format, too large, truncated or otherwise damaged.
     """
     from PIL import Image, UnidentifiedImageError
 
-    # Pillow warns above its limit and fails above twice of it; here anything above is refused, so the warning says nothing new.
+    # Pillow warns above its limit and fails above twice of it; what is above ours is refused below, so its warning adds nothing.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    Image.MAX_IMAGE_PIXELS = max_pixels
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
