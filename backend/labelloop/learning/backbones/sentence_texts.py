@@ -12,7 +12,7 @@ import numpy as np
 from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
-from labelloop.learning.backbones.fetching import is_offline, reachable, stalls_end
+from labelloop.learning.backbones.fetching import PROBE_SECONDS, is_offline, reachable
 from labelloop.learning.backbones.local_weights import file_digest
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
 from labelloop.learning.texts import well_formed
@@ -113,8 +113,7 @@ def _cached(name: str) -> Path | None:
 
 
 def _downloaded(name: str, *, offline: bool) -> Path:
-    from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import HfApi, constants, snapshot_download
 
     if offline:
         raise WeightsNotFound(f"The text backbone {name!r} is not on this machine; give the path of its folder.")
@@ -123,10 +122,12 @@ def _downloaded(name: str, *, offline: bool) -> Path:
             f"The text backbone {name!r} is not on this machine, nor can its host be reached; give the path of its folder."
         )
     try:
-        with stalls_end():
-            folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
-    except (HfHubHTTPError, OSError) as error:
-        raise WeightsNotFound(f"The text backbone {name!r} could not be downloaded: {error}") from error
+        HfApi().model_info(name, timeout=PROBE_SECONDS)  # the download itself would wait for ever for an answer
+        folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
+    # The client, and each of the libraries below it, has errors of its own.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsNotFound(f"The text backbone {name!r} could not be downloaded: {reason}") from error
     if not any(folder.glob("*.safetensors")):
         raise WeightsNotFound(f"The text backbone {name!r} has no safetensors weights; pickled ones are not loaded.")
     return folder

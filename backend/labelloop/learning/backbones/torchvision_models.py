@@ -20,6 +20,8 @@ from labelloop.learning.backbones.local_weights import LocalWeights, find_local_
 AUTO: Final = "mobilenet_v3_large"
 # The names torchvision gives the part of a classifier that comes after its features.
 _HEADS: Final = ("fc", "classifier", "heads", "head")
+# Second heads of GoogLeNet and Inception, for training alone.
+_UNUSED: Final = ("AuxLogits.", "aux1.", "aux2.")
 # AlexNet and VGG flatten their feature map into more columns than are good for a head; their last hidden layer is used.
 _WIDEST: Final = 4096
 # Counted up when what is computed from the same weights changes.
@@ -87,7 +89,7 @@ def build(source: Source) -> tuple[Any, Any]:
             network, _ = _cut(get_model(source.model, weights=_usual(source.model)))
         else:
             network, _ = _cut(get_model(source.model))
-            _load(network, source)
+            _load(network, source.model, source.local)
     network.eval()
     return network, _transform(source)
 
@@ -97,21 +99,18 @@ def crop_of(source: Source) -> int:
     return int(_preset(source)["crop_size"])
 
 
-def _load(network: Any, source: Source) -> None:
-    assert source.local is not None
-    state = read_state(source.local.path)
+def _load(network: Any, model: str, local: LocalWeights) -> None:
+    state = read_state(local.path)
     try:
         missing, surplus = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise LearningError(
-            f"{source.local.path} does not fit {source.model}: {str(error).splitlines()[1].strip()}"
-        ) from None
-    lacking = [name for name in missing if not name.endswith("num_batches_tracked")]
+        raise LearningError(f"{local.path} does not fit {model}: {str(error).splitlines()[1].strip()}") from None
+    lacking = [name for name in missing if not name.endswith("num_batches_tracked") and not name.startswith(_UNUSED)]
     # The head was cut off, so its weights, of however many classes, have no place left.
-    foreign = [name for name in surplus if name.split(".")[0] not in (*_HEADS, "AuxLogits", "aux1", "aux2")]
+    foreign = [name for name in surplus if name.split(".")[0] not in _HEADS and not name.startswith(_UNUSED)]
     if lacking or foreign:
         fault = f"it lacks {lacking[0]!r}" if lacking else f"{foreign[0]!r} has no place there"
-        raise LearningError(f"{source.local.path} is not of the model {source.model}: {fault}.")
+        raise LearningError(f"{local.path} is not of the model {model}: {fault}.")
 
 
 def _cut(network: Any) -> tuple[Any, int]:
@@ -187,7 +186,9 @@ def _fetch(model: str, *, offline: bool) -> None:
         raise WeightsNotFound(f"The weights of {model} are not on this machine, nor can their host be reached; {mend}.")
     try:
         with stalls_end():
-            torch.hub.load_state_dict_from_url(usual.url, map_location="meta", progress=False, check_hash=True)
+            torch.hub.load_state_dict_from_url(
+                usual.url, map_location="meta", progress=False, check_hash=True, weights_only=True
+            )
     except (OSError, RuntimeError) as error:
         raise WeightsNotFound(f"The weights of {model} could not be downloaded ({error}); {mend}.") from error
 
