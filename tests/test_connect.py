@@ -13,8 +13,9 @@ from labelloop.errors import LabelloopError, LabelStudioDenied, LabelStudioRejec
 from labelloop.hooks import LabelLoop
 from labelloop.labelstudio import LabelStudio, ProjectKey
 from labelloop.service.app import create_app
-from labelloop.service.connection import connect, disconnect
+from labelloop.service.connection import connect
 from labelloop.service.context import Context
+from labelloop.service.disconnection import disconnect
 from labelloop.service.project_settings import UNCERTAINTY
 from labelloop.service.projects import Project
 from labelloop.service.queueing import ROUNDS, queue_of
@@ -275,7 +276,7 @@ def test_a_former_version_that_is_gone_is_not_selected_again(site: Site) -> None
 
 
 def test_disconnecting_lets_a_worker_end_and_says_when_it_does_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelloop.service.connection.WORK_PATIENCE", 0.3)
+    monkeypatch.setattr("labelloop.service.disconnection.WORK_PATIENCE", 0.3)
     connect(site.context, site.project_id, site.url)
     [job] = queue_of(site.context.redis, ROUNDS).jobs
     job.set_status(JobStatus.STARTED)

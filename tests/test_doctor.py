@@ -13,6 +13,7 @@ from labelloop.service.app import create_app
 from labelloop.service.connection import connect
 from labelloop.service.context import Context
 from labelloop.service.doctor import Finding, Level, examine
+from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import QUEUES, queue_of
 from support.redis_process import RedisProcess
 from support.serving import CONFIG, a_context, publish, served
@@ -116,7 +117,9 @@ def connected(
         connect(context, project_id, url)
         project = context.projects.find(project_id)
         assert project is not None
-        score_all(context, project_id, publish(context, project).name)
+        version = publish(context, project).name
+        score_all(context, project_id, version)
+        write_push(context.store, project.folder, PushState(version, switched=True))
         connect(context, project_id, url)
         yield context, project_id
 
@@ -183,6 +186,10 @@ def test_versions_that_disagree_are_told_with_the_mend(connected: tuple[Context,
     context.label_studio.update_project(project_id, model_version="")
     finding = one(context, "versions")
     assert (finding.level, finding.mend) == (Level.WARN, f"labelloop rescore --project {project_id}")
+    project = context.projects.find(project_id)
+    assert project is not None
+    publish(context, project)
+    assert "not all written yet" in one(context, "versions").seen
 
 
 @pytest.mark.studio

@@ -11,7 +11,8 @@ from labelloop.learning import Metrics
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, write_push
-from labelloop.service.report import LearnerReport, report_on
+from labelloop.service.report import report_on
+from labelloop.service.report_records import LearnerReport
 from labelloop.service.state import BrokenItem, ProjectState, note_broken, progress_to, write_state
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project, publish

@@ -9,7 +9,7 @@ from rich.markup import escape
 from labelloop.cli.console import JsonOption, opened, print_json
 
 if TYPE_CHECKING:
-    from labelloop.service.connection import Outcome
+    from labelloop.service.connection_record import Outcome
 
 
 def connect(
@@ -60,7 +60,7 @@ def disconnect(
 
     [cyan]labelloop disconnect --project 1[/]
     """
-    from labelloop.service.connection import disconnect as do_disconnect
+    from labelloop.service.disconnection import disconnect as do_disconnect
 
     with opened() as context:
         outcome = do_disconnect(context, project, backend_url)

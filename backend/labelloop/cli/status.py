@@ -10,7 +10,7 @@ from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened
 
 if TYPE_CHECKING:
     from labelloop.learning import Metrics
-    from labelloop.service.report import LearnerReport, Report, StudioReport, VersionReport
+    from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 
 BROKEN_SHOWN = 3
 

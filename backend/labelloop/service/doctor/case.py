@@ -6,7 +6,7 @@ from typing import Any
 
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
 from labelloop.service.addresses import backend_address, webhook_address
-from labelloop.service.connection import Connection, read_connection
+from labelloop.service.connection_record import Connection, read_connection
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from labelloop.service.push_state import read_push

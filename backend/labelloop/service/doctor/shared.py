@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioDenied, StoreError
 from labelloop.labelstudio.tokens import is_personal
-from labelloop.service.connection import DENIED_MEND
+from labelloop.service.connection_record import DENIED_MEND
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.queueing import QUEUES
