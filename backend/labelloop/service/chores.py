@@ -22,7 +22,7 @@ SLICE = 100
 def tidy(context: Context, project: Project, interrupted: Callable[[], bool]) -> bool:
     """Delete what nobody will look at again, once the live version is pushed.
 
-    Predictions of other models than ours are left alone in small versions; a task that is cleared loses them too.
+    Predictions of other models than ours are left alone: where a project holds any, its tasks are not cleared.
 
     Args:
         context: the doors.
@@ -42,23 +42,21 @@ def tidy(context: Context, project: Project, interrupted: Callable[[], bool]) ->
         logger.info("Project %d: version %s is removed from the store", project.key.id, name)
     if live is None or push is None or not push.switched or push.version != live.name:
         return False
-    large = _delete_small(context, project, live.name)
-    if not large or live.number - _last_cleared(context, project) < context.settings.prune_every:
+    left = _delete_small(context, project, live.name)
+    is_time = live.number - _last_cleared(context, project) >= context.settings.prune_every
+    if not left or not is_time or not all(is_version_name(name) for name in left):
         return False
     return _clear(context, project, live, push, interrupted)
 
 
-def _delete_small(context: Context, project: Project, live: str) -> bool:
-    """Delete small superseded versions; True when larger ones are left."""
-    large = False
-    for name, count in context.label_studio.model_versions(project.key.id).items():
-        if name == live or not is_version_name(name):
-            continue
-        if count > SMALL:
-            large = True
-        else:
-            context.label_studio.delete_model_version(project.key.id, name)
-    return large
+def _delete_small(context: Context, project: Project, live: str) -> set[str]:
+    """Delete small superseded versions; returns the names of all that are left beside the live one."""
+    left = context.label_studio.model_versions(project.key.id)
+    left.pop(live, None)
+    small = {name for name, count in left.items() if count <= SMALL and is_version_name(name)}
+    for name in small:
+        context.label_studio.delete_model_version(project.key.id, name)
+    return left.keys() - small
 
 
 def _clear(context: Context, project: Project, live: Version, push: PushState, interrupted: Callable[[], bool]) -> bool:
