@@ -115,7 +115,7 @@ def test_an_unknown_project_is_answered_with_nothing(endpoint: Endpoint, project
 def test_a_class_the_config_has_lost_is_not_predicted(endpoint: Endpoint) -> None:
     without = CONFIG.replace('<Choice value="fruit"/>', '<Choice value="tool"/>')
     fruit, metal = endpoint.predict(tasks([texts(2)[0][0], texts(2)[1][0]]), KEY, without)
-    assert fruit == []
+    assert fruit["result"] == []
     assert choice(metal) == "metal"
 
 
@@ -183,7 +183,7 @@ def test_images_are_fetched_and_embedded_when_asked_for(tmp_path: Path, redis_se
 def test_what_was_embedded_here_is_not_embedded_again(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = "a text no worker has seen: ripe pear"
     first = endpoint.predict(tasks([fresh]), KEY, CONFIG)
-    monkeypatch.setattr("labelloop.service.ondemand.text_of", _fail)
+    monkeypatch.setattr("labelloop.service.reading.text_of", _fail)
     assert endpoint.predict(tasks([fresh]), KEY, CONFIG) == first
 
 
@@ -204,7 +204,7 @@ def test_what_is_not_reached_in_time_is_answered_with_nothing(
     endpoint = Endpoint(context)
     endpoint.start()
     released = threading.Event()
-    monkeypatch.setattr("labelloop.service.ondemand.text_of", lambda *_: released.wait(20) and "late")
+    monkeypatch.setattr("labelloop.service.reading.text_of", lambda *_: released.wait(20) and "late")
     started = time.monotonic()
     answers = endpoint.predict(tasks(["not seen before", texts(1)[0][0], *map(str, range(100))]), KEY, CONFIG)
     took = time.monotonic() - started
@@ -223,7 +223,7 @@ def test_one_slow_source_does_not_cost_the_others_their_answer(
     endpoint.start()
     released = threading.Event()
     monkeypatch.setattr(
-        "labelloop.service.ondemand.text_of", lambda text, _: ("slow" in text and released.wait(20)) or text
+        "labelloop.service.reading.text_of", lambda text, _: ("slow" in text and released.wait(20)) or text
     )
     answers = endpoint.predict(tasks(["slow", "a ripe pear", "rusty steel"]), KEY, CONFIG)
     released.set()

@@ -8,14 +8,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelloop.errors import MediaBroken, MediaUnavailable
-from labelloop.labelstudio import TaskRecord, text_of
+from labelloop.labelstudio import TaskRecord
 from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone, load_backbone
-from labelloop.records import Control, Modality
+from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.features import Matrix, content_key, item_key
 from labelloop.service.projects import Project
+from labelloop.service.reading import media_of
 from labelloop.service.state import BrokenItem, Progress
 
 logger = logging.getLogger(__name__)
@@ -113,7 +115,7 @@ class Embedder:
         if not readable:
             return
         matrix = self._backbone.embed([media[task.id] for task in readable])
-        whole = np.isfinite(matrix).all(axis=1)
+        whole: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
         for task, ok in zip(readable, whole, strict=True):
             if not ok:
                 broken[task.id] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
@@ -124,14 +126,7 @@ class Embedder:
 
     def _media(self, task: TaskRecord) -> bytes | str | MediaBroken | MediaUnavailable:
         try:
-            value = task.data.get(self._control.data_key)
-            if value is None:
-                raise MediaBroken(
-                    f"task {task.id} has no {self._control.data_key!r} in its data; the label config asks for it"
-                )
-            if self._control.modality is Modality.TEXT:
-                return text_of(value, self._context.settings.text_max_chars)
-            return self._context.media.fetch(task.id, str(value), self._control.modality)
+            return media_of(self._context, self._control, task.id, task.data.get(self._control.data_key))
         except (MediaBroken, MediaUnavailable) as error:
             return error
 

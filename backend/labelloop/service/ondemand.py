@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import LabelloopError, LearningError
-from labelloop.labelstudio import text_of
 from labelloop.learning import Backbone, load_backbone
-from labelloop.records import Control, Modality
+from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.features import item_key
+from labelloop.service.reading import media_of
 from labelloop.service.versions import LearnerRecord
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class OnDemand:
     def _compute(
         self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float
     ) -> list[Row | None]:
-        fetches = [self._fetchers.submit(self._media, control, item) for item in items]
+        fetches = [self._fetchers.submit(media_of, self._context, control, item.task_id, item.value) for item in items]
         # Half of the time that is left at most goes into waiting for media, so that a slow host does not cost the others theirs.
         fetched_by = (time.monotonic() + deadline) / 2
         outcomes = [
@@ -113,11 +113,6 @@ class OnDemand:
         for place, row in zip(media, embedded or [None] * len(media), strict=True):
             rows[place] = row
         return rows
-
-    def _media(self, control: Control, item: Item) -> bytes | str:
-        if control.modality is Modality.TEXT:
-            return text_of(item.value, self._context.settings.text_max_chars)
-        return self._context.media.fetch(item.task_id, str(item.value), control.modality)
 
     def _embed(
         self, record: LearnerRecord, control: Control, items: Sequence[Item], media: Sequence[bytes | str]
