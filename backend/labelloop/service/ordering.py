@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.labelstudio import parse_label_config
 from labelloop.learning import STRATEGIES, ClassificationLearner, Pool, rank_scores
 from labelloop.records import Control, Prediction
 from labelloop.service.embedding import Embedded
+from labelloop.service.versions import LearnerRecord
 
 UNCERTAINTIES = frozenset({"margin", "least_confidence", "entropy"})
 LAST = 1.0
@@ -39,9 +41,24 @@ def score_of(predictions: Mapping[str, Prediction]) -> float:
 def worth_showing(
     controls: Iterable[Control], predictions: Mapping[str, Prediction], threshold: float
 ) -> list[tuple[Control, Prediction]]:
-    """What annotators are to see of a task: each control's prediction that is at least as confident as the threshold."""
+    """What annotators are to see of a task: what each control has a class for, and is at least as confident as the threshold.
+
+    A class that the config has lost since the training would be refused by Label Studio, or worse, shown.
+    """
     said = [(control, predictions[control.name]) for control in controls if control.name in predictions]
-    return [(control, prediction) for control, prediction in said if prediction.confidence >= threshold]
+    return [(c, p) for c, p in said if p.confidence >= threshold and p.label in c.labels]
+
+
+def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dict[str, Control]:
+    """The controls of a version's learners that the config still has, as they are now, by name.
+
+    Raises:
+        LabelConfigError: the config cannot be read.
+    """
+    now = {control.name: control for control in parse_label_config(label_config).controls}
+    trained = [record.control for record in learners if record.control.name in now]
+    kinds = {control.name: (control.tag, control.modality) for control in trained}
+    return {name: now[name] for name, kind in kinds.items() if (now[name].tag, now[name].modality) == kind}
 
 
 def score_queue(

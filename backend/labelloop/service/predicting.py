@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from labelloop.errors import LabelConfigError
-from labelloop.labelstudio import parse_label_config, prediction_json
+from labelloop.labelstudio import prediction_json
 from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Item, OnDemand, Row
-from labelloop.service.ordering import score_of, worth_showing
+from labelloop.service.ordering import score_of, still_asked_for, worth_showing
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -63,10 +63,7 @@ class Predictor:
         if not places:
             return
         matrix = np.stack([row for row in rows if row is not None])
-        for place, prediction in zip(places, live.learner.predict(matrix), strict=True):
-            # A class that the config has lost since the training would be refused, or worse, shown.
-            if prediction.label in control.labels:
-                yield place, prediction
+        yield from zip(places, live.learner.predict(matrix), strict=True)
 
     def _features(
         self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
@@ -96,14 +93,13 @@ def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[Live
     if not model.learners:
         return
     try:
-        controls = {control.name: control for control in parse_label_config(label_config).controls}
+        controls = still_asked_for([live.record for live in model.learners], label_config)
     except LabelConfigError as error:
         logger.warning("Project %s: %s", model.project.slug, error)
         return
     for live in model.learners:
-        now, then = controls.get(live.record.control.name), live.record.control
-        if now is not None and (now.tag, now.modality) == (then.tag, then.modality):
-            yield live, now
+        if live.record.control.name in controls:
+            yield live, controls[live.record.control.name]
 
 
 def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:

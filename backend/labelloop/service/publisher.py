@@ -18,7 +18,7 @@ from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.features import Matrix
 from labelloop.service.labelling import in_queue
-from labelloop.service.ordering import UNCERTAINTIES, predict_all, score_queue, worth_showing
+from labelloop.service.ordering import UNCERTAINTIES, predict_all, score_queue, still_asked_for, worth_showing
 from labelloop.service.project_settings import switch_queue
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push, write_push
@@ -192,7 +192,7 @@ class _Push:
         embedded = {name: embedder.cached(tasks) for name, embedder in self._embedders.items()}
         predictions = predict_all(self._learners, embedded)
         scores, name, threshold = self._state.scores, self._version.name, self._context.settings.show_threshold
-        controls = [record.control for record in self._version.learners]
+        controls = still_asked_for(self._version.learners, self._project.label_config).values()
         return [
             prediction_json(
                 task.id, name, scores[task.id], worth_showing(controls, predictions.get(task.id, {}), threshold)
