@@ -18,7 +18,7 @@ from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
-from labelloop.service.queueing import connect_redis, enqueue_round, job_state
+from labelloop.service.queueing import ROUND_PREFIX, connect_redis, enqueue_round, job_state, round_id
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Events:
 
     def job_status(self, job: str) -> Answer:
         """Where a round that was asked for stands: `job_status` is RQ's word for it, `gone` when it has ended."""
-        if not (job.startswith("round-") and job.isascii()):
+        if not (job.startswith(ROUND_PREFIX) and job.isascii()):
             return _answer("ignored", "No training has such a name.")
         try:
             state = job_state(self._redis, job) or "gone"
@@ -100,7 +100,7 @@ class Events:
         Marks(self._redis, slug).note(force=True)
         fresh = enqueue_round(self._redis, slug, self._settings, force=True)
         detail = "A training was asked for." if fresh else "A round is at work already; a training follows it."
-        return _answer("queued", detail) | {"job": f"round-{slug}"}
+        return _answer("queued", detail) | {"job": round_id(slug)}
 
     def _note(self, event: Event, key: ProjectKey, config_changed: bool) -> Answer:
         slug = self._projects.slug(key)
@@ -115,7 +115,7 @@ class Events:
         mark = Marks(self._redis, slug).note(event.changes, arrivals=arrivals, full=event.deletions > 0)
         if mark.changes >= self._settings.train_after and self._ask_once(slug, mark):
             answer = _answer("queued", f"{mark.changes} changes have gathered: a round starts.")
-            return answer | {"job": f"round-{slug}"}
+            return answer | {"job": round_id(slug)}
         return _answer(
             "noted", f"{mark.changes} of {self._settings.train_after} changes, {mark.arrivals} tasks came or went."
         )

@@ -20,6 +20,7 @@ QUEUES = (ROUNDS, PUSHES)
 """In the order a worker looks at them: learning first, then the queue's order."""
 
 CRASH_RETRIES = 3
+ROUND_PREFIX = "round-"
 _ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
 
 
@@ -40,12 +41,17 @@ def queue_of(redis: Redis, name: str) -> Queue:
 
 def enqueue_round(redis: Redis, slug: str, settings: Settings, *, force: bool = False) -> bool:
     """Ask for a round of a project; False when one waits or runs already."""
-    return _enqueue(redis, ROUNDS, f"round-{slug}", "labelloop.service.jobs.round_job", [slug, force], settings)
+    return _enqueue(redis, ROUNDS, round_id(slug), "labelloop.service.jobs.round_job", [slug, force], settings)
 
 
 def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
     """Ask for the next part of a project's push; False when one waits or runs already."""
     return _enqueue(redis, PUSHES, f"push-{slug}", "labelloop.service.jobs.push_job", [slug], settings)
+
+
+def round_id(slug: str) -> str:
+    """The id of a project's round."""
+    return f"{ROUND_PREFIX}{slug}"
 
 
 def rounds_wait(redis: Redis) -> bool:

@@ -3,9 +3,10 @@
 import logging
 import time
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
-from labelloop.errors import LabelConfigError, LabelStudioError, NotEnoughLabels
+from labelloop.errors import LabelConfigError, LabelStudioRejected, NotEnoughLabels
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
 from labelloop.learning import LEARNERS
 from labelloop.records import Control
@@ -73,31 +74,37 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     scene = _look(context, project, mark, report)
     state = _seen(read_state(context.store, project.folder), scene)
     considered: Any = context.store.read_json(_considered_path(project)) or {}
-    changes = count_changes(plain(scene.labelled), considered)
+    changes = count_changes(plain(scene.labelled), considered.get("labels", {}))
+    force = force or considered.get("controls", _signature(scene.config)) != _signature(scene.config)
     now = time.time()
     state = _with_changes(state, changes, now)
     decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
     if decision.due:
         state, missed = _train(context, scene, state, decision, report)
-        context.store.write_json(_considered_path(project), _without(plain(scene.labelled), missed))
+        context.store.write_json(
+            _considered_path(project),
+            {"labels": _without(plain(scene.labelled), missed), "controls": _signature(scene.config)},
+        )
     else:
         state = replace(state, percent=decision.percent, waiting_for=decision.reason)
-    versions = context.versions(project)
-    if versions.live_name() is None:
-        cold = release_cold(versions, scene.config.controls, context.settings)
-        logger.info("Project %d: %s orders the queue", project.key.id, cold.name)
+    _cover(context, scene)
     if push_is_due(context, scene.project, scene.book):
         enqueue_push(context.redis, project.slug, context.settings)
     Marks(context.redis, project.slug).set_due(_next_look(decision, now, context.settings))
     return replace(state, last_round_at=now_iso(), error="", failures=0)
 
 
+def _cover(context: Context, scene: _Scene) -> None:
+    """Publish a version that covers the pool where none is live, or the config has changed before anything was learnt."""
+    versions = context.versions(scene.project)
+    live = versions.live()
+    if live is None or (live.stage == "cold" and tuple(r.control for r in live.learners) != scene.config.controls):
+        cold = release_cold(versions, scene.config.controls, context.settings)
+        logger.info("Project %d: %s orders the queue", scene.project.key.id, cold.name)
+
+
 def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _Scene:
-    record = context.label_studio.project(project.key.id)
-    if ProjectKey.from_project(record) != project.key:
-        raise LabelStudioError(
-            f"Project {project.key.id} in Label Studio is not the one that was connected; connect it again with `labelloop connect`."
-        )
+    record = _ask_for(context, project)
     project = context.projects.register(
         project.key, record["label_config"], record["title"], record["maximum_annotations"]
     )
@@ -118,6 +125,26 @@ def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _
             f"Project {project.key.id} has no control Labelloop can learn. " + " ".join(config.unsupported)
         )
     return _Scene(project, book, config, all_labels(book, config), context.versions(project).live())
+
+
+def _ask_for(context: Context, project: Project) -> dict[str, Any]:
+    """The project as Label Studio has it now; one that is gone is served no longer.
+
+    Raises:
+        LabelStudioRejected: it is gone, or another has its id.
+    """
+    try:
+        record = context.label_studio.project(project.key.id)
+    except LabelStudioRejected as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            context.projects.forget(project.slug)
+        raise
+    if ProjectKey.from_project(record) != project.key:
+        context.projects.forget(project.slug)
+        raise LabelStudioRejected(
+            f"Project {project.key.id} in Label Studio is another one now; connect it with `labelloop connect`.", 404
+        )
+    return record
 
 
 def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
@@ -219,6 +246,11 @@ def _incumbent(context: Context, scene: _Scene, control: Control, broken: dict[i
             embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
             return Incumbent(record, learner, embedder)
     return None
+
+
+def _signature(config: LabelConfig) -> dict[str, list[Any]]:
+    """What a training depends on in a label config; one that differs calls for a training."""
+    return {control.name: [control.tag, control.modality, *control.labels] for control in config.controls}
 
 
 def _without(labels: Labels, missed: set[int]) -> Labels:
