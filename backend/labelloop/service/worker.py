@@ -11,6 +11,7 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from labelloop.learning import preload
 from labelloop.service.queueing import QUEUES, connect_redis, queue_of, recover_abandoned
 from labelloop.settings import Settings
 
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = 5
 GRACE = 5
-PRELOADED = ("sklearn.linear_model", "scipy.special", "labelloop.service.jobs")
+JOBS = "labelloop.service.jobs"
 PR_SET_PDEATHSIG = 1
 
 
@@ -51,8 +52,9 @@ def run_worker(settings: Settings, *, burst: bool = False) -> None:
         settings: where Redis is.
         burst: end when the queues are empty.
     """
-    for module in PRELOADED:  # jobs are forked, so what is loaded here costs them nothing
-        importlib.import_module(module)
+    # Jobs are forked, so what is loaded here costs them nothing.
+    preload()
+    importlib.import_module(JOBS)
     redis = connect_redis(settings)
     recover_abandoned(redis)
     worker = LoopWorker(
