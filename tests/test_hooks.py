@@ -86,11 +86,14 @@ def test_made_by_somebody_else_it_finds_its_endpoint_in_the_environment(
     context = a_context(tmp_path, "redis://127.0.0.1:1")
     monkeypatch.setattr(hooks, "open_context", lambda: context)
     hooks.process_endpoint.cache_clear()
+    before = set(threading.enumerate())
     made = [LabelLoop(KEY, CONFIG) for _ in range(2)]
     assert [model.setup() for model in made] == [{"model_version": "untrained"}] * 2
+    running = {thread for thread in threading.enumerate() if thread.name == "labelloop-live"} - before
+    assert len(running) == 1
     hooks.process_endpoint().stop()
     hooks.process_endpoint.cache_clear()
-    assert not any(thread.name == "labelloop-live" for thread in threading.enumerate())
+    assert not any(thread.is_alive() for thread in running)
 
 
 def test_importing_it_brings_no_torch_and_hides_none() -> None:

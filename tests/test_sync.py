@@ -65,7 +65,7 @@ def filled() -> tuple[Instance, Book]:
 
 
 def test_the_first_pull_takes_everything() -> None:
-    instance, book = filled()
+    _, book = filled()
     assert book.tasks.keys() == {1, 2, 3, 4, 5}
     assert book.watermark == moment(5)
 

@@ -85,8 +85,10 @@ class LoopProcesses:
         until(lambda: _answers(url), 30, lambda: f"the server answers\n{server.output()[-3000:]}")
         return server
 
-    def start_worker(self) -> Child:
-        worker = self._child(f"worker-{len(self.workers)}", ["worker"])
+    def start_worker(self, largest_file_kib: int | None = None) -> Child:
+        """Start a worker; one that may not write a file of more than so many KiB is on a full disk, as far as it knows."""
+        limit = ["bash", "-c", f'ulimit -f {largest_file_kib}; exec "$@"', "limited"] if largest_file_kib else []
+        worker = self._child(f"worker-{len(self.workers)}", ["worker"], limit)
         self.workers.append(worker)
         return worker
 
@@ -104,9 +106,9 @@ class LoopProcesses:
     def logs(self) -> str:
         return "\n".join(f"== {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.folder.glob("*.log")))
 
-    def _child(self, name: str, arguments: list[str]) -> Child:
+    def _child(self, name: str, arguments: list[str], wrapper: list[str] | None = None) -> Child:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(BACKEND)}
-        command = [sys.executable, "-m", "labelloop.cli", *arguments]
+        command = [*(wrapper or []), sys.executable, "-m", "labelloop.cli", *arguments]
         child = Child(Program(name, command, self.folder / f"{name}.log", environment))
         child.start()
         return child

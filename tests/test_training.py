@@ -1,0 +1,118 @@
+"""One control's training: what is held out stays out, the gate compares on the same items, what is broken is left aside."""
+
+from pathlib import Path
+
+import pytest
+
+from labelloop.errors import NotEnoughLabels
+from labelloop.labelstudio import TaskRecord
+from labelloop.learning import BackboneSpec, ClassificationLearner, resolve_backbone
+from labelloop.records import ClassTarget, Control, Modality
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
+from labelloop.service.training import Candidate, Incumbent, train_control
+from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
+from support.annotating import sentences
+
+CONTROL = Control("topic", "Choices", "text", "text", Modality.TEXT, ("weather", "food", "travel"))
+SPEC = BackboneSpec(Modality.TEXT, "plain")
+
+
+class Bench:
+    """A project of texts without any Label Studio."""
+
+    def __init__(self, folder: Path, count: int = 90) -> None:
+        self.settings = Settings(data_dir=folder, holdout_share=0.2, holdout_from=10, holdout_min=5)
+        context = Context(self.settings)
+        project = context.projects.register(_key(), "", "texts")
+        resolved = resolve_backbone(SPEC)
+        self.record = LearnerRecord(CONTROL, CONTROL.labels, "", SPEC, resolved)
+        self.embedder = Embedder(context, project, CONTROL, SPEC, resolved, {})
+        texts = sentences(count)
+        self.tasks = [TaskRecord(i, {"text": text}, "2026") for i, (text, _) in enumerate(texts)]
+        self.targets = {i: ClassTarget(topic) for i, (_, topic) in enumerate(texts)}
+
+    def train(self, count: int, sides: dict[str, bool] | None = None, incumbent: Incumbent | None = None) -> Candidate:
+        targets = {i: self.targets[i] for i in range(count)}
+        return train_control(
+            self.record, self.tasks[:count], targets, self.embedder, sides or {}, incumbent, self.settings, _silent
+        )
+
+
+def _key() -> object:
+    from labelloop.labelstudio import ProjectKey
+
+    return ProjectKey(1, 1)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    return
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_share_is_held_out_and_judged_on(bench: Bench) -> None:
+    candidate = bench.train(60)
+    assert candidate.held_out == 12
+    assert candidate.trained == 48
+    assert candidate.record.metrics is not None
+    assert candidate.record.metrics.items == 12
+    assert candidate.decision.accepted
+
+
+def test_what_was_held_out_stays_out_as_labels_come(bench: Bench) -> None:
+    first = bench.train(40)
+    second = bench.train(90, sides=first.sides)
+    held = {content for content, side in first.sides.items() if side}
+    assert held
+    assert all(second.sides[content] for content in held)
+    trained = {content for content, side in first.sides.items() if not side}
+    assert not any(second.sides[content] for content in trained)
+
+
+def test_equal_texts_stand_on_one_side(bench: Bench) -> None:
+    for task in bench.tasks[:30]:
+        bench.tasks[task.id + 30] = TaskRecord(task.id + 30, dict(task.data), "2026")
+        bench.targets[task.id + 30] = bench.targets[task.id]
+    candidate = bench.train(60)
+    assert len(candidate.sides) == 30
+    assert candidate.held_out % 2 == 0
+
+
+def test_a_worse_candidate_is_refused_with_the_figures(bench: Bench) -> None:
+    first = bench.train(60)
+    incumbent = Incumbent(first.record, first.learner, bench.embedder)
+    wrong = {i: ClassTarget(CONTROL.labels[(CONTROL.labels.index(t.label) + 1) % 3]) for i, t in bench.targets.items()}
+    held = {content for content, side in first.sides.items() if side}
+    contents = dict(zip(range(60), bench.embedder.cached(bench.tasks[:60]).contents, strict=True))
+    bench.targets = {i: bench.targets[i] if contents.get(i) in held else wrong[i] for i in bench.targets}
+    second = bench.train(60, sides=first.sides, incumbent=incumbent)
+    assert not second.decision.accepted
+    assert "held-out labels" in second.decision.reason
+
+
+def test_one_class_is_not_enough(bench: Bench) -> None:
+    bench.targets = {i: ClassTarget("food") for i in bench.targets}
+    with pytest.raises(NotEnoughLabels):
+        bench.train(20)
+
+
+def test_a_task_without_its_data_is_set_aside_and_the_rest_trained_on(bench: Bench) -> None:
+    bench.tasks[3] = TaskRecord(3, {"other": "x"}, "2026")
+    bench.tasks[4] = TaskRecord(4, {"text": ""}, "2026")
+    candidate = bench.train(60)
+    assert candidate.broken.keys() == {3, 4}
+    assert "no 'text' in its data" in candidate.broken[3].reason
+    assert "3" not in candidate.labels
+    assert candidate.trained + candidate.held_out == 58
+
+
+def test_a_version_survives_being_written_and_read(bench: Bench) -> None:
+    candidate = bench.train(60)
+    again = ClassificationLearner.from_arrays(candidate.learner.arrays(), candidate.record.meta)
+    features = bench.embedder.cached(bench.tasks).features
+    assert [p.label for p in again.predict(features)] == [p.label for p in candidate.learner.predict(features)]
