@@ -19,7 +19,7 @@ from labelloop.service.context import Context, open_context
 from labelloop.service.versions import Version, Versions
 from labelloop.settings import load_settings
 
-STUDIO_VENV = Path(__file__).parents[1] / ".run" / "label-studio" / "venv"
+STUDIO_VENV = Path(__file__).parents[2] / ".run" / "label-studio" / "venv"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,16 @@ class Whole:
         """The version whose scores order the project's queue."""
         return str(self.context.label_studio.project(project_id)["model_version"] or "")
 
+    def wait_pushed(self, project_id: int, version: str) -> float:
+        """Wait until Label Studio holds a version's score for every waiting task; returns the monotonic time at which it did."""
+
+        def pushed() -> bool:
+            project = self.context.label_studio.project(project_id)
+            waiting = project["task_number"] - project["num_tasks_with_annotations"]
+            return self.context.label_studio.model_versions(project_id).get(version, 0) >= waiting
+
+        return wait_for(pushed, f"the whole push of {version}", every=0.2)
+
 
 @contextmanager
 def running(workers: int = 1) -> Iterator[Whole]:
@@ -56,6 +66,7 @@ def running(workers: int = 1) -> Iterator[Whole]:
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "REDIS_URL"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="labelloop-") as folder, Supervisor(typer.echo) as supervisor:
+        os.environ.setdefault("LABELLOOP_TEXT_BACKBONE", "plain")  # embedding is not what is measured
         os.environ |= {"LABELLOOP_DATA_DIR": folder, "LABELLOOP_PORT": str(free_port())}
         home = Path(folder) / "label-studio"
         home.mkdir()

@@ -14,6 +14,8 @@ from labelloop.service.queueing import enqueue_round
 CALLS = 1000
 TASKS = 2000
 LABELLED = 500
+PAUSE = 0.02
+"""Seconds between two events, so that they are spread over several trainings."""
 
 
 def run() -> dict[str, Any]:
@@ -24,7 +26,7 @@ def run() -> dict[str, Any]:
         idle = resident_megabytes(whole.server_pid)
         versions = whole.connect(project_id)
         wait_for(lambda: trained(versions) is not None, "the first trained version")
-        wait_for(lambda: whole.live_in_label_studio(project_id) == versions.live_name(), "the first order")
+        whole.wait_pushed(project_id, versions.live_name() or "")
         project = label_studio.project(project_id)
         key = whole.context.projects.find(project_id)
         tasks = list(label_studio.tasks(project_id))
@@ -63,6 +65,7 @@ def _webhooks(whole: Whole, slug: str, event: dict[str, Any]) -> list[float]:
     for _ in range(CALLS):
         enqueue_round(whole.context.redis, slug, whole.context.settings, force=True)
         taken.append(_timed("POST", f"{whole.url}/webhook", event))
+        time.sleep(PAUSE)
     return taken
 
 

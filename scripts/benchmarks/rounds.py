@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from benchmarks.text_pool import choice, make_project
-from benchmarks.whole import Whole, running, trained, wait_for
+from benchmarks.whole import running, trained, wait_for
 
 TASKS = 10_000
 LABELLED = 500
@@ -19,7 +19,7 @@ def run() -> dict[str, Any]:
         project_id, truth = make_project(label_studio, TASKS, LABELLED)
         versions = whole.connect(project_id)
         wait_for(lambda: trained(versions) is not None, "the first trained version")
-        _wait_pushed(whole, project_id, versions.live_name() or "")
+        whole.wait_pushed(project_id, versions.live_name() or "")
         unlabelled = sorted(truth)[LABELLED:]
         size = whole.context.settings.train_after
         measured = []
@@ -31,7 +31,7 @@ def run() -> dict[str, Any]:
             live_at = wait_for(lambda before=before: versions.live_name() != before, "the next version", every=0.01)
             live = versions.live_name() or ""
             switched_at = wait_for(lambda live=live: whole.live_in_label_studio(project_id) == live, "the switch")
-            pushed_at = _wait_pushed(whole, project_id, live)
+            pushed_at = whole.wait_pushed(project_id, live)
             measured.append((live_at - submitted, switched_at - live_at, pushed_at - live_at))
         live_s, first_s, all_s = zip(*measured, strict=True)
     return {
@@ -41,15 +41,6 @@ def run() -> dict[str, Any]:
         "live_to_first_500_ordered_s": _figures(first_s),
         "live_to_all_ordered_s": _figures(all_s),
     }
-
-
-def _wait_pushed(whole: Whole, project_id: int, version: str) -> float:
-    def pushed() -> bool:
-        project = whole.context.label_studio.project(project_id)
-        waiting = project["task_number"] - project["num_tasks_with_annotations"]
-        return whole.context.label_studio.model_versions(project_id).get(version, 0) >= waiting
-
-    return wait_for(pushed, f"the whole push of {version}", every=0.2)
 
 
 def _figures(seconds: tuple[float, ...]) -> dict[str, float]:
