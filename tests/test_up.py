@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from labelloop.cli.up import _stopped_by_signals
 from support.up_process import UpProcess
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
@@ -102,3 +103,17 @@ def test_the_loop_closes_when_the_annotator_is_played(tmp_path: Path) -> None:
     assert played.wait(480) == 0, played.output()
     assert "The loop closed." in played.output()
     assert played.children() == {}
+
+
+def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _stopped_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_a_closed_terminal_stops_as_ctrl_c_does() -> None:
+    with pytest.raises(KeyboardInterrupt), _stopped_by_signals():
+        signal.raise_signal(signal.SIGHUP)

@@ -49,7 +49,7 @@ class UpProcess:
     def output(self) -> str:
         return self._output.read_text()
 
-    def wait_for(self, text: str, seconds: float = 120) -> None:
+    def wait_for(self, text: str, seconds: float = 300) -> None:
         """Wait until it prints something.
 
         Raises:

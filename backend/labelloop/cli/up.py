@@ -166,8 +166,9 @@ def _echo(name: str, line: str) -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop as Ctrl-C does."""
-    former = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """SIGTERM and a closed terminal stop as Ctrl-C does; what is ignored (nohup) stays ignored."""
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    former = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
     try:
         yield
     finally:
