@@ -120,6 +120,12 @@ def test_versions_lists_the_newest_first_and_marks_the_live_one(context: Context
     assert [version["name"] for version in listed["versions"]] == [second.name, first.name]
 
 
+def test_a_versions_name_is_whole_on_a_narrow_terminal(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = publish(context, a_project(context), stage="cold").name
+    assert name in run("versions").stdout
+
+
 def test_rollback_moves_the_pointer_and_has_the_scores_written(context: Context) -> None:
     project = a_project(context)
     first, second = publish(context, project), publish(context, project)

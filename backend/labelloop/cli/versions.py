@@ -67,14 +67,16 @@ def rollback(
 
 def _table(title: str, found: "list[Version]", live: str | None) -> Table:
     table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
-    for heading in ("", "version", "published", "labels", "held out", "holdout", "cross-val.", "order"):
-        table.add_column(heading, justify="right" if heading in ("labels", "held out") else "left")
+    for heading in ("", "version", "labels", "held out", "holdout", "cross-val.", "order"):
+        # A name cut short could not be handed to `rollback`; it tells the time of publishing too.
+        table.add_column(
+            heading, justify="right" if heading in ("labels", "held out") else "left", no_wrap=heading == "version"
+        )
     for version in found:
         name = f"[bold green]{version.name}[/]" if version.name == live else version.name
         table.add_row(
             "[green]live[/]" if version.name == live else "",
             name,
-            version.created_at.replace("T", " ")[:16],
             str(version.labels),
             str(version.holdout),
             _accuracy(version, lambda record: record.metrics),
