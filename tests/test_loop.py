@@ -90,6 +90,17 @@ def _assert_predictions_are_valid_and_mostly_right(job: Job, version: str, confi
     assert right / len(unlabelled) > 0.6
 
 
+def test_two_annotators_get_different_tasks_in_one_order(
+    loop: LoopProcesses, studio: StudioProcess, label_studio: LabelStudio
+) -> None:
+    job = text_job(label_studio, 30)
+    loop.start()
+    scores = scores_of(job, cold_order_arrives(loop, job))
+    served = f"{studio.url}/api/projects/{job.project_id}/next"
+    tasks = [browser.get(served, timeout=30).json()["id"] for browser in (studio.session(), studio.another_person())]
+    assert tasks == sorted(scores, key=scores.__getitem__)[:2]
+
+
 def test_without_any_webhook_the_same_labels_end_in_a_version(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 40)
     loop.start()

@@ -195,10 +195,22 @@ def test_label_studio_stopped_and_started_again(scene: Scene, studio: StudioProc
 def test_a_full_store_is_reported_and_mended(scene: Scene) -> None:
     with watched(scene.context, scene.project):
         scene.loop.workers[-1].stop()
-        limited = scene.loop.start_worker(largest_file_kib=8)
+        limited = scene.loop.start_worker("ulimit -f 8")
         scene.label(8)
         until(lambda: "File too large" in scene.error(), 60, lambda: f"the error is in the status: {scene.error()!r}")
         limited.stop()
+        scene.loop.start_worker()
+        scene.settle()
+
+
+def test_a_store_that_cannot_be_written_is_in_the_log_and_mended(scene: Scene) -> None:
+    store = scene.context.settings.store_location
+    with watched(scene.context, scene.project):
+        scene.loop.workers[-1].stop()
+        helpless = scene.loop.start_worker(f"mount --bind {store} {store} && mount -o remount,bind,ro {store}")
+        scene.label(8)
+        until(lambda: "Read-only file system" in helpless.output(), 60, lambda: f"the log says so: {helpless.output()}")
+        helpless.stop()
         scene.loop.start_worker()
         scene.settle()
 

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,10 @@ class LoopProcesses:
         until(lambda: _answers(url), 30, lambda: f"the server answers\n{server.output()[-3000:]}")
         return server
 
-    def start_worker(self, largest_file_kib: int | None = None) -> Child:
-        """Start a worker; one that may not write a file of more than so many KiB is on a full disk, as far as it knows."""
-        limit = ["bash", "-c", f'ulimit -f {largest_file_kib}; exec "$@"', "limited"] if largest_file_kib else []
-        worker = self._child(f"worker-{len(self.workers)}", ["worker"], limit)
+    def start_worker(self, confined_by: str = "") -> Child:
+        """Start a worker, in a shell of its own after what confines it has been done there."""
+        shell = ["unshare", "--map-root-user", "--mount", "bash", "-c", f'{confined_by} && exec "$@"', "confined"]
+        worker = self._child(f"worker-{len(self.workers)}", ["worker"], shell if confined_by else [])
         self.workers.append(worker)
         return worker
 
@@ -106,9 +106,9 @@ class LoopProcesses:
     def logs(self) -> str:
         return "\n".join(f"== {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.folder.glob("*.log")))
 
-    def _child(self, name: str, arguments: list[str], wrapper: list[str] | None = None) -> Child:
+    def _child(self, name: str, arguments: list[str], wrapper: Sequence[str] = ()) -> Child:
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(BACKEND)}
-        command = [*(wrapper or []), sys.executable, "-m", "labelloop.cli", *arguments]
+        command = [*wrapper, sys.executable, "-m", "labelloop.cli", *arguments]
         child = Child(Program(name, command, self.folder / f"{name}.log", environment))
         child.start()
         return child

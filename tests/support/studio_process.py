@@ -52,6 +52,16 @@ class StudioProcess:
         """A logged-in browser's session."""
         return self._studio.browser()
 
+    def another_person(self) -> requests.Session:
+        """A browser's session of somebody who was invited and signed up."""
+        invitation = f"{self.url}{self.session().get(f'{self.url}/api/invite', timeout=30).json()['invite_url']}"
+        browser = requests.Session()
+        browser.get(invitation, timeout=30)
+        form = {"email": "second@localhost.test", "password": self.password}
+        form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
+        browser.post(invitation, data=form, headers={"Referer": invitation}, timeout=30).raise_for_status()
+        return browser
+
     @property
     def pid(self) -> int:
         return self._child.pid if self._child else 0
