@@ -2,7 +2,6 @@
 
 import base64
 import logging
-import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -197,17 +196,14 @@ def test_stopping_leaves_no_thread_behind(context: Context) -> None:
         time.sleep(0.05)
 
 
-def test_health_setup_and_webhook_are_quick_while_tasks_are_embedded(
-    context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_health_setup_and_webhook_wait_for_no_embedding(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(context, a_project(context))
-    busy = threading.Event()
+    busy, released = threading.Event(), threading.Event()
 
     def embed_slowly(self: OnDemand, *args: object) -> list[Any]:
         """Holds the interpreter as pure Python does, which is worse than what a network does."""
         busy.set()
-        until = time.monotonic() + 4.0
-        while time.monotonic() < until:
+        while not released.is_set():
             sum(range(1000))
         return []
 
@@ -216,45 +212,40 @@ def test_health_setup_and_webhook_are_quick_while_tasks_are_embedded(
         body = {"tasks": tasks(["unseen"]), "project": KEY, "label_config": CONFIG}
         asking = threading.Thread(target=requests.post, args=(f"{url}/predict",), kwargs={"json": body, "timeout": 20})
         asking.start()
-        assert busy.wait(10)
-        took = _times(url, 60)
-        assert asking.is_alive()
+        try:
+            assert busy.wait(10)
+            _call_each(url)
+            assert asking.is_alive()
+        finally:
+            released.set()
         asking.join()
-    # The median tells waiting on a lock from sharing two processors with whatever else runs; the benchmark measures percentiles.
-    assert {path: statistics.median(times) < 0.05 for path, times in took.items()} == dict.fromkeys(took, True), took
 
 
-def test_health_and_setup_are_quick_while_the_store_hangs(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_and_setup_do_not_wait_for_a_store_that_hangs(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     name = publish(context, a_project(context)).name
     hangs, released = threading.Event(), threading.Event()
 
     def hang(*args: object) -> None:
         hangs.set()
-        released.wait(20)
+        released.wait(30)
 
     with served(create_app(context, LabelLoop)) as url:
         monkeypatch.setattr(Store, "names", hang)
-        assert hangs.wait(5)
-        took = _times(url, 60)
-        answer = requests.post(f"{url}/setup", json={"project": KEY}, timeout=5).json()
-        released.set()
+        try:
+            assert hangs.wait(5)
+            _call_each(url)
+            answer = requests.post(f"{url}/setup", json={"project": KEY}, timeout=5).json()
+            assert not released.is_set()
+        finally:
+            released.set()
     assert answer == {"model_version": name}
-    assert {path: statistics.median(times) < 0.05 for path, times in took.items()} == dict.fromkeys(took, True), took
 
 
-def _times(url: str, count: int) -> dict[str, list[float]]:
+def _call_each(url: str, times: int = 20) -> None:
+    """Whatever these calls wait for longer than a few seconds fails the test; the benchmarks say how long they take."""
     event = {"action": "ANNOTATION_CREATED", "annotation": {"id": 1}, "project": {"id": 4}}
-    calls = {"/health": None, "/setup": {"project": KEY, "schema": CONFIG}, "/webhook": event}
-    times: dict[str, list[float]] = {path: [] for path in calls}
     with requests.Session() as session:
-        for _ in range(count):
-            for path, body in calls.items():
-                started = time.perf_counter()
-                answer = (
-                    session.get(url + path, timeout=5)
-                    if body is None
-                    else session.post(url + path, json=body, timeout=5)
-                )
-                times[path].append(time.perf_counter() - started)
-                assert answer.status_code == 200
-    return times
+        for _ in range(times):
+            assert session.get(f"{url}/health", timeout=5).ok
+            assert session.post(f"{url}/setup", json={"project": KEY, "schema": CONFIG}, timeout=5).ok
+            assert session.post(f"{url}/webhook", json=event, timeout=5).ok

@@ -22,9 +22,11 @@ EVERYTHING = {"redis-server", "label-studio start", "serve", "worker"}
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpProcess]:
     process = UpProcess(tmp_path_factory.mktemp("up"))
     process.start()
-    process.wait_for("Ctrl-C stops everything")
-    yield process
-    process.kill()
+    try:
+        process.wait_for("Ctrl-C stops everything")
+        yield process
+    finally:
+        process.kill()
     process.wait_childless()
 
 
@@ -100,7 +102,10 @@ def test_nothing_outlives_it_when_it_is_killed(up: UpProcess) -> None:
 def test_the_loop_closes_when_the_annotator_is_played(tmp_path: Path) -> None:
     played = UpProcess(tmp_path)
     played.start("--auto")
-    assert played.wait(480) == 0, played.output()
+    try:
+        assert played.wait(480) == 0, played.output()
+    finally:
+        played.kill()
     assert "The loop closed." in played.output()
     assert played.children() == {}
 
