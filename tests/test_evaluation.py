@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
-from labelloop.errors import NotEnoughLabels
+from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import Metrics
-from labelloop.learning.evaluation import expected_calibration_error, measure
+from labelloop.learning.evaluation import believed, expected_calibration_error, measure
+from labelloop.learning.intervals import wilson
 
 CLASSES = ("ant", "bee", "cat", "never seen")
 
@@ -78,3 +79,49 @@ def test_json_round_trip_is_lossless(labels_and_probabilities: tuple[list[str], 
 def test_nothing_to_measure_is_said() -> None:
     with pytest.raises(NotEnoughLabels, match="no labelled item"):
         measure(np.zeros((0, 2)), [], ("a", "b"))
+
+
+def test_metrics_carry_their_intervals(labels_and_probabilities: tuple[list[str], np.ndarray]) -> None:
+    labels, probabilities = labels_and_probabilities
+    metrics = measure(probabilities, labels, CLASSES)
+
+    assert metrics.accuracy_interval == wilson(round(metrics.accuracy * 60), 60)
+    assert metrics.macro_f1_interval is not None
+    assert metrics.macro_f1_interval.low < metrics.macro_f1 < metrics.macro_f1_interval.high
+
+
+def test_metrics_of_an_earlier_release_are_read(labels_and_probabilities: tuple[list[str], np.ndarray]) -> None:
+    labels, probabilities = labels_and_probabilities
+    old = measure(probabilities, labels, CLASSES).to_json()
+    del old["accuracy_interval"], old["macro_f1_interval"]
+
+    assert Metrics.from_json(old).accuracy_interval is None
+
+
+def test_a_holdout_is_believed_once_it_is_large_enough(labels_and_probabilities: tuple[list[str], np.ndarray]) -> None:
+    labels, probabilities = labels_and_probabilities
+    holdout = measure(probabilities[:20], labels[:20], CLASSES)
+    tested = measure(probabilities, labels, CLASSES, source="cross-validation")
+
+    assert believed(holdout, tested, 20) is holdout
+    assert believed(holdout, tested, 21) is tested
+    assert believed(holdout, None, 21) is holdout
+    assert believed(None, None, 1) is None
+
+
+def test_a_label_of_another_class_list_is_said() -> None:
+    with pytest.raises(LearningError, match="no class 'c'; it was trained for: a, b"):
+        measure(np.array([[0.5, 0.5]]), ["c"], ("a", "b"))
+
+
+def test_probabilities_that_are_no_numbers_are_said() -> None:
+    with pytest.raises(LearningError, match="not finite"):
+        measure(np.array([[0.5, np.nan]]), ["a"], ("a", "b"))
+
+
+def test_a_single_class_and_a_single_item_are_measured() -> None:
+    metrics = measure(np.array([[1.0]]), ["a"], ("a",))
+
+    assert (metrics.accuracy, metrics.macro_f1) == (1.0, 1.0)
+    assert metrics.accuracy_interval is not None
+    assert metrics.accuracy_interval.low < 0.3

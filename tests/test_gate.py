@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from labelloop.errors import LearningError
 from labelloop.learning import judge
-from labelloop.learning.gate import _one_sided
+from labelloop.learning.gate import _one_sided, _one_sided_weighted
 
 
 def _correct(right: int, items: int) -> np.ndarray:
@@ -75,3 +75,65 @@ def test_chance_is_the_exact_binomial_tail(gains: int, losses: int) -> None:
 def test_different_items_cannot_be_compared() -> None:
     with pytest.raises(LearningError, match="5 for the candidate and 6"):
         judge(_correct(1, 5), _correct(1, 6), minimum=1, tolerance=0.0)
+
+
+HAM_AND_SPAM = ["ham"] * 95 + ["spam"] * 5
+
+
+def _all_but(*wrong: int) -> np.ndarray:
+    correct = np.ones(100, dtype=bool)
+    correct[list(wrong)] = False
+    return correct
+
+
+def test_giving_up_a_rare_class_is_refused_though_no_accuracy_is_lost() -> None:
+    candidate, live = _all_but(95, 96, 97, 98, 99), _all_but(0, 1, 2, 3, 4)
+    decision = judge(candidate, live, minimum=20, tolerance=0.02, labels=HAM_AND_SPAM)
+
+    assert judge(candidate, live, minimum=20, tolerance=0.02).accepted
+    assert not decision.accepted
+    assert "'spam': 0 of 5 held-out labels right against 5" in decision.reason
+    assert "50.0% against 97.4%" in decision.reason
+
+
+def test_a_rare_class_that_the_live_version_could_not_predict_either_refuses_nobody() -> None:
+    both = _all_but(95, 96, 97, 98, 99)
+
+    assert judge(both, both, minimum=20, tolerance=0.02, labels=HAM_AND_SPAM).accepted
+
+
+def test_few_items_of_a_rare_class_are_put_down_to_chance() -> None:
+    decision = judge(_all_but(98, 99), _all_but(0, 1), minimum=20, tolerance=0.02, labels=HAM_AND_SPAM)
+
+    assert decision.accepted
+
+
+def test_classes_without_a_held_out_label_are_named() -> None:
+    classes = ("ham", "spam", "ad", "scam", "fraud", "chain")
+    decision = judge(_all_but(), _all_but(), minimum=20, tolerance=0.02, labels=HAM_AND_SPAM, classes=classes)
+
+    assert decision.accepted
+    assert decision.reason.endswith("Not judged, for want of held-out labels: 'ad', 'scam', 'fraud' and others.")
+
+
+def test_on_one_class_the_weighted_test_is_the_exact_one() -> None:
+    for gains, losses in [(0, 3), (2, 9), (5, 5)]:
+        tosses, balance = np.array([gains + losses]), np.array([gains - losses])
+        weighted = _one_sided_weighted(tosses, balance, np.array([0.1]))
+        assert weighted == pytest.approx(_one_sided(gains, losses), abs=0.015)
+
+
+def test_equally_good_models_are_seldom_refused() -> None:
+    generator = np.random.default_rng(8)
+    labels = [str(number) for number in generator.choice(10, size=100, p=[0.4, 0.2, *[0.05] * 8])]
+    refused = 0
+    for _ in range(100):
+        both = generator.random(100) < 0.8
+        candidate, live = (np.where(generator.random(100) < 0.2, ~both, both) for _ in range(2))
+        refused += not judge(candidate, live, minimum=20, tolerance=0.02, labels=labels).accepted
+    assert refused <= 30
+
+
+def test_labels_of_other_items_cannot_be_used() -> None:
+    with pytest.raises(LearningError, match="2 labels for 5"):
+        judge(_correct(1, 5), _correct(1, 5), minimum=1, tolerance=0.0, labels=["a", "b"])

@@ -3,10 +3,12 @@
 import random
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop.learning import assign_holdout
+from labelloop.learning import ClassificationLearner, assign_holdout, judged_keys
+from labelloop.records import ClassTarget
 
 
 def _labels(counts: dict[str, int]) -> dict[str, str]:
@@ -99,3 +101,109 @@ def test_never_more_than_the_share_of_new_items_and_nothing_forgotten(
     assert sides.keys() == labels.keys() | placed.keys()
     assert placed.items() <= sides.items()
     assert newly == 0 or sum(sides[key] for key in labels) <= share * len(labels) + 1e-6
+
+
+def test_new_items_follow_the_near_duplicates_that_are_placed() -> None:
+    sides = {"held": True, "trained": False}
+    labels = dict.fromkeys(["held", "trained", *(f"{name}{n}" for name in ("h", "t") for n in range(5))], "cat")
+    groups = {key: key[0] for key in labels}
+    placed = assign_holdout(labels, sides, 0.5, groups)
+
+    assert all(placed[f"h{n}"] for n in range(5))
+    assert not any(placed[f"t{n}"] for n in range(5))
+
+
+def test_a_group_of_new_items_is_placed_as_one_and_counted_once() -> None:
+    labels = _labels({"cat": 40, "dog": 40})
+    groups = {key: int(key[3:]) // 2 for key in labels if key[:3] == "cat"}
+    sides = assign_holdout(labels, {}, 0.2, groups)
+
+    assert all(sides[f"cat{2 * n}"] == sides[f"cat{2 * n + 1}"] for n in range(20))
+    assert 0 < len(judged_keys(sides, groups)) <= 16
+    assert len(judged_keys(sides, groups)) < sum(sides.values())
+
+
+def test_an_item_that_joins_both_sides_takes_its_relatives_out_of_the_judging() -> None:
+    sides = {"held": True, "trained": False, "other": True}
+    groups = {"held": 1, "trained": 1, "bridge": 1}
+    placed = assign_holdout(dict.fromkeys([*sides, "bridge"], "cat"), sides, 0.0, groups)
+
+    assert placed == sides | {"bridge": False}
+    assert judged_keys(placed, groups) == {"other"}
+
+
+def test_copies_of_a_held_out_item_neither_decide_the_judging_nor_end_its_growth() -> None:
+    labels = _labels({"cat": 50})
+    sides = assign_holdout(labels, {}, 0.1)
+    victim = next(key for key, held in sides.items() if held)
+    poison = {f"copy{n}": "dog" for n in range(50)}
+    groups = dict.fromkeys([victim, *poison], 0)
+    more = labels | poison | _labels({"owl": 50})
+    after = assign_holdout(more, sides, 0.1, groups)
+
+    assert all(after[key] for key in poison)
+    assert judged_keys(after, groups).isdisjoint(poison)
+    assert victim in judged_keys(after, groups)
+    assert len(judged_keys(after, groups)) == 15
+
+
+def _family(generator: np.random.Generator, families: int, members: int) -> tuple[np.ndarray, np.ndarray]:
+    """Near-duplicates: features [families * members, 200], whose families have random labels, so nothing else can be learnt."""
+    centres = generator.normal(size=(families, 200))
+    rows = np.repeat(centres, members, axis=0) + generator.normal(scale=0.01, size=(families * members, 200))
+    return rows.astype(np.float32), np.repeat(generator.integers(0, 2, families), members)
+
+
+def test_poisoned_with_near_duplicates_and_noise_the_holdout_does_not_flatter() -> None:
+    """Labels are random, so an honest holdout finds a coin's accuracy; one that leaks finds the copies it was trained on."""
+    rows, numbers = _family(np.random.default_rng(0), families=120, members=5)
+    labels = {f"item{n:03}": "ab"[number] for n, number in enumerate(numbers)}
+    groups = {key: int(key[4:]) // 5 for key in labels}
+
+    def accuracy(groups_known: dict[str, int] | None) -> float:
+        sides: dict[str, bool] = {}
+        order = random.Random(1).sample(sorted(labels), len(labels))
+        for count in (200, 400, 600):
+            sides = assign_holdout({key: labels[key] for key in order[:count]}, sides, 0.2, groups_known)
+        judged = judged_keys(sides, groups_known)
+        trained = [key for key, held in sides.items() if not held]
+        assert judged.isdisjoint(trained) and judged
+        assert not groups_known or {groups[k] for k in judged}.isdisjoint(groups[k] for k in trained)
+
+        def rows_of(keys: list[str]) -> np.ndarray:
+            return rows[[int(key[4:]) for key in keys]]
+
+        learner = ClassificationLearner.fit(rows_of(trained), [ClassTarget(labels[k]) for k in trained], ("a", "b"))
+        return learner.evaluate(rows_of(sorted(judged)), [ClassTarget(labels[k]) for k in sorted(judged)]).accuracy
+
+    assert accuracy(None) > 0.9
+    assert abs(accuracy(groups) - 0.5) < 0.2
+
+
+def test_a_class_that_vanishes_leaves_the_rest_as_it_was() -> None:
+    labels = _labels({"cat": 20, "dog": 20, "owl": 20})
+    sides = assign_holdout(labels, {}, 0.2)
+    without = {key: label for key, label in labels.items() if label != "owl"} | _labels({"emu": 20})
+    after = assign_holdout(without, sides, 0.2)
+
+    assert sides.items() <= after.items()
+    assert _held(without, after)["emu"] == 4
+
+
+@given(
+    labels=st.dictionaries(st.text(max_size=5), st.sampled_from("abc"), max_size=40),
+    groups=st.dictionaries(st.text(max_size=5), st.integers(0, 5), max_size=40),
+    share=st.floats(0, 1),
+)
+def test_no_group_is_ever_split_and_no_class_loses_its_last_training_example(
+    labels: dict[str, str], groups: dict[str, int], share: float
+) -> None:
+    sides: dict[str, bool] = {}
+    keys = sorted(labels)
+    for count in range(0, len(keys) + 1, 10):
+        sides = assign_holdout({key: labels[key] for key in keys[:count]}, sides, share, groups)
+    for group in set(groups.values()):
+        assert len({sides[key] for key in sides if groups.get(key) == group}) <= 1
+    judged = judged_keys(sides, groups)
+    assert len(judged) <= share * len(sides) + 1e-6
+    assert all(any(not sides[k] for k in sides if labels[k] == labels[key]) for key in judged)

@@ -8,9 +8,9 @@ from typing import Final
 from labelloop.learning.acquisition import STRATEGIES, Pool, Strategy, rank_scores, strategy_named
 from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
 from labelloop.learning.classification import ClassificationLearner
-from labelloop.learning.evaluation import ClassMetrics, Metrics
+from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
 from labelloop.learning.gate import GateDecision, judge
-from labelloop.learning.holdout import assign_holdout
+from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.logistic import preload
 from labelloop.learning.uncertainty import MEASURES, measure_named
 
@@ -31,7 +31,9 @@ __all__ = [
     "ResolvedBackbone",
     "Strategy",
     "assign_holdout",
+    "believed",
     "judge",
+    "judged_keys",
     "load_backbone",
     "measure_named",
     "preload",

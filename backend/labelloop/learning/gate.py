@@ -1,14 +1,20 @@
 """The gate: whether a candidate may replace the live version, judged on the same held-out items."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Final
 
+import numpy as np
+
 from labelloop.errors import LearningError
-from labelloop.learning.arrays import Bools
+from labelloop.learning.arrays import Array, Bools, Ints
 
 # A loss this probable among equally good models is put down to chance; on small holdouts most losses are.
 CHANCE: Final = 0.2
+# Stricter, since a loss in few items of a rare class is looked for beside the first test.
+CHANCE_IN_CLASSES: Final = 0.1
+DRAWS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,48 +23,96 @@ class GateDecision:
 
     Attributes:
         accepted: the candidate may go live.
-        reason: one sentence with the figures it was decided on.
+        reason: one or two sentences with the figures it was decided on.
     """
 
     accepted: bool
     reason: str
 
 
-def judge(candidate_correct: Bools, live_correct: Bools | None, *, minimum: int, tolerance: float) -> GateDecision:
+def judge(
+    candidate_correct: Bools,
+    live_correct: Bools | None,
+    *,
+    minimum: int,
+    tolerance: float,
+    labels: Sequence[str] = (),
+    classes: Sequence[str] = (),
+) -> GateDecision:
     """Compare a candidate with the live version, item by item.
 
     A candidate is refused when it loses more than `tolerance` of accuracy and chance does not explain the loss: the
-    exact one-sided test of McNemar (1947), on the items that only one of the two gets right, gives p <= 0.2.
+    exact one-sided test of McNemar (1947), on the items that only one of the two gets right, gives p <= 0.2. Where the items'
+    labels are given, it is refused as well when it gives up classes that the live version could predict: it loses more than
+    `tolerance` of the mean recall of the classes, in which a rare class weighs as much as a common one, and the same test with
+    the items so weighted gives p <= 0.1. Of a class without a held-out label nothing can be judged; the reason names it.
 
     Args:
         candidate_correct: bool [n], whether the candidate is right on each held-out item.
         live_correct: the same of the live version on the same items in the same order; None: nothing is live yet.
         minimum: held-out items below which the comparison is not trusted; the candidate, having seen more labels, goes
             live.
-        tolerance: accuracy in [0, 1] that the candidate may lose and still go live.
+        tolerance: accuracy, and mean recall, in [0, 1] that the candidate may lose and still go live.
+        labels: the n items' labels; empty: the classes are not looked at.
+        classes: every class, to name those without a held-out label.
 
     Raises:
-        LearningError: the two arrays are not of the same items.
+        LearningError: the arrays are not of the same items.
     """
     if live_correct is None:
         return GateDecision(True, f"First version: nothing is live to compare with ({_figure(candidate_correct)}).")
-    if candidate_correct.shape != live_correct.shape:
-        raise LearningError(
-            f"The gate compares on the same items, but has {candidate_correct.size} for the candidate "
-            f"and {live_correct.size} for the live version."
-        )
+    _check_same_items(candidate_correct, live_correct, labels)
     items = candidate_correct.size
     if items < max(minimum, 1):
         return GateDecision(True, f"Only {items} held-out labels, {minimum} are needed to refuse a candidate.")
-    figures = f"{_figure(candidate_correct)} against {_figure(live_correct)} for the live version"
-    if live_correct.mean() - candidate_correct.mean() <= tolerance + 1e-9:
+    decision = _on_accuracy(candidate_correct, live_correct, tolerance)
+    if decision.accepted and labels:
+        decision = _on_classes(candidate_correct, live_correct, labels, tolerance) or decision
+    return GateDecision(decision.accepted, decision.reason + _not_judged(labels, classes))
+
+
+def _on_accuracy(candidate: Bools, live: Bools, tolerance: float) -> GateDecision:
+    figures = f"{_figure(candidate)} against {_figure(live)} for the live version"
+    if live.mean() - candidate.mean() <= tolerance + 1e-9:
         return GateDecision(True, f"Candidate right on {figures}.")
-    gains, losses = _discordant(candidate_correct, live_correct)
+    gains, losses = _discordant(candidate, live)
     chance = _one_sided(gains, losses)
     figures += f" ({gains} gained, {losses} lost, p = {chance:.2f})"
     if chance > CHANCE:
         return GateDecision(True, f"Candidate right on {figures}; chance explains the loss.")
     return GateDecision(False, f"Candidate right on {figures}; it may lose {tolerance:.1%}.")
+
+
+def _on_classes(candidate: Bools, live: Bools, labels: Sequence[str], tolerance: float) -> GateDecision | None:
+    """A refusal, where rare classes pay for what the candidate gains; None where there is nothing to refuse."""
+    names, columns = np.unique(np.array(labels), return_inverse=True)
+    items = np.bincount(columns)
+    right = np.bincount(columns, weights=candidate)
+    right_before = np.bincount(columns, weights=live)
+    recall, recall_before = float((right / items).mean()), float((right_before / items).mean())
+    if recall_before - recall <= tolerance + 1e-9:
+        return None
+    differing = np.bincount(columns, weights=candidate != live).astype(np.int64)
+    chance = _one_sided_weighted(differing, right - right_before, 1 / items)
+    if chance > CHANCE_IN_CLASSES:
+        return None
+    worst = int(np.argmin((right - right_before) / items))
+    return GateDecision(
+        False,
+        f"Candidate's mean recall of the classes is {recall:.1%} against {recall_before:.1%} for the live version "
+        f"(p = {chance:.2f}); it may lose {tolerance:.1%}. It loses the most in {str(names[worst])!r}: {int(right[worst])} of "
+        f"{int(items[worst])} held-out labels right against {int(right_before[worst])}.",
+    )
+
+
+def _check_same_items(candidate: Bools, live: Bools, labels: Sequence[str]) -> None:
+    if candidate.shape != live.shape:
+        raise LearningError(
+            f"The gate compares on the same items, but has {candidate.size} for the candidate "
+            f"and {live.size} for the live version."
+        )
+    if labels and len(labels) != candidate.size:
+        raise LearningError(f"The gate has {len(labels)} labels for {candidate.size} held-out items.")
 
 
 def _discordant(candidate: Bools, live: Bools) -> tuple[int, int]:
@@ -70,6 +124,27 @@ def _one_sided(gains: int, losses: int) -> float:
     """Probability that fair coin tosses give at most `gains` heads in `gains + losses`."""
     tosses = gains + losses
     return sum(comb(tosses, heads) for heads in range(gains + 1)) / float(2**tosses)
+
+
+def _one_sided_weighted(tosses: Ints, balance: Array, weights: Array) -> float:
+    """Probability that fair coins, weighted by class, lose as much: an estimate from seeded draws that is never 0.
+
+    Args:
+        tosses: int [C], items of each class that only one of the two gets right.
+        balance: [C], gains less losses among them.
+        weights: [C], of one item of the class.
+    """
+    heads = np.random.default_rng(0).binomial(tosses, 0.5, size=(DRAWS, tosses.size))
+    drawn = (2 * heads - tosses) @ weights
+    return float(((drawn <= balance @ weights + 1e-9).sum() + 1) / (DRAWS + 1))
+
+
+def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
+    missing = [name for name in classes if name not in set(labels)] if labels else []
+    if not missing:
+        return ""
+    shown = ", ".join(repr(name) for name in missing[:3]) + (" and others" if len(missing) > 3 else "")
+    return f" Not judged, for want of held-out labels: {shown}."
 
 
 def _figure(correct: Bools) -> str:

@@ -1,44 +1,118 @@
 """The holdout: labelled items that no model of the project is ever trained on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from hashlib import sha256
 
+Groups = Mapping[str, Hashable]
+"""The group of near-duplicates that a content key belongs to; a key without one is alone in its own."""
 
-def assign_holdout(labels: Mapping[str, str], assigned: Mapping[str, bool], share: float) -> dict[str, bool]:
+
+def assign_holdout(
+    labels: Mapping[str, str], assigned: Mapping[str, bool], share: float, groups: Groups | None = None
+) -> dict[str, bool]:
     """Place newly labelled items in the holdout or the training set; what was placed once stays.
 
-    As many new items are held out as bring the holdout nearest to `share` of all labels from below. They are taken one
-    by one from the class that lacks most of its own share, in the order of their content's hash, so the choice depends
-    neither on who labelled nor on the order they came in; the last training example of a class is never taken, and never
-    more than half of the new items, so that training goes on while a holdout that started late catches up.
+    A group of near-duplicates stands on one side: what is new follows those that are placed, to the training set where those
+    stand on both. As many of the rest are held out as bring what is judged on nearest to `share` of all labels from below. They
+    are taken group by group from the class that lacks most of its own share, in the order of their contents' hashes, so the
+    choice depends neither on who labelled nor on the order they came in; the last training example of a class is never
+    taken, and never more than half of the new items, so that training goes on while a holdout that started late catches up.
 
     Args:
         labels: label by content key, of every item labelled now. Equal contents share a key and so a side.
         assigned: what an earlier call returned; True: held out. Keys that have lost their label keep their place.
         share: share of the labels to hold out, in [0, 1].
+        groups: group by content key, of placed keys too; they may be grouped otherwise than at an earlier call.
 
     Returns:
-        True (held out) or False by content key, for every key of `assigned` and of `labels`.
+        True (held out) or False by content key, for every key of `assigned` and of `labels`, in the order they were placed.
     """
-    held_out = dict(assigned) | {key: False for key in labels if key not in assigned}
-    waiting = _by_class({key: label for key, label in labels.items() if key not in assigned})
-    total = Counter(labels.values())
-    held = Counter(label for key, label in labels.items() if held_out[key])
+    groups = groups or {}
+    new = sorted(labels.keys() - assigned.keys(), key=_hash)
+    placed = _sides_of_groups(assigned, groups)
+    followed = {key: all(placed[group]) for key in new if (group := _group(key, groups)) in placed}
+    sides = dict(assigned) | followed
+    waiting = [members for _, members in _members((key for key in new if key not in followed), groups)]
+    budget = _budget(labels, sides, share, groups, waiting)
+    sides |= {key: False for members in waiting for key in members}
+    for members in _picked(waiting, labels, sides, share, budget, groups):
+        sides |= dict.fromkeys(members, True)
+    return sides
+
+
+def judged_keys(sides: Mapping[str, bool], groups: Groups | None = None) -> set[str]:
+    """The held-out keys that a model can be judged on without a leak.
+
+    A key is left out when near-duplicates of it are trained on, as when an item that resembles both sides joins two groups; and
+    of held-out near-duplicates only the one placed first counts, lest many copies of one item decide. What is left out
+    is still not trained on.
+
+    Args:
+        sides: what `assign_holdout` returned.
+        groups: group by content key, as given to it.
+    """
+    members = dict(_members(sides, groups or {}))
+    return {keys[0] for keys in members.values() if all(sides[key] for key in keys)}
+
+
+def _budget(
+    labels: Mapping[str, str], sides: Mapping[str, bool], share: float, groups: Groups, waiting: list[list[str]]
+) -> int:
+    """How many items may be held out now."""
+    judged = len(judged_keys(sides, groups) & labels.keys())
     # An exact share such as 0.3 * 10 must not lose an item to rounding.
-    missing = int(share * len(labels) + 1e-9) - held.total()
-    for _ in range(min(missing, (sum(map(len, waiting.values())) + 1) // 2)):
-        candidates = [label for label in waiting if waiting[label] and total[label] - held[label] > 1]
-        if not candidates:
-            break
-        label = max(candidates, key=lambda name: (share * total[name] - held[name], total[name], name))
-        held_out[waiting[label].pop(0)] = True
-        held[label] += 1
-    return held_out
+    missing = int(share * len(labels) + 1e-9) - judged
+    return max(0, min(missing, (sum(map(len, waiting)) + 1) // 2))
 
 
-def _by_class(labels: Mapping[str, str]) -> dict[str, list[str]]:
-    keys: dict[str, list[str]] = defaultdict(list)
-    for key in sorted(labels, key=lambda key: sha256(key.encode()).digest()):
-        keys[labels[key]].append(key)
-    return dict(keys)
+def _picked(
+    waiting: list[list[str]],
+    labels: Mapping[str, str],
+    sides: Mapping[str, bool],
+    share: float,
+    budget: int,
+    groups: Groups,
+) -> Iterator[list[str]]:
+    """Groups to hold out, class by class, until the budget of items is spent."""
+    total = Counter(labels.values())
+    taken = Counter(labels[key] for key in labels if sides[key])
+    held = Counter(labels[key] for key in judged_keys(sides, groups) & labels.keys())
+    by_class: dict[str, list[list[str]]] = defaultdict(list)
+    for members in waiting:
+        by_class[labels[members[0]]].append(members)
+    while budget > 0 and any(by_class.values()):
+        label = max(
+            (name for name, units in by_class.items() if units),
+            key=lambda name: (share * total[name] - held[name], total[name], name),
+        )
+        members = by_class[label].pop(0)
+        cost = Counter(labels[key] for key in members)
+        if len(members) <= budget and all(total[name] - taken[name] > count for name, count in cost.items()):
+            budget -= len(members)
+            taken += cost
+            held[label] += 1
+            yield members
+
+
+def _sides_of_groups(assigned: Mapping[str, bool], groups: Groups) -> dict[Hashable, list[bool]]:
+    sides: dict[Hashable, list[bool]] = defaultdict(list)
+    for key, side in assigned.items():
+        sides[_group(key, groups)].append(side)
+    return dict(sides)
+
+
+def _members(keys: Iterable[str], groups: Groups) -> Iterator[tuple[Hashable, list[str]]]:
+    """The keys by group, groups in the order of their first keys."""
+    members: dict[Hashable, list[str]] = defaultdict(list)
+    for key in keys:
+        members[_group(key, groups)].append(key)
+    yield from members.items()
+
+
+def _group(key: str, groups: Groups) -> Hashable:
+    return ("of", groups[key]) if key in groups else ("alone", key)
+
+
+def _hash(key: str) -> bytes:
+    return sha256(key.encode()).digest()

@@ -123,7 +123,14 @@ def _judge(
 ) -> GateDecision:
     candidate = _correct(learner, embedded.features[held_out], judged)
     live = _live_correct(embedded, held_out, judged, tasks, incumbent)
-    return judge(candidate, live, minimum=settings.holdout_min, tolerance=settings.gate_tolerance)
+    return judge(
+        candidate,
+        live,
+        minimum=settings.holdout_min,
+        tolerance=settings.gate_tolerance,
+        labels=[target.label for target in judged],
+        classes=learner.classes,
+    )
 
 
 def _live_correct(
