@@ -115,6 +115,21 @@ class Settings(BaseSettings):
         default=0.02, description="Accuracy a candidate may lose on the holdout and still go live."
     )
 
+    # When to stop (0: never for that reason)
+    target_accuracy: Share = Field(
+        default=0.0, description="Accuracy wanted; it is reached when the lower end of its 95 % interval is."
+    )
+    label_budget: int = Field(default=0, ge=0, description="Labelled tasks that may be bought.")
+    hours_budget: float = Field(
+        default=0.0, ge=0, description="Hours that annotators may have tasks open, as Label Studio counts them."
+    )
+    cost_per_label: float = Field(default=0.0, ge=0, description="Price of one annotation, in any currency.")
+    cost_budget: float = Field(default=0.0, ge=0, description="Money that annotations may cost, in the same currency.")
+    stop_when_done: bool = Field(
+        default=False,
+        description="Start no training by itself once the target is reached or a budget is spent; `labelloop train` still does.",
+    )
+
     # The queue
     strategy: Literal["margin", "least_confidence", "entropy", "random"] = Field(
         default="margin",
@@ -158,6 +173,8 @@ class Settings(BaseSettings):
         auth = self.basic_auth.get_secret_value()
         if auth and ":" not in auth:
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
+        if self.cost_budget and not self.cost_per_label:
+            raise ValueError("LABELLOOP_COST_BUDGET needs LABELLOOP_COST_PER_LABEL, the price of one annotation")
         if self.host not in LOOPBACK and not auth:
             raise ValueError(
                 f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"

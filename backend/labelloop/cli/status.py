@@ -10,13 +10,14 @@ from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened
 
 if TYPE_CHECKING:
     from labelloop.learning import Metrics
+    from labelloop.learning.stopping import Agreement
     from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 
 BROKEN_SHOWN = 3
 
 
 def status(project: SomeProjectsOption = None, as_json: JsonOption = False) -> None:
-    """Show labels, the live version and how good it is, what the worker does, and how far the next training is.
+    """Show labels, the live version and how good it is, whether labelling can stop, and how far the next training is.
 
     All connected projects unless one is named.
 
@@ -51,6 +52,7 @@ def _show(console: Console, report: "Report") -> None:
         table.add_row("label studio", escape(_studio(report.studio)))
     for name, text in _version_rows(report):
         table.add_row(name, text)
+    table.add_row("can we stop?", escape(report.stopping.sentence))
     table.add_row("now", _now(report))
     table.add_row("next training", _next_training(report))
     if report.last_training:
@@ -76,6 +78,8 @@ def _version_rows(report: "Report") -> list[tuple[str, str]]:
     rows = [("live version", f"[bold]{live.name}[/], {_stage(live)}")]
     for learner in live.learners:
         lines = [_quality(learner)] if live.stage == "trained" else []
+        lines += [_agreement(learner.agreement)] if learner.agreement else []
+        lines += [escape(learner.choice)] if learner.choice else []
         lines.append(f"{len(learner.classes)} classes, backbone {escape(learner.backbone)}")
         lines += [f"[yellow]{escape(learner.note)}[/]"] if learner.note else []
         rows.append((escape(learner.control), "\n".join(lines)))
@@ -96,9 +100,19 @@ def _quality(learner: "LearnerReport") -> str:
     return text
 
 
-def _figures(metrics: "Metrics") -> str:
+def _agreement(agreement: "Agreement") -> str:
+    interval = agreement.interval
     return (
-        f"accuracy [bold]{metrics.accuracy:.1%}[/], macro F1 {metrics.macro_f1:.3f}, log loss {metrics.log_loss:.3f}, "
+        f"predicted {agreement.same} of the last {agreement.items} labels before they came: "
+        f"{agreement.share:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    )
+
+
+def _figures(metrics: "Metrics") -> str:
+    accuracy, f1 = metrics.accuracy_interval, metrics.macro_f1_interval
+    return (
+        f"accuracy [bold]{metrics.accuracy:.1%}[/]{f' ({accuracy.low:.1%} to {accuracy.high:.1%})' if accuracy else ''}, "
+        f"macro F1 {metrics.macro_f1:.3f}{f' ({f1.low:.3f} to {f1.high:.3f})' if f1 else ''}, log loss {metrics.log_loss:.3f}, "
         f"ECE {metrics.ece:.3f} on {metrics.items} labels ({metrics.source})"
     )
 
@@ -122,6 +136,8 @@ def _now(report: "Report") -> str:
 
 
 def _next_training(report: "Report") -> str:
+    if report.stopped:
+        return f"none by itself: {escape(report.stopped)}"
     why = f" ({escape(report.waiting_for)})" if report.waiting_for else ""
     return f"{report.percent} % there, {report.changes} labels changed{why}"
 

@@ -11,7 +11,7 @@ from labelloop.labelstudio.integrations import Integrations, Json
 from labelloop.labelstudio.predictions import Predictions
 from labelloop.settings import Settings
 
-TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by"
+TASK_FIELDS = "id,data,updated_at,annotations,result,was_cancelled,ground_truth,completed_by,lead_time"
 """What is asked of each task and each of its annotations; all that Label Studio has to tell takes four times as long."""
 
 

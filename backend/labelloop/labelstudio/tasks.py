@@ -1,5 +1,6 @@
 """Tasks and annotations as Labelloop keeps them: the few fields it needs, plain enough to be kept as JSON."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ class AnnotationRecord:
         ground_truth: a person marked it as ground truth.
         updated_at: UTC, ISO 8601 with microseconds, so that text order is time order.
         result: its regions.
+        lead_time: seconds its annotator had the task open, 0 where Label Studio does not know.
     """
 
     id: int
@@ -29,6 +31,7 @@ class AnnotationRecord:
     ground_truth: bool
     updated_at: str
     result: list[Region]
+    lead_time: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def _annotation(annotation: Mapping[str, Any]) -> AnnotationRecord:
         ground_truth=bool(annotation.get("ground_truth")),
         updated_at=_moment(annotation["updated_at"]),
         result=_regions(annotation.get("result")),
+        lead_time=_seconds(annotation.get("lead_time")),
     )
 
 
@@ -87,6 +91,10 @@ def _user(value: object) -> int | None:
     """An annotator is given as an id or, by some of Label Studio's answers, as an object."""
     found = value.get("id") if isinstance(value, dict) else value
     return found if isinstance(found, int) else None
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else 0.0
 
 
 def _regions(value: object) -> list[Region]:

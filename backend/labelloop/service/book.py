@@ -6,7 +6,7 @@ from typing import Any
 from labelloop.labelstudio import TaskRecord
 from labelloop.service.store import Store
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(slots=True)

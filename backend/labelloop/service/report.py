@@ -6,12 +6,15 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioError, VersionError
+from labelloop.learning.stopping import Spent
 from labelloop.service.context import Context
+from labelloop.service.history import ControlHistory, History, read_history
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.push_state import read_push
 from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 from labelloop.service.state import ProjectState, read_progress, read_state
+from labelloop.service.stopping import advice_on
 from labelloop.service.versions import LearnerRecord, Version
 from labelloop.service.workers import listening_workers
 from labelloop.settings import Settings
@@ -41,7 +44,11 @@ def report_on(context: Context, project: Project) -> Report:
         tasks=state.tasks,
         labels=state.labels,
         pool=state.pool,
-        live=_version(live, context.settings) if live else None,
+        annotations=state.annotations,
+        hours=state.hours,
+        stopping=advice_on(context, project, live, Spent(state.labels, state.annotations, state.hours)),
+        stopped=state.stopped,
+        live=_version(live, read_history(context, project, live.name), context.settings) if live else None,
         scores_written=len(current.done) if current else 0,
         scores_to_write=_unwritten(
             state, set(current.done) if current else set(), set(current.scores) if current else set()
@@ -85,7 +92,7 @@ def _studio(record: dict[str, Any]) -> StudioReport:
     )
 
 
-def _version(version: Version, settings: Settings) -> VersionReport:
+def _version(version: Version, history: History, settings: Settings) -> VersionReport:
     return VersionReport(
         name=version.name,
         stage=version.stage,
@@ -94,11 +101,11 @@ def _version(version: Version, settings: Settings) -> VersionReport:
         labels=version.labels,
         held_out=version.holdout,
         reason=version.reason,
-        learners=tuple(_learner(record, settings) for record in version.learners),
+        learners=tuple(_learner(record, history.get(record.control.name), settings) for record in version.learners),
     )
 
 
-def _learner(record: LearnerRecord, settings: Settings) -> LearnerReport:
+def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Settings) -> LearnerReport:
     return LearnerReport(
         control=record.control.name,
         classes=record.classes,
@@ -107,6 +114,8 @@ def _learner(record: LearnerRecord, settings: Settings) -> LearnerReport:
         holdout=record.metrics,
         cross_validation=record.cv_metrics,
         holdout_trusted=record.metrics is not None and record.metrics.items >= settings.holdout_min,
+        agreement=history.agreement() if history else None,
+        choice=str(record.meta.get("choice") or ""),
     )
 
 

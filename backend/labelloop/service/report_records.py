@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelloop.learning import Metrics
+from labelloop.learning.stopping import Agreement, StoppingAdvice
 from labelloop.service.state import BrokenItem
 
 
@@ -19,6 +20,8 @@ class LearnerReport:
         holdout: metrics on the holdout; None while it is empty.
         cross_validation: cross-validated metrics on the training labels.
         holdout_trusted: the holdout has as many labels as the gate wants.
+        agreement: the last labels against what was predicted before they came; None before there are any.
+        choice: which candidate won and by how much, as a sentence; empty when there was one only.
     """
 
     control: str
@@ -28,6 +31,8 @@ class LearnerReport:
     holdout: Metrics | None
     cross_validation: Metrics | None
     holdout_trusted: bool
+    agreement: Agreement | None = None
+    choice: str = ""
 
     @property
     def metrics(self) -> Metrics | None:
@@ -91,6 +96,10 @@ class Report:
         tasks: tasks, as of the last round.
         labels: tasks with a usable label.
         pool: tasks without one.
+        annotations: answers people gave, skips left out.
+        hours: hours people had tasks open, skips included.
+        stopping: whether labelling can stop.
+        stopped: why no training starts by itself any more; empty while they do.
         live: the live version, None before the first.
         scores_written: tasks that have a score of the live version in Label Studio.
         scores_to_write: tasks that wait for theirs.
@@ -116,6 +125,10 @@ class Report:
     tasks: int
     labels: int
     pool: int
+    annotations: int
+    hours: float
+    stopping: StoppingAdvice
+    stopped: str
     live: VersionReport | None
     scores_written: int
     scores_to_write: int

@@ -13,6 +13,7 @@ from labelloop.records import Control
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
+from labelloop.service.history import note_history
 from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, plain
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
@@ -28,6 +29,7 @@ from labelloop.service.state import (
     read_state,
     write_state,
 )
+from labelloop.service.stopping import spent_on, why_stopped
 from labelloop.service.sync import synchronise
 from labelloop.service.training import Candidate, Incumbent, train_control
 from labelloop.service.triggers import Decision, decide
@@ -79,19 +81,31 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     now = time.time()
     state = _with_changes(state, changes, now)
     decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
-    if decision.due:
+    stopped = "" if force else _stopped(context, scene, considered.get("labels", {}))
+    state = replace(state, stopped=stopped)
+    if decision.due and not stopped:
         state, missed = _train(context, scene, state, decision, report)
         context.store.write_json(
             _considered_path(project),
             {"labels": _without(plain(scene.labelled), missed), "controls": _signature(scene.config)},
         )
     else:
-        state = replace(state, percent=decision.percent, waiting_for=decision.reason)
+        state = replace(state, percent=decision.percent, waiting_for=stopped or decision.reason)
     _cover(context, scene)
     if push_is_due(context, scene.project, scene.book):
         enqueue_push(context.redis, project.slug, context.settings)
     Marks(context.redis, project.slug).set_due(_next_look(decision, now, context.settings))
     return replace(state, last_round_at=now_iso(), error="", failures=0)
+
+
+def _stopped(context: Context, scene: _Scene, considered: Labels) -> str:
+    """Why no training starts by itself; empty while they do.
+
+    What counts is what the last training saw: labels given before the budget was spent are still learnt.
+    """
+    seen = {int(task_id) for found in considered.values() for task_id in found}
+    tasks = (task for task_id, task in scene.book.tasks.items() if task_id in seen)
+    return why_stopped(context, scene.project, scene.live, spent_on(tasks, len(seen)))
 
 
 def _cover(context: Context, scene: _Scene) -> None:
@@ -149,11 +163,14 @@ def _ask_for(context: Context, project: Project) -> dict[str, Any]:
 
 def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
     labels = len({task_id for found in scene.labelled.values() for task_id in found.targets})
+    spent = spent_on(scene.book.tasks.values(), labels)
     return replace(
         state,
         tasks=len(scene.book.tasks),
         labels=labels,
         pool=len(scene.book.tasks) - labels,
+        annotations=spent.annotations,
+        hours=spent.hours,
         unsupported=scene.config.unsupported,
         set_aside=describe_removed(scene.labelled),
         synced_at=now_iso(),
@@ -201,6 +218,9 @@ def _train(
         logger.info("Project %d: %s", scene.project.key.id, outcome)
         return replace(state, last_training=outcome, last_refusal=" ".join(refused) or state.last_refusal), missed
     version = release(context.versions(scene.project), scene.live, candidates, context.settings)
+    learners = {name: candidate.learner for name, candidate in candidates.items()}
+    targets = {name: scene.labelled[name].targets for name in candidates}
+    note_history(context, scene.project, scene.book, version, learners, targets)
     logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
     return replace(state, last_training=f"Published {version.name}. {version.reason}", last_refusal=""), missed
 

@@ -39,11 +39,14 @@ class ProjectState:
         tasks: tasks in the project.
         labels: tasks with a usable label.
         pool: tasks without one.
+        annotations: answers people gave, skips left out.
+        hours: hours people had tasks open, skips included.
         changes: labels changed since the last training.
         first_change_at: Unix time at which the first of them was seen.
         last_change_at: Unix time at which the latest was seen.
         percent: how far to the next training, 0 to 100.
         waiting_for: why no training runs now.
+        stopped: why none starts by itself any more; empty while they do.
         last_round_at: ISO time.
         last_training_at: ISO time; empty before the first.
         last_training: what came of it: published as …, or refused because …
@@ -59,11 +62,14 @@ class ProjectState:
     tasks: int = 0
     labels: int = 0
     pool: int = 0
+    annotations: int = 0
+    hours: float = 0.0
     changes: int = 0
     first_change_at: float = 0.0
     last_change_at: float = 0.0
     percent: int = 0
     waiting_for: str = ""
+    stopped: str = ""
     last_round_at: str = ""
     last_training_at: str = ""
     last_training: str = ""
