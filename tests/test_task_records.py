@@ -38,6 +38,7 @@ def test_a_task_keeps_what_is_needed() -> None:
                 ground_truth=True,
                 updated_at="2026-11-23T22:18:57.463346Z",
                 result=[REGION],
+                lead_time=3.2,
             ),
         ),
     )

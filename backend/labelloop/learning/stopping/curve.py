@@ -58,13 +58,14 @@ def noise_of(points: Sequence[CurvePoint]) -> Floats:
     """Covariance of the values, float64 [n, n], that comes of measuring on few items.
 
     The items of one point are among those of every later one, as a holdout only grows. So the errors of two points are not
-    independent: theirs is the variance of the larger set of items. Values that do not move on the same 20 items do not show that
-    nothing moves.
+    independent: theirs is the variance of the larger set of items. Besides, each value is only known to half of what one item
+    more or less would change: values that do not move on the same 20 items do not show that nothing moves.
     """
     items = np.array([point.items for point in points])
     latest = points[-1]
     share = (latest.value * latest.items + 1) / (latest.items + 2)  # one right and one wrong more: none is ever certain
-    result: Floats = share * (1 - share) / np.maximum(items[:, None], items[None, :])
+    shared = share * (1 - share) / np.maximum(items[:, None], items[None, :])
+    result: Floats = shared + np.diag((0.5 / items) ** 2)
     return result
 
 
