@@ -95,6 +95,19 @@ def test_status_shows_the_version_and_why_the_last_training_was_refused(context:
         assert text in shown.stdout
 
 
+def test_status_answers_whether_labelling_can_stop(context: Context) -> None:
+    project = a_project(context)
+    assert "Cannot tell yet: no version has been judged." in " ".join(run("status").stdout.split())
+    publish(context, project)
+    write_state(context.store, project.folder, ProjectState(stopped="Yes, the target of 90.0% is reached."))
+    shown = " ".join(run("status").stdout.split())
+    assert "can we stop?" in shown
+    assert "none by itself: Yes, the target of 90.0% is reached." in shown
+    [report] = json.loads(run("status", "--json").stdout)
+    assert report["stopping"]["verdict"] == "cannot_tell"
+    assert report["stopped"].startswith("Yes")
+
+
 def test_status_as_json_is_a_list_of_projects(context: Context) -> None:
     a_project(context)
     [report] = json.loads(run("status", "--json").stdout)

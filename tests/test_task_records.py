@@ -54,6 +54,13 @@ def test_the_annotator_may_be_an_id_or_an_object(said: object, annotator: int | 
     assert read_task(told(completed_by=said)).annotations[0].completed_by == annotator
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(2, 2.0), (0.5, 0.5), (None, 0.0), (-3, 0.0), ("4", 0.0), (float("inf"), 0.0)]
+)
+def test_the_time_a_task_was_open_is_a_number_or_nothing(said: object, seconds: float) -> None:
+    assert read_task(told(lead_time=said)).annotations[0].lead_time == seconds
+
+
 @pytest.mark.parametrize("result", [None, [], "text", {"a": 1}])
 def test_a_skip_and_an_odd_result_have_no_regions(result: object) -> None:
     assert read_task(told(result=result, was_cancelled=True)).annotations[0].result == []
