@@ -123,6 +123,13 @@ def test_a_story_that_cannot_be_read_begins_anew(desk: Desk, content: bytes) -> 
     assert len(desk.history(desk.publish(60)).points) == 1
 
 
+def test_accuracy_on_the_pool_is_estimated_once_the_holdout_is_large_enough(desk: Desk) -> None:
+    assert desk.history(desk.publish(40)).points[-1].pool is None
+    pool = desk.history(desk.publish(120)).points[-1].pool
+    assert pool is not None and pool.items == 24
+    assert pool.interval.low <= pool.accuracy <= pool.interval.high
+
+
 def test_a_pool_that_is_used_up_has_no_stability(desk: Desk) -> None:
     desk.publish(40)
     history = desk.history(desk.publish(160))

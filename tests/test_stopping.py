@@ -9,6 +9,7 @@ from sklearn.metrics import cohen_kappa_score
 from labelloop.errors import LearningError
 from labelloop.learning import Metrics
 from labelloop.learning.intervals import wilson
+from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import (
     Budget,
     CurvePoint,
@@ -183,6 +184,15 @@ def test_a_target_is_reached_when_the_whole_interval_is_above_it() -> None:
     assert unsure.verdict is Verdict.KEEP_GOING
     assert "target of 96.0% is not certain yet" in unsure.sentence
     assert "96.7%" in unsure.sentence
+
+
+def test_a_target_is_for_the_pool_where_that_is_known() -> None:
+    good, bad = (PoolAccuracy(share, wilson(round(share * 200), 200), 60, 40.0) for share in (0.99, 0.8))
+    measured = metrics(80, 100)
+    reached = advise(Evidence(measured, pool=good), target=0.95)
+    assert reached.verdict is Verdict.STOP_REACHED_TARGET
+    assert "about 99.0% (96.4% to 99.7%) on the pool" in reached.sentence
+    assert advise(Evidence(metrics(299, 300), pool=bad), target=0.95).verdict is Verdict.KEEP_GOING
 
 
 def test_metrics_of_an_earlier_release_reach_a_target_too() -> None:

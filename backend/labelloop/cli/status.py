@@ -10,6 +10,7 @@ from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened
 
 if TYPE_CHECKING:
     from labelloop.learning import Metrics
+    from labelloop.learning.pool_accuracy import PoolAccuracy
     from labelloop.learning.stopping import Agreement
     from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 
@@ -78,6 +79,7 @@ def _version_rows(report: "Report") -> list[tuple[str, str]]:
     rows = [("live version", f"[bold]{live.name}[/], {_stage(live)}")]
     for learner in live.learners:
         lines = [_quality(learner)] if live.stage == "trained" else []
+        lines += [_pool(learner.pool)] if learner.pool else []
         lines += [_agreement(learner.agreement)] if learner.agreement else []
         lines += [escape(learner.choice)] if learner.choice else []
         lines.append(f"{len(learner.classes)} classes, backbone {escape(learner.backbone)}")
@@ -98,6 +100,13 @@ def _quality(learner: "LearnerReport") -> str:
     if learner.holdout is not None and not learner.holdout_trusted:
         text += f" [dim](the holdout's {learner.holdout.items} labels are too few to trust: {learner.holdout.accuracy:.1%})[/]"
     return text
+
+
+def _pool(pool: "PoolAccuracy") -> str:
+    interval = pool.interval
+    return (
+        f"about {pool.accuracy:.1%} ({interval.low:.1%} to {interval.high:.1%}) on the pool, whose tasks may be easier"
+    )
 
 
 def _agreement(agreement: "Agreement") -> str:

@@ -25,14 +25,14 @@ class Interval:
     high: float
 
 
-def wilson(right: int, items: int) -> Interval:
+def wilson(right: float, items: float) -> Interval:
     """Score interval of a share, Wilson (1927).
 
     Unlike the textbook interval it stays within [0, 1] and is not empty where all or none is right, and it holds what it
     promises from a few items up (Brown, Cai and DasGupta, 2001). The items must be drawn independently of each other.
 
     Args:
-        right: how many are right.
+        right: how many are right; not a whole number where items are weighted.
         items: of how many; nothing is known of none.
     """
     if items == 0:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from typing import Final
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from labelloop.errors import LearningError, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import LEARNERS, ClassificationLearner, Metrics
+from labelloop.learning.pool_accuracy import PoolAccuracy, pool_accuracy
 from labelloop.learning.stopping import (
     STABLE_APART,
     Agreement,
@@ -24,7 +26,7 @@ from labelloop.learning.stopping import (
     pooled,
     stability_of,
 )
-from labelloop.records import Target
+from labelloop.records import Prediction, Target
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -49,6 +51,7 @@ class HistoryPoint:
         holdout: what it reached on the holdout; None while that is empty.
         cross_validation: cross-validated; None when no class has two labels.
         stability: its predictions against those of a version with at least 20 fewer labels; None where there is none.
+        pool: its accuracy on the pool, estimated from the holdout; None while that is small.
         agreement: the labels that came since the version before it, against that version's predictions; None without any.
     """
 
@@ -57,6 +60,7 @@ class HistoryPoint:
     holdout: CurvePoint | None = None
     cross_validation: CurvePoint | None = None
     stability: Stability | None = None
+    pool: PoolAccuracy | None = None
     agreement: Agreement | None = None
 
 
@@ -144,6 +148,7 @@ class _Story:
         self._versions = context.versions(project)
         self._parent = self._versions.get(version.parent) if version.parent else None
         self._past = self._inherited()
+        self._embedders: dict[tuple[str, str], Embedder] = {}
 
     def of(
         self, record: LearnerRecord, learner: ClassificationLearner, targets: Mapping[int, Target]
@@ -152,13 +157,15 @@ class _Story:
         past = self._past.get(record.control.name)
         before = past.points if past is not None and past.classes == record.classes else ()
         labels = len(self._labels(self._version, record))
-        picks = self._predict(record, learner, _sample(self._book, targets))
+        said = self._predict(record, learner, _sample(self._book, targets))
+        picks = {task_id: one.label for task_id, one in said.items()}
         point = HistoryPoint(
             self._version.name,
             labels,
             _curve_point(labels, record.metrics),
             _curve_point(labels, record.cv_metrics),
             self._stability(record, before, picks, labels),
+            self._pool(record, learner, targets, [one.confidence for one in said.values()]),
             self._agreement(record, targets),
         )
         place = {label: number for number, label in enumerate(record.classes)}
@@ -187,6 +194,22 @@ class _Story:
             return stability_of([theirs[task_id] for task_id in both], [picks[task_id] for task_id in both], apart)
         return None
 
+    def _pool(
+        self,
+        record: LearnerRecord,
+        learner: ClassificationLearner,
+        targets: Mapping[int, Target],
+        confidences: Sequence[float],
+    ) -> PoolAccuracy | None:
+        sides = self._versions.labels(self._version.name).get("sides", {}).get(record.control.name, {})
+        found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
+        rows = [row for row, content in enumerate(found.contents) if sides.get(content)]
+        said = learner.predict(found.features[rows]) if rows else []
+        right = [one.label == targets[found.ids[row]].label for row, one in zip(rows, said, strict=True)]
+        return pool_accuracy(
+            np.array([one.confidence for one in said]), np.array(right, dtype=bool), np.array(confidences)
+        )
+
     def _agreement(self, record: LearnerRecord, targets: Mapping[int, Target]) -> Agreement | None:
         """The parent's predictions for what was labelled since, which it cannot have learnt from."""
         parent = self._parent
@@ -197,8 +220,8 @@ class _Story:
         learner = LEARNERS[record.control.tag].from_arrays(arrays, known[0].meta)
         learnt = self._labels(parent, record)
         fresh = [self._book.tasks[task_id] for task_id in sorted(targets) if str(task_id) not in learnt]
-        picks = self._predict(known[0], learner, fresh)
-        return agreement_of(list(picks.values()), [targets[task_id].label for task_id in picks])
+        said = self._predict(known[0], learner, fresh)
+        return agreement_of([one.label for one in said.values()], [targets[task_id].label for task_id in said])
 
     def _labels(self, version: Version, record: LearnerRecord) -> dict[str, str]:
         labels: dict[str, str] = self._versions.labels(version.name).get("labels", {}).get(record.control.name, {})
@@ -206,14 +229,20 @@ class _Story:
 
     def _predict(
         self, record: LearnerRecord, learner: ClassificationLearner, tasks: Sequence[TaskRecord]
-    ) -> dict[int, str]:
-        """The predicted class of each task that has features."""
-        embedder = Embedder(
-            self._context, self._project, record.control, record.backbone_spec, record.backbone, known_broken={}
-        )
-        found = embedder.cached(tasks)
+    ) -> dict[int, Prediction]:
+        """What the learner says of each task that has features."""
+        found = self._embedder(record).cached(tasks)
         said = learner.predict(found.features) if found.ids else []
-        return {task_id: one.label for task_id, one in zip(found.ids, said, strict=True)}
+        return dict(zip(found.ids, said, strict=True))
+
+    def _embedder(self, record: LearnerRecord) -> Embedder:
+        """One for each control and backbone: opening the features' index takes longer than reading what is wanted."""
+        key = (record.control.name, record.backbone.id)
+        if key not in self._embedders:
+            self._embedders[key] = Embedder(
+                self._context, self._project, record.control, record.backbone_spec, record.backbone, known_broken={}
+            )
+        return self._embedders[key]
 
 
 def _parent_of(versions: Versions, version: Version) -> Version | None:

@@ -114,6 +114,7 @@ def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Se
         holdout=record.metrics,
         cross_validation=record.cv_metrics,
         holdout_trusted=record.metrics is not None and record.metrics.items >= settings.holdout_min,
+        pool=history.points[-1].pool if history and history.points else None,
         agreement=history.agreement() if history else None,
         choice=str(record.meta.get("choice") or ""),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelloop.learning import Metrics
+from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice
 from labelloop.service.state import BrokenItem
 
@@ -20,6 +21,7 @@ class LearnerReport:
         holdout: metrics on the holdout; None while it is empty.
         cross_validation: cross-validated metrics on the training labels.
         holdout_trusted: the holdout has as many labels as the gate wants.
+        pool: accuracy on the pool, estimated from the holdout; None while that is small.
         agreement: the last labels against what was predicted before they came; None before there are any.
         choice: which candidate won and by how much, as a sentence; empty when there was one only.
     """
@@ -31,6 +33,7 @@ class LearnerReport:
     holdout: Metrics | None
     cross_validation: Metrics | None
     holdout_trusted: bool
+    pool: PoolAccuracy | None = None
     agreement: Agreement | None = None
     choice: str = ""
 

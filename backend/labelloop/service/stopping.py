@@ -73,7 +73,8 @@ def _evidence(record: LearnerRecord, history: ControlHistory | None, settings: S
     points = history.points
     curve = _curve(history, holdout=metrics.source == "holdout")
     stability = [point.stability for point in points if point.stability is not None]
-    return Evidence(metrics, len(points), trend_of(curve), forecast_of(curve), stability)
+    pool = points[-1].pool if points else None
+    return Evidence(metrics, len(points), trend_of(curve), forecast_of(curve), stability, pool)
 
 
 def _curve(history: ControlHistory, holdout: bool) -> list[CurvePoint]:

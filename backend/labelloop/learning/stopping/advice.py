@@ -7,6 +7,7 @@ from typing import Final
 
 from labelloop.learning.evaluation import Metrics
 from labelloop.learning.intervals import Interval, wilson
+from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping.curve import LEAST_POINTS, Trend
 from labelloop.learning.stopping.forecast import Forecast
 from labelloop.learning.stopping.stability import Stability
@@ -93,6 +94,7 @@ class Evidence:
         trend: of the last versions; None when there are too few.
         forecast: of the next labels; None when there are too few versions.
         stability: comparisons of versions with earlier ones, the oldest first.
+        pool: what it is estimated to reach on the pool; None where there are too few held-out labels.
     """
 
     metrics: Metrics | None = None
@@ -100,6 +102,7 @@ class Evidence:
     trend: Trend | None = None
     forecast: Forecast | None = None
     stability: Sequence[Stability] = ()
+    pool: PoolAccuracy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ def advise(
 ) -> StoppingAdvice:
     """Weigh what is known.
 
-    Reached is a target when the lower end of the accuracy's interval is at or above it. Labelling could stop when the predictions
+    Reached is a target when the lower end of the accuracy's interval is at or above it: of the accuracy on the pool where that is
+    known, since the pool is what the model would label in people's stead. Labelling could stop when the predictions
     have settled and the accuracy does not rise for certain, or when neither the trend nor the forecast leaves room for a
     point of accuracy in 100 labels. A figure that is too uncertain to show that is a reason to go on.
 
@@ -154,8 +158,8 @@ def combine(advices: Mapping[str, StoppingAdvice]) -> StoppingAdvice:
 
 def _verdict(evidence: Evidence, target: float, used_up: str, settled: list[Stability]) -> tuple[Verdict, str]:
     metrics = evidence.metrics
-    reached = f"accuracy {_accuracy(metrics)}" if metrics else "no version has been judged"
-    if metrics and 0 < target <= _interval(metrics).low:
+    reached = _accuracy(metrics, evidence.pool) if metrics else "no version has been judged"
+    if metrics and 0 < target <= (evidence.pool.interval if evidence.pool else _interval(metrics)).low:
         return Verdict.STOP_REACHED_TARGET, f"Yes, the target of {target:.1%} is reached: {reached}."
     if used_up:
         return Verdict.BUDGET_SPENT, f"Yes, the budget is spent, {used_up}: {reached}."
@@ -202,11 +206,13 @@ def _figures(evidence: Evidence, settled: list[Stability]) -> list[str]:
     return said
 
 
-def _accuracy(metrics: Metrics) -> str:
-    interval = _interval(metrics)
-    return (
-        f"{metrics.accuracy:.1%} ({interval.low:.1%} to {interval.high:.1%}, {metrics.source}, {metrics.items} labels)"
-    )
+def _accuracy(metrics: Metrics, pool: PoolAccuracy | None) -> str:
+    said = f"accuracy {metrics.accuracy:.1%} ({_range(_interval(metrics))}, {metrics.source}, {metrics.items} labels)"
+    return said + (f", about {pool.accuracy:.1%} ({_range(pool.interval)}) on the pool" if pool else "")
+
+
+def _range(interval: Interval) -> str:
+    return f"{interval.low:.1%} to {interval.high:.1%}"
 
 
 def _interval(metrics: Metrics) -> Interval:

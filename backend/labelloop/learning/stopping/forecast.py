@@ -13,8 +13,9 @@ from labelloop.learning.stopping.curve import LEAST_POINTS, CurvePoint, cleaned,
 AHEAD: Final = 100
 DRAWS: Final = 400
 PARAMETERS: Final = 3
-# Exponents of the power law: from nearly flat on a logarithmic axis to a curve that is over after its first labels.
-EXPONENTS: Final = np.geomspace(0.1, 2.5, 24)
+# Exponents of the power law: from nearly flat on a logarithmic axis to an error that falls as fast as 1 / labels; faster ones fit a
+# steep start well and then promise too little.
+EXPONENTS: Final = np.geomspace(0.1, 1.0, 16)
 # A curve is not read further than it has been seen: the labels must have grown by this factor between first and last point.
 LEAST_SPAN: Final = 1.5
 
@@ -39,11 +40,12 @@ class Forecast:
 
 
 def forecast_of(points: Iterable[CurvePoint], ahead: int = AHEAD, seed: int = 0) -> Forecast | None:
-    """Fit an inverse power law, accuracy = a - b * labels^-c with 0 <= a <= 1 and b >= 0, and read the gain off it.
+    """Fit an inverse power law, accuracy = a - b * labels^-c with 0 <= a <= 1, b >= 0 and 0.1 <= c <= 1, and read the gain off it.
 
     The law and the weights, which grow with the labels, are those of Figueroa et al. (2012). The interval is a parametric
     bootstrap: values scattered around the fit as the measured ones are, and moved together as values measured on the same few
-    items are, each set fitted anew. It does not know of what the law leaves out, such as a class nobody has labelled yet.
+    items are, each set fitted anew. It is of the curve: a single version may lie beside it. And it does not know of what the
+    law leaves out, such as a class nobody has labelled yet.
 
     Args:
         points: of one kind of measurement, in any order.
