@@ -114,7 +114,7 @@ def test_webhooks_come_change_and_go(client: LabelStudio, project: int) -> None:
 
 
 def test_annotations_come_with_their_tasks(client: LabelStudio, project: int, ids: list[int]) -> None:
-    client.annotate(ids[3], choice("cat"))
+    client.annotate(ids[3], choice("cat"), lead_time=12.5)
     client.annotate(ids[4], [], was_cancelled=True)
     tasks = {task["id"]: read_task(task) for task in client.tasks(project, page_size=5)}
     assert list(tasks) == ids
@@ -122,6 +122,7 @@ def test_annotations_come_with_their_tasks(client: LabelStudio, project: int, id
     (annotation,) = tasks[ids[3]].annotations
     assert (annotation.result, annotation.was_cancelled, annotation.ground_truth) == (choice("cat"), False, False)
     assert annotation.completed_by == client.whoami()["id"]
+    assert annotation.lead_time == 12.5
     assert [one.was_cancelled for one in tasks[ids[4]].annotations] == [True]
     labels = {task_id: merge(CONTROL, task) for task_id, task in tasks.items()}
     assert {task_id: target.label for task_id, target in labels.items() if target} == {ids[3]: "cat"}
