@@ -12,9 +12,10 @@ from labelloop.records import ClassTarget, Control, Modality, Target
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
-from labelloop.service.history import KEPT, ControlHistory, HistoryPoint, note_history, read_history
+from labelloop.service.history import ControlHistory, HistoryPoint, read_history, write_history
 from labelloop.service.releases import release
 from labelloop.service.stopping import advice_on, spent_on, why_stopped
+from labelloop.service.storytelling import KEPT, note_history
 from labelloop.service.training import train_control
 from labelloop.service.versions import LearnerRecord, Version
 from labelloop.settings import Settings
@@ -139,11 +140,8 @@ def test_a_pool_that_is_used_up_has_no_stability(desk: Desk) -> None:
 
 def test_the_story_keeps_to_its_length(desk: Desk) -> None:
     first = desk.publish(40)
-    path = f"{desk.project.folder}/versions/{first.name}/history.json"
     many = ControlHistory(CONTROL.labels, tuple(HistoryPoint(f"v{n}", n) for n in range(KEPT)))
-    from labelloop.service.history import _ADAPTER
-
-    desk.context.store.write(path, _ADAPTER.dump_json({"topic": many}))
+    write_history(desk.context, desk.project, first.name, {"topic": many})
     points = desk.history(desk.publish(60)).points
     assert len(points) == KEPT
     assert points[-1].labels == 60

@@ -4,40 +4,16 @@
 parent had, so the story outlives versions that are removed, and rolling back goes back in it.
 """
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nsmallest
 from typing import Final
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from labelloop.errors import LearningError, StoreError, VersionError
-from labelloop.labelstudio import TaskRecord
-from labelloop.learning import LEARNERS, ClassificationLearner, Metrics
-from labelloop.learning.pool_accuracy import PoolAccuracy, pool_accuracy
-from labelloop.learning.stopping import (
-    STABLE_APART,
-    Agreement,
-    CurvePoint,
-    Stability,
-    agreement_of,
-    pooled,
-    stability_of,
-)
-from labelloop.records import Prediction, Target
-from labelloop.service.book import Book
+from labelloop.learning.pool_accuracy import PoolAccuracy
+from labelloop.learning.stopping import Agreement, CurvePoint, Stability, pooled
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedder
 from labelloop.service.projects import Project
-from labelloop.service.versions import LearnerRecord, Version, Versions
 
-logger = logging.getLogger(__name__)
-
-SAMPLE: Final = 1000
-"""Tasks of the pool whose predictions are kept; more would not tell a kappa of 0.99 from one of 0.98 much better."""
-KEPT: Final = 200
 RECENT_LABELS: Final = 100
 
 
@@ -108,163 +84,13 @@ def read_history(context: Context, project: Project, version: str) -> History:
         return {}
 
 
-def note_history(
-    context: Context,
-    project: Project,
-    book: Book,
-    version: Version,
-    learners: Mapping[str, ClassificationLearner],
-    targets: Mapping[str, Mapping[int, Target]],
-) -> None:
-    """Keep the story up to a version that has just gone live. What cannot be had is left out: the version serves without it.
+def write_history(context: Context, project: Project, version: str, history: History) -> None:
+    """Keep the story up to a version.
 
-    Args:
-        context: the doors.
-        project: whose.
-        book: its tasks.
-        version: which.
-        learners: by control name.
-        targets: the labels by task id, by control name.
+    Raises:
+        StoreError: the store cannot be written to.
     """
-    try:
-        story = _Story(context, project, book, version)
-        history = {
-            record.control.name: story.of(record, learners[record.control.name], targets[record.control.name])
-            for record in version.learners
-        }
-        context.store.write(_path(project, version.name), _ADAPTER.dump_json(history))
-    except (StoreError, LearningError, VersionError) as error:
-        logger.warning("Project %d: the history of %s is not kept: %s", project.key.id, version.name, error)
-
-
-class _Story:
-    """Adds a version to its parent's story."""
-
-    def __init__(self, context: Context, project: Project, book: Book, version: Version) -> None:
-        self._context = context
-        self._project = project
-        self._book = book
-        self._version = version
-        self._versions = context.versions(project)
-        self._parent = self._versions.get(version.parent) if version.parent else None
-        self._past = self._inherited()
-        self._embedders: dict[tuple[str, str], Embedder] = {}
-
-    def of(
-        self, record: LearnerRecord, learner: ClassificationLearner, targets: Mapping[int, Target]
-    ) -> ControlHistory:
-        """The story of one control."""
-        past = self._past.get(record.control.name)
-        before = past.points if past is not None and past.classes == record.classes else ()
-        labels = len(self._labels(self._version, record))
-        said = self._predict(record, learner, _sample(self._book, targets))
-        picks = {task_id: one.label for task_id, one in said.items()}
-        point = HistoryPoint(
-            self._version.name,
-            labels,
-            _curve_point(labels, record.metrics),
-            _curve_point(labels, record.cv_metrics),
-            self._stability(record, before, picks, labels),
-            self._pool(record, learner, targets, [one.confidence for one in said.values()]),
-            self._agreement(record, targets),
-        )
-        place = {label: number for number, label in enumerate(record.classes)}
-        numbers = tuple(place[label] for label in picks.values())
-        return ControlHistory(record.classes, (*before, point)[-KEPT:], tuple(picks), numbers)
-
-    def _inherited(self) -> History:
-        """The story of the nearest ancestor that has one; a process that dies may leave a version without."""
-        ancestor = self._parent
-        while ancestor is not None:
-            if found := read_history(self._context, self._project, ancestor.name):
-                return found
-            ancestor = _parent_of(self._versions, ancestor)
-        return {}
-
-    def _stability(
-        self, record: LearnerRecord, before: Sequence[HistoryPoint], picks: dict[int, str], labels: int
-    ) -> Stability | None:
-        for point in reversed(before):
-            if labels - point.labels < STABLE_APART:
-                continue
-            earlier = read_history(self._context, self._project, point.version).get(record.control.name)
-            theirs = earlier.picks() if earlier else {}
-            both = [task_id for task_id in picks if task_id in theirs]
-            apart = labels - point.labels
-            return stability_of([theirs[task_id] for task_id in both], [picks[task_id] for task_id in both], apart)
-        return None
-
-    def _pool(
-        self,
-        record: LearnerRecord,
-        learner: ClassificationLearner,
-        targets: Mapping[int, Target],
-        confidences: Sequence[float],
-    ) -> PoolAccuracy | None:
-        sides = self._versions.labels(self._version.name).get("sides", {}).get(record.control.name, {})
-        found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
-        rows = [row for row, content in enumerate(found.contents) if sides.get(content)]
-        said = learner.predict(found.features[rows]) if rows else []
-        right = [one.label == targets[found.ids[row]].label for row, one in zip(rows, said, strict=True)]
-        return pool_accuracy(
-            np.array([one.confidence for one in said]), np.array(right, dtype=bool), np.array(confidences)
-        )
-
-    def _agreement(self, record: LearnerRecord, targets: Mapping[int, Target]) -> Agreement | None:
-        """The parent's predictions for what was labelled since, which it cannot have learnt from."""
-        parent = self._parent
-        known = [one for one in parent.learners if one.control.name == record.control.name] if parent else []
-        if parent is None or not known or not known[0].kind:
-            return None
-        arrays = self._versions.arrays(parent.name, record.control.name)
-        learner = LEARNERS[record.control.tag].from_arrays(arrays, known[0].meta)
-        learnt = self._labels(parent, record)
-        fresh = [self._book.tasks[task_id] for task_id in sorted(targets) if str(task_id) not in learnt]
-        said = self._predict(known[0], learner, fresh)
-        return agreement_of([one.label for one in said.values()], [targets[task_id].label for task_id in said])
-
-    def _labels(self, version: Version, record: LearnerRecord) -> dict[str, str]:
-        labels: dict[str, str] = self._versions.labels(version.name).get("labels", {}).get(record.control.name, {})
-        return labels
-
-    def _predict(
-        self, record: LearnerRecord, learner: ClassificationLearner, tasks: Sequence[TaskRecord]
-    ) -> dict[int, Prediction]:
-        """What the learner says of each task that has features."""
-        found = self._embedder(record).cached(tasks)
-        said = learner.predict(found.features) if found.ids else []
-        return dict(zip(found.ids, said, strict=True))
-
-    def _embedder(self, record: LearnerRecord) -> Embedder:
-        """One for each control and backbone: opening the features' index takes longer than reading what is wanted."""
-        key = (record.control.name, record.backbone.id)
-        if key not in self._embedders:
-            self._embedders[key] = Embedder(
-                self._context, self._project, record.control, record.backbone_spec, record.backbone, known_broken={}
-            )
-        return self._embedders[key]
-
-
-def _parent_of(versions: Versions, version: Version) -> Version | None:
-    try:
-        return versions.get(version.parent) if version.parent else None
-    except VersionError:  # removed since
-        return None
-
-
-def _sample(book: Book, labelled: Iterable[int]) -> list[TaskRecord]:
-    """So many tasks of the pool, by a fixed order of their ids that has nothing to do with that of the queue."""
-    pool = book.tasks.keys() - set(labelled)
-    return [book.tasks[task_id] for task_id in nsmallest(SAMPLE, pool, key=_scattered)]
-
-
-def _scattered(task_id: int) -> int:
-    """Multiplicative hashing, Knuth (1973): neighbours come to lie far apart."""
-    return task_id * 2_654_435_761 % 2**32
-
-
-def _curve_point(labels: int, metrics: Metrics | None) -> CurvePoint | None:
-    return CurvePoint(labels, metrics.accuracy, metrics.items) if metrics else None
+    context.store.write(_path(project, version), _ADAPTER.dump_json(history))
 
 
 def _path(project: Project, version: str) -> str:

@@ -13,7 +13,6 @@ from labelloop.records import Control
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
-from labelloop.service.history import note_history
 from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, plain
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
@@ -30,6 +29,7 @@ from labelloop.service.state import (
     write_state,
 )
 from labelloop.service.stopping import spent_on, why_stopped
+from labelloop.service.storytelling import note_history
 from labelloop.service.sync import synchronise
 from labelloop.service.training import Candidate, Incumbent, train_control
 from labelloop.service.triggers import Decision, decide

@@ -1,0 +1,44 @@
+"""The lines of `labelloop status` that tell how good a version is."""
+
+import pytest
+
+from labelloop.cli.status import _agreement, _figures, _pool, _version_rows
+from labelloop.learning import Metrics
+from labelloop.learning.intervals import Interval, wilson
+from labelloop.learning.pool_accuracy import PoolAccuracy
+from labelloop.learning.stopping import Agreement, StoppingAdvice, Verdict
+from labelloop.service.report_records import LearnerReport, Report, VersionReport
+
+HOLDOUT = Metrics(50, 0.9, 0.88, 0.3, 0.05, {}, "holdout", wilson(45, 50), Interval(0.75, 0.95))
+
+
+def a_report(learner: LearnerReport) -> Report:
+    live = VersionReport("v3", "trained", "now", "margin", 450, 50, "Better.", (learner,))
+    return Report(
+        project=4, title="A project", tasks=900, labels=500, pool=400, annotations=510, hours=2.5,
+        stopping=StoppingAdvice(Verdict.KEEP_GOING, "Not yet."), stopped="", live=live, scores_written=0,
+        scores_to_write=0, ordered=True, now=None, workers=1, changes=0, percent=0, waiting_for="", last_round_at="",
+        last_training_at="", last_training="", last_refusal="", unsupported=(), set_aside=(), broken={}, studio=None,
+    )  # fmt: skip
+
+
+def test_figures_are_told_with_their_intervals() -> None:
+    assert "accuracy [bold]90.0%[/] (78.6% to 95.7%), macro F1 0.880 (0.750 to 0.950)" in _figures(HOLDOUT)
+
+
+def test_figures_of_an_earlier_release_are_told_without() -> None:
+    old = Metrics(50, 0.9, 0.88, 0.3, 0.05, {}, "holdout")
+    assert _figures(old).startswith("accuracy [bold]90.0%[/], macro F1 0.880, log loss")
+
+
+def test_agreement_and_accuracy_on_the_pool_are_counts_with_their_intervals() -> None:
+    assert "87 of the last 100 labels before they came: 87.0%" in _agreement(Agreement(87, 100, wilson(87, 100)))
+    assert "about 95.0% (90.0% to 98.0%)" in _pool(PoolAccuracy(0.95, Interval(0.9, 0.98), 50, 20.0))
+
+
+@pytest.mark.parametrize("choice", ["", "Label spreading won: 91.0% against 88.5% [logistic]."])
+def test_a_learner_tells_which_candidate_won_when_it_knows(choice: str) -> None:
+    learner = LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True, choice=choice)
+    told = dict(_version_rows(a_report(learner)))["c"]
+    assert ("Label spreading won" in told) is bool(choice)
+    assert "predicted" not in told
