@@ -99,13 +99,10 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
 
 
 def _stopped(context: Context, scene: _Scene, considered: Labels) -> str:
-    """Why no training starts by itself; empty while they do.
-
-    What counts is what the last training saw: labels given before the budget was spent are still learnt.
-    """
+    """Why no training starts by itself; empty while they do."""
     seen = {int(task_id) for found in considered.values() for task_id in found}
-    tasks = (task for task_id, task in scene.book.tasks.items() if task_id in seen)
-    return why_stopped(context, scene.project, scene.live, spent_on(tasks, len(seen)))
+    learnt = (scene.book.tasks[task_id] for task_id in seen & scene.book.tasks.keys())
+    return why_stopped(context, scene.project, scene.live, learnt)
 
 
 def _cover(context: Context, scene: _Scene) -> None:

@@ -51,11 +51,22 @@ def advice_on(context: Context, project: Project, live: Version | None, spent: S
     )
 
 
-def why_stopped(context: Context, project: Project, live: Version | None, spent: Spent) -> str:
-    """Why no training starts by itself, as a sentence; empty where trainings go on, as they do unless the settings say otherwise."""
+def why_stopped(context: Context, project: Project, live: Version | None, learnt: Iterable[TaskRecord]) -> str:
+    """Why no training starts by itself, as a sentence; empty where trainings go on, as they do unless the settings say otherwise.
+
+    Args:
+        context: the store and the settings.
+        project: which.
+        live: its live version.
+        learnt: the labelled tasks that the last training saw; labels given before the budget was spent are still learnt.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
     if not context.settings.stop_when_done:
         return ""
-    advice = advice_on(context, project, live, spent)
+    tasks = list(learnt)
+    advice = advice_on(context, project, live, spent_on(tasks, len(tasks)))
     return f"{advice.sentence} `labelloop train` still trains." if advice.verdict in DONE else ""
 
 

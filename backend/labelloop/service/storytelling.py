@@ -137,7 +137,7 @@ class _Story:
         if parent is None or not known or not known[0].kind:
             return None
         arrays = self._versions.arrays(parent.name, record.control.name)
-        learner = LEARNERS[record.control.tag].from_arrays(arrays, known[0].meta)
+        learner = LEARNERS[known[0].control.tag].from_arrays(arrays, known[0].meta)
         learnt = self._labels(parent, record)
         fresh = [self._book.tasks[task_id] for task_id in sorted(targets) if str(task_id) not in learnt]
         said = self._predict(known[0], learner, fresh)

@@ -132,7 +132,8 @@ def advise(
     Reached is a target when the lower end of the accuracy's interval is at or above it: of the accuracy on the pool where that is
     known, since the pool is what the model would label in people's stead. Labelling could stop when the predictions
     have settled and the accuracy does not rise for certain, or when neither the trend nor the forecast leaves room for a
-    point of accuracy in 100 labels. A figure that is too uncertain to show that is a reason to go on.
+    point of accuracy in 100 labels. A figure that is too uncertain to show that is a reason to go on. This is asked after every
+    version, and each time anew: a target that is nearly reached is called reached too early in more than one of forty projects.
 
     Args:
         evidence: of the control.
