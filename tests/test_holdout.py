@@ -147,6 +147,15 @@ def test_copies_of_a_held_out_item_neither_decide_the_judging_nor_end_its_growth
     assert len(judged_keys(after, groups)) == 15
 
 
+def test_a_near_duplicate_is_judged_on_when_the_one_before_it_has_lost_its_label() -> None:
+    sides, groups = {"first": True, "second": True}, {"first": 0, "second": 0}
+
+    assert judged_keys(sides, groups) == {"first"}
+    assert judged_keys({"second": True}, groups) == {"second"}
+    placed = assign_holdout({"second": "cat", **_labels({"cat": 9})}, sides, 0.1, groups)
+    assert sum(placed.values()) == 2
+
+
 def _family(generator: np.random.Generator, families: int, members: int) -> tuple[np.ndarray, np.ndarray]:
     """Near-duplicates: features [families * members, 200], whose families have random labels, so nothing else can be learnt."""
     centres = generator.normal(size=(families, 200))

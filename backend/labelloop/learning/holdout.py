@@ -17,7 +17,8 @@ def assign_holdout(
     stand on both. As many of the rest are held out as bring what is judged on nearest to `share` of all labels from below. They
     are taken group by group from the class that lacks most of its own share, in the order of their contents' hashes, so the
     choice depends neither on who labelled nor on the order they came in; the last training example of a class is never
-    taken, and never more than half of the new items, so that training goes on while a holdout that started late catches up.
+    taken, and never more than half of the new items, so that training goes on while a holdout that started late catches up. A
+    group of more items than are wanted goes to the training set.
 
     Args:
         labels: label by content key, of every item labelled now. Equal contents share a key and so a side.
@@ -34,9 +35,9 @@ def assign_holdout(
     followed = {key: all(placed[group]) for key in new if (group := _group(key, groups)) in placed}
     sides = dict(assigned) | followed
     waiting = [members for _, members in _members((key for key in new if key not in followed), groups)]
-    budget = _budget(labels, sides, share, groups, waiting)
+    judged = judged_keys({key: side for key, side in sides.items() if key in labels}, groups)
     sides |= {key: False for members in waiting for key in members}
-    for members in _picked(waiting, labels, sides, share, budget, groups):
+    for members in _picked(waiting, labels, sides, judged, share):
         sides |= dict.fromkeys(members, True)
     return sides
 
@@ -49,35 +50,23 @@ def judged_keys(sides: Mapping[str, bool], groups: Groups | None = None) -> set[
     is still not trained on.
 
     Args:
-        sides: what `assign_holdout` returned.
+        sides: what `assign_holdout` returned, of the keys that are labelled now.
         groups: group by content key, as given to it.
     """
     members = dict(_members(sides, groups or {}))
     return {keys[0] for keys in members.values() if all(sides[key] for key in keys)}
 
 
-def _budget(
-    labels: Mapping[str, str], sides: Mapping[str, bool], share: float, groups: Groups, waiting: list[list[str]]
-) -> int:
-    """How many items may be held out now."""
-    judged = len(judged_keys(sides, groups) & labels.keys())
-    # An exact share such as 0.3 * 10 must not lose an item to rounding.
-    missing = int(share * len(labels) + 1e-9) - judged
-    return max(0, min(missing, (sum(map(len, waiting)) + 1) // 2))
-
-
 def _picked(
-    waiting: list[list[str]],
-    labels: Mapping[str, str],
-    sides: Mapping[str, bool],
-    share: float,
-    budget: int,
-    groups: Groups,
+    waiting: list[list[str]], labels: Mapping[str, str], sides: Mapping[str, bool], judged: set[str], share: float
 ) -> Iterator[list[str]]:
-    """Groups to hold out, class by class, until the budget of items is spent."""
+    """Groups to hold out, class by class, until as many items are as are wanted."""
+    # An exact share such as 0.3 * 10 must not lose an item to rounding.
+    missing = int(share * len(labels) + 1e-9) - len(judged)
+    budget = min(missing, (sum(map(len, waiting)) + 1) // 2)
     total = Counter(labels.values())
     taken = Counter(labels[key] for key in labels if sides[key])
-    held = Counter(labels[key] for key in judged_keys(sides, groups) & labels.keys())
+    held = Counter(labels[key] for key in judged)
     by_class: dict[str, list[list[str]]] = defaultdict(list)
     for members in waiting:
         by_class[labels[members[0]]].append(members)
