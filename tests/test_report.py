@@ -91,6 +91,21 @@ def test_a_report_is_json(context: Context) -> None:
     assert orjson.loads(text)["live"]["stage"] == "trained"
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [("Spread labels won.", "Spread labels won."), ({"reason": "It won.", "gain": 1}, "It won."), (None, ""), ({}, "")],
+)
+def test_a_learner_tells_which_candidate_won_in_a_sentence(context: Context, kept: object, said: str) -> None:
+    project = a_project(context)
+    version = publish(context, project)
+    [record] = version.learners
+    told = replace(version, name="v9-20261124-000000", learners=(replace(record, meta=record.meta | {"choice": kept}),))
+    context.versions(project).publish(told, {}, {})
+    report = report_on(context, project)
+    assert report.live is not None
+    assert report.live.learners[0].choice == said
+
+
 def metrics(items: int, accuracy: float) -> Metrics:
     return Metrics(items, accuracy, accuracy, 0.1, 0.1, {}, "holdout")
 

@@ -116,8 +116,14 @@ def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Se
         holdout_trusted=record.metrics is not None and record.metrics.items >= settings.holdout_min,
         pool=history.points[-1].pool if history and history.points else None,
         agreement=history.agreement() if history else None,
-        choice=str(record.meta.get("choice") or ""),
+        choice=_choice(record.meta.get("choice")),
     )
+
+
+def _choice(kept: object) -> str:
+    """The sentence on which candidate won, whether a learner keeps it alone or as the `reason` beside its figures."""
+    said = kept.get("reason") if isinstance(kept, dict) else kept
+    return said if isinstance(said, str) else ""
 
 
 def _unwritten(state: ProjectState, done: set[int], scored: set[int]) -> int:
