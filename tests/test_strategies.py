@@ -1,105 +1,172 @@
-"""Every query strategy is asked the same questions."""
+"""Every query strategy is asked the same questions, and then what is particular to it."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from labelloop.errors import LearningError
 from labelloop.learning import STRATEGIES, Pool, rank_scores, strategy_named
-
-NEED_A_MODEL = {"margin", "least_confidence", "entropy"}
-
-
-def _pool(rows: int, columns: int = 6, labelled: int = 0, seed: int = 0) -> Pool:
-    generator = np.random.default_rng(seed)
-    return Pool(
-        generator.normal(size=(rows, columns)).astype(np.float32),
-        generator.random(rows),
-        generator.normal(size=(labelled, columns)).astype(np.float32),
-    )
+from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 
-def _is_permutation(order: np.ndarray, rows: int) -> bool:
-    return order.shape == (rows,) and bool((np.sort(order) == np.arange(rows)).all())
+class TestRandom(StrategyQuestions):
+    name = "random"
+
+    def test_every_place_is_as_likely(self) -> None:
+        first = [STRATEGIES["random"].order(made_pool(10), seed)[0] for seed in range(80)]
+        assert np.bincount(first, minlength=10).min() >= 2
 
 
-@pytest.fixture(params=sorted(STRATEGIES))
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+class _UncertaintyQuestions(StrategyQuestions):
+    def test_most_uncertain_comes_first(self) -> None:
+        pool = Pool(np.zeros((4, 1), dtype=np.float32), np.array([0.2, 0.9, np.nan, 0.5]))
+
+        assert self.strategy.order(pool, 0).tolist() == [2, 1, 3, 0]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, 150])
-@pytest.mark.parametrize("labelled", [0, 1, 40])
-def test_order_is_total(name: str, rows: int, labelled: int) -> None:
-    assert _is_permutation(STRATEGIES[name].order(_pool(rows, labelled=labelled), 0), rows)
+class TestMargin(_UncertaintyQuestions):
+    name = "margin"
+
+    def test_two_close_classes_are_doubtful_whatever_the_third(self) -> None:
+        probabilities = np.array([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25]])
+        assert STRATEGIES["margin"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 0
 
 
-def test_same_seed_same_order_and_another_seed_another(name: str) -> None:
-    equal = Pool(np.ones((60, 3), dtype=np.float32), np.full(60, 0.5))
-    strategy = STRATEGIES[name]
+class TestLeastConfidence(_UncertaintyQuestions):
+    name = "least_confidence"
 
-    assert (strategy.order(_pool(90), 3) == strategy.order(_pool(90), 3)).all()
-    assert (strategy.order(equal, 1) == strategy.order(equal, 1)).all()
-    assert (strategy.order(equal, 1) != strategy.order(equal, 2)).any()
-
-
-def test_ties_do_not_follow_the_order_of_the_pool(name: str) -> None:
-    """A pool is often sorted by class, so its own order would serve one class first."""
-    order = STRATEGIES[name].order(Pool(np.ones((60, 3), dtype=np.float32), np.full(60, 0.5)), 0)
-
-    assert (order[:10] >= 10).any()
+    def test_the_smallest_best_guess_comes_first(self) -> None:
+        probabilities = np.array([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25]])
+        assert STRATEGIES["least_confidence"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 1
 
 
-def test_rows_that_are_not_finite_come_last(name: str) -> None:
-    pool = _pool(30)
-    pool.features[[4, 9], 0] = [np.nan, np.inf]
+class TestEntropy(_UncertaintyQuestions):
+    name = "entropy"
 
-    assert set(STRATEGIES[name].order(pool, 0)[-2:]) == {4, 9}
-
-
-def test_pool_of_unusable_rows_alone_is_still_ordered(name: str) -> None:
-    assert _is_permutation(STRATEGIES[name].order(Pool(np.full((5, 2), np.nan), np.ones(5)), 0), 5)
+    def test_doubt_among_all_classes_comes_before_doubt_between_two(self) -> None:
+        probabilities = np.array([[0.5, 0.5, 0.0], [0.5, 0.25, 0.25]])
+        assert STRATEGIES["entropy"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 1
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_dtype_does_not_matter(name: str, dtype: type) -> None:
-    pool = _pool(40)
-    assert _is_permutation(STRATEGIES[name].order(Pool(pool.features.astype(dtype), pool.uncertainty), 0), 40)
+class TestBald(StrategyQuestions):
+    name = "bald"
+
+    def test_members_that_are_sure_of_different_things_come_before_members_that_all_doubt(self) -> None:
+        dispute = [[1.0, 0.0], [0.0, 1.0]]
+        doubt = [[0.5, 0.5], [0.5, 0.5]]
+        members = np.stack([np.array(doubt), np.array(dispute)], axis=1)
+        assert STRATEGIES["bald"].order(Pool(np.eye(2), members=members), 0).tolist() == [1, 0]
 
 
-def test_pool_is_left_as_it_was(name: str) -> None:
-    pool, same = _pool(40, labelled=5), _pool(40, labelled=5)
-    STRATEGIES[name].order(pool, 0)
-
-    assert (pool.features == same.features).all()
-    assert (pool.labelled == same.labelled).all()
+class TestCoverage(StrategyQuestions):
+    name = "coverage"
 
 
-def test_fifty_thousand_rows_take_seconds(name: str) -> None:
-    assert _is_permutation(STRATEGIES[name].order(_pool(50_000, columns=64, labelled=300), 0), 50_000)
+class TestMaxHerding(StrategyQuestions):
+    name = "max_herding"
 
 
-@pytest.mark.parametrize("name", sorted(NEED_A_MODEL))
-def test_most_uncertain_comes_first(name: str) -> None:
-    pool = Pool(np.zeros((4, 1), dtype=np.float32), np.array([0.2, 0.9, np.nan, 0.5]))
-
-    assert STRATEGIES[name].order(pool, 0).tolist() == [2, 1, 3, 0]
+class TestTypiClust(StrategyQuestions):
+    name = "typiclust"
 
 
-@pytest.mark.parametrize("name", sorted(NEED_A_MODEL))
-def test_uncertainty_is_asked_for(name: str) -> None:
-    with pytest.raises(LearningError, match="needs a trained model"):
-        STRATEGIES[name].order(Pool(np.zeros((4, 1), dtype=np.float32)), 0)
+class TestProbCover(StrategyQuestions):
+    name = "probcover"
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - NEED_A_MODEL))
-def test_cold_strategy_needs_no_model(name: str) -> None:
-    assert _is_permutation(STRATEGIES[name].order(Pool(_pool(20).features), 0), 20)
+class TestCoreSet(StrategyQuestions):
+    name = "coreset"
+
+    def test_each_pick_is_the_farthest_from_all_picks_and_labels(self) -> None:
+        pool = replace(made_pool(80, labelled=5), batch=20)
+        centre = pool.features.mean(axis=0)
+        rows = _unit(pool.features - centre)
+        order = STRATEGIES["coreset"].order(pool, 0)
+        taken = _unit(pool.labelled - centre)
+        for pick in order[:20]:
+            nearest = np.linalg.norm(rows[:, None] - taken[None], axis=2).min(axis=1)
+            assert nearest[pick] == pytest.approx(nearest.max(), abs=1e-4)
+            taken = np.vstack([taken, rows[pick]])
+
+
+class TestClue(StrategyQuestions):
+    name = "clue"
+
+    def test_a_batch_visits_every_doubtful_cluster_and_no_certain_one(self) -> None:
+        pool, member = _doubtful_clusters(certain=(0, 1))
+        assert set(member[STRATEGIES["clue"].order(replace(pool, batch=4), 0)[:4]]) == {2, 3, 4, 5}
+
+
+class TestBadge(StrategyQuestions):
+    name = "badge"
+
+    def test_it_draws_from_the_gradients_that_it_never_makes(self) -> None:
+        """The first pick, and the row farthest from the batch behind it, are those of the whole n x C*d matrix."""
+        pool = replace(made_pool(50, classes=4), batch=2)
+        assert pool.probabilities is not None
+        order = STRATEGIES["badge"].order(pool, 0)
+        errors = pool.probabilities - np.eye(4)[pool.probabilities.argmax(axis=1)]
+        rows = _unit(pool.features - pool.features.mean(axis=0))
+        gradients = (errors[:, :, None] * rows[:, None, :]).reshape(50, -1)
+        assert order[0] == np.linalg.norm(gradients, axis=1).argmax()
+        apart = np.linalg.norm(gradients[:, None] - gradients[order[:4]][None], axis=2).min(axis=1)
+        assert order[4] == apart.argmax()
+
+
+class TestFalcun(StrategyQuestions):
+    name = "falcun"
+
+    def test_a_batch_is_doubtful_and_differs_in_what_is_doubted(self) -> None:
+        kinds = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [1.0, 0.0, 0.0]])
+        kind = np.repeat(np.arange(4), 25)
+        pool = Pool(made_pool(100).features, probabilities=kinds[kind], batch=3)
+        assert set(kind[STRATEGIES["falcun"].order(pool, 0)[:3]]) == {0, 1, 2}
+
+
+class TestDiverseMargin(StrategyQuestions):
+    name = "diverse_margin"
+
+    def test_a_batch_is_from_the_shortlist_and_visits_all_its_clusters(self) -> None:
+        pool, member = _doubtful_clusters(certain=(0, 1))
+        order = STRATEGIES["diverse_margin"].order(replace(pool, batch=16), 0)
+        assert set(member[order[:16]]) == {2, 3, 4, 5}
+
+    def test_behind_the_chosen_batches_comes_the_order_by_margin(self) -> None:
+        pool = replace(made_pool(100), batch=5)
+        assert pool.uncertainty is not None
+        rest = STRATEGIES["diverse_margin"].order(pool, 0)[10:]
+        assert (np.diff(pool.uncertainty[rest]) <= 0).all()
+
+
+class TestAuto(StrategyQuestions):
+    name = "auto"
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _doubtful_clusters(certain: tuple[int, ...]) -> tuple[Pool, np.ndarray]:
+    features, member = clusters([20] * 6)
+    sure = np.isin(member, certain)
+    probabilities = np.where(sure[:, None], [0.999, 0.0005, 0.0005], [0.4, 0.35, 0.25])
+    return Pool(features, probabilities=probabilities), member
+
+
+def test_every_strategy_has_its_test_class() -> None:
+    def names(cls: type[StrategyQuestions]) -> set[str]:
+        own = {cls.name} if hasattr(cls, "name") else set()
+        return own.union(*(names(below) for below in cls.__subclasses__()))
+
+    assert names(StrategyQuestions) == set(STRATEGIES)
+    assert {name: strategy.name for name, strategy in STRATEGIES.items()} == {name: name for name in STRATEGIES}
 
 
 def test_unknown_name_says_what_there_is() -> None:
     assert strategy_named("margin").name == "margin"
-    with pytest.raises(LearningError, match=r"'badge'.*coverage, entropy, least_confidence, margin, random, typiclust"):
-        strategy_named("badge")
+    with pytest.raises(LearningError, match=r"'guess'; there are auto, badge, bald, clue, coreset, coverage"):
+        strategy_named("guess")
 
 
 def test_scores_make_label_studio_serve_the_order() -> None:
@@ -113,15 +180,37 @@ def test_scores_make_label_studio_serve_the_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "uncertainty", "labelled", "message"),
+    ("change", "message"),
     [
-        (np.zeros(3), None, np.zeros((0, 0)), "two-dimensional"),
-        (np.zeros((3, 2)), np.zeros(4), np.zeros((0, 0)), "as many uncertainties"),
-        (np.zeros((3, 2)), None, np.zeros((1, 5)), "5 columns"),
+        ({"features": np.zeros(3)}, "two-dimensional"),
+        ({"uncertainty": np.zeros(4)}, "as many uncertainties"),
+        ({"labelled": np.zeros((1, 5)), "labels": None}, "5 columns"),
+        ({"probabilities": np.zeros((4, 2))}, "probabilities"),
+        ({"probabilities": np.zeros(3)}, "probabilities"),
+        ({"members": np.zeros((3, 2))}, "members"),
+        ({"labels": np.zeros(4, dtype=int)}, "as many labels"),
+        ({"batch": 0}, "at least one"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(
-    features: np.ndarray, uncertainty: np.ndarray | None, labelled: np.ndarray, message: str
-) -> None:
+def test_arrays_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
+    pool = Pool(np.zeros((3, 2)), np.zeros(3), np.zeros((1, 2)), np.zeros((3, 2)), None, np.zeros(1, dtype=int))
     with pytest.raises(LearningError, match=message):
-        Pool(features, uncertainty, labelled)
+        replace(pool, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wish", [{"balance": -0.1}, {"balance": 1.1}, {"apart": -1.0}, {"apart": 3.0}])
+def test_wishes_out_of_range_are_refused(wish: dict[str, float]) -> None:
+    with pytest.raises(LearningError, match="is in"):
+        STRATEGIES["random"].order(made_pool(5), 0, **wish)
+
+
+def test_all_places_can_go_to_rare_classes() -> None:
+    pool = replace(equal_pool(30), probabilities=np.repeat(np.eye(3), 10, axis=0))
+    order = STRATEGIES["random"].order(pool, 0, balance=1.0)
+    assert is_permutation(order, 30)
+    assert (np.bincount(order[:9] // 10) == 3).all()
+
+
+def test_without_a_model_no_class_is_rare() -> None:
+    pool = replace(made_pool(30), **NO_MODEL)
+    assert (STRATEGIES["coverage"].order(pool, 0, balance=1.0) == STRATEGIES["coverage"].order(pool, 0)).all()

@@ -3,16 +3,38 @@
 from typing import Final
 
 from labelloop.errors import LearningError
-from labelloop.learning.acquisition.base import Pool, Strategy, rank_scores
-from labelloop.learning.acquisition.coverage import Coverage
-from labelloop.learning.acquisition.ranked import Entropy, LeastConfidence, Margin, Random
+from labelloop.learning.acquisition.auto import Auto
+from labelloop.learning.acquisition.base import Need, Strategy, rank_scores
+from labelloop.learning.acquisition.coverage import Coverage, MaxHerding
+from labelloop.learning.acquisition.diverse import Clue, CoreSet, DiverseMargin, Falcun
+from labelloop.learning.acquisition.gradients import Badge
+from labelloop.learning.acquisition.pool import Pool
+from labelloop.learning.acquisition.probcover import ProbCover
+from labelloop.learning.acquisition.ranked import Bald, Entropy, LeastConfidence, Margin, Random
 from labelloop.learning.acquisition.typiclust import TypiClust
 
-STRATEGIES: Final[dict[str, Strategy]] = {
-    strategy.name: strategy for strategy in (Random(), Margin(), LeastConfidence(), Entropy(), Coverage(), TypiClust())
-}
+_ALL: Final = (
+    Auto(),
+    Random(),
+    # Without a model
+    Coverage(),
+    MaxHerding(),
+    TypiClust(),
+    ProbCover(),
+    CoreSet(),
+    # With one
+    DiverseMargin(),
+    Clue(),
+    Badge(),
+    Falcun(),
+    Margin(),
+    LeastConfidence(),
+    Entropy(),
+    Bald(),
+)
+STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in _ALL}
 
-__all__ = ["STRATEGIES", "Pool", "Strategy", "rank_scores", "strategy_named"]
+__all__ = ["STRATEGIES", "Auto", "Need", "Pool", "Strategy", "rank_scores", "strategy_named"]
 
 
 def strategy_named(name: str) -> Strategy:

@@ -5,51 +5,51 @@ often follows the classes. Rows whose features are not finite come last.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from enum import Enum
 from typing import ClassVar
 
 import numpy as np
 
 from labelloop.errors import LearningError
+from labelloop.learning.acquisition.pool import Pool, View
+from labelloop.learning.acquisition.wishes import keep_apart, raise_rare
 from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.threads import one_thread
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The items to choose from.
+class Need(Enum):
+    """What a strategy cannot do without, beside the features."""
 
-    Attributes:
-        features: [n, d].
-        uncertainty: [n] in [0, 1] of the model that orders the queue; None: there is no model to trust yet.
-        labelled: [m, d], features of the items that have a label; empty: none has.
-    """
+    NOTHING = "nothing"
+    UNCERTAINTY = "a trained model"  # uncertainty or probabilities
+    PROBABILITIES = "the class probabilities of a trained model"
+    MEMBERS = "the members of an ensemble"
 
-    features: Floats
-    uncertainty: Floats | None = None
-    labelled: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
-
-    def __post_init__(self) -> None:
-        rows = len(self.features)
-        if self.features.ndim != 2 or self.labelled.ndim != 2:
-            raise LearningError("A pool's features are rows: two-dimensional arrays.")
-        if self.uncertainty is not None and self.uncertainty.shape != (rows,):
-            raise LearningError(f"A pool of {rows} items needs as many uncertainties, not {self.uncertainty.shape}.")
-        if len(self.labelled) and self.labelled.shape[1] != self.features.shape[1]:
-            raise LearningError(
-                f"Labelled features of {self.labelled.shape[1]} columns do not go with a pool of {self.features.shape[1]}."
-            )
-
-    def __len__(self) -> int:
-        return len(self.features)
+    def met_by(self, pool: Pool) -> bool:
+        """Whether the pool has it."""
+        if self is Need.UNCERTAINTY:
+            return pool.uncertainty is not None or pool.probabilities is not None
+        if self is Need.PROBABILITIES:
+            return pool.probabilities is not None
+        return self is Need.NOTHING or pool.members is not None
 
 
 class Strategy(ABC):
-    """One way of ordering the pool; subclasses give `name` and `_order`."""
+    """One way of ordering the pool; subclasses give `name`, `need` and `_order`."""
 
     name: ClassVar[str]
+    need: ClassVar[Need] = Need.NOTHING
 
-    def order(self, pool: Pool, seed: int) -> Ints:
+    def order(self, pool: Pool, seed: int, *, balance: float = 0.0, apart: float = 0.0) -> Ints:
         """A permutation of the pool's row numbers, most useful first; empty for an empty pool.
+
+        Args:
+            pool: what to order.
+            seed: decides ties and what is drawn.
+            balance: share of the places, in [0, 1], given to the class with the fewest labels, as the model sees it; without
+                a model it changes nothing.
+            apart: rows nearer than this to a labelled row or to one before them go last; a distance between centred rows of
+                length 1, so in [0, 2]. 0: none does.
 
         Raises:
             LearningError: the pool lacks what this strategy goes by.
@@ -60,11 +60,26 @@ class Strategy(ABC):
         usable = shuffled[finite[shuffled]]
         if usable.size == 0:
             return shuffled
-        return np.concatenate([self._order(pool, usable, generator), shuffled[~finite[shuffled]]])
+        if not self.need.met_by(pool):
+            raise LearningError(
+                f"The strategy {self.name!r} needs {self.need.value}; order by a cold strategy until then."
+            )
+        view = View(pool, usable, generator)
+        with one_thread():
+            order = completed(self.order_view(view), len(view))
+            order = raise_rare(view, keep_apart(view, order, apart), balance)
+        return np.concatenate([usable[order], shuffled[~finite[shuffled]]])
 
     @abstractmethod
-    def _order(self, pool: Pool, rows: Ints, generator: np.random.Generator) -> Ints:
-        """Order some row numbers of the pool: shuffled, at least one, all finite; the first of equal rows goes first."""
+    def order_view(self, view: View) -> Ints:
+        """Places in the view, best first, each once; those left out follow as they are, shuffled."""
+
+
+def completed(order: Ints, rows: int) -> Ints:
+    """The order, then whatever places of 0..rows-1 it leaves out."""
+    left = np.ones(rows, dtype=bool)
+    left[order] = False
+    return np.concatenate([order, np.flatnonzero(left)])
 
 
 def descending(values: Array) -> Ints:

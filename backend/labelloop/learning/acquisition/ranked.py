@@ -1,9 +1,12 @@
 """Strategies that look at each item by itself."""
 
+from typing import ClassVar
+
 import numpy as np
 
-from labelloop.errors import LearningError
-from labelloop.learning.acquisition.base import Pool, Strategy, descending
+from labelloop.learning import uncertainty
+from labelloop.learning.acquisition.base import Need, Strategy, descending
+from labelloop.learning.acquisition.pool import View
 from labelloop.learning.arrays import Ints
 
 
@@ -12,34 +15,52 @@ class Random(Strategy):
 
     name = "random"
 
-    def _order(self, pool: Pool, rows: Ints, generator: np.random.Generator) -> Ints:
-        return rows
+    def order_view(self, view: View) -> Ints:
+        """The places as they are: shuffled."""
+        return np.arange(len(view))
 
 
-class _MostUncertain(Strategy):
-    """What the model knows least of comes first; an uncertainty that is not finite counts as 1."""
+class MostUncertain(Strategy):
+    """What the model knows least of comes first; an uncertainty that is not finite counts as 1.
 
-    def _order(self, pool: Pool, rows: Ints, generator: np.random.Generator) -> Ints:
-        if pool.uncertainty is None:
-            raise LearningError(
-                f"The strategy {self.name!r} needs a trained model; order by a cold strategy until then."
-            )
-        return rows[descending(np.nan_to_num(pool.uncertainty[rows], nan=1.0, posinf=1.0, neginf=1.0))]
+    Subclasses give `measure`, which applies to the pool's probabilities where it has no uncertainty.
+    """
+
+    need = Need.UNCERTAINTY
+    measure: ClassVar[uncertainty.Measure]
+
+    def order_view(self, view: View) -> Ints:
+        """Places, the most uncertain first."""
+        return descending(view.doubt(type(self).measure))
 
 
-class Margin(_MostUncertain):
+class Margin(MostUncertain):
     """By the margin between the two most probable classes (Scheffer et al., 2001); see `uncertainty.margin`."""
 
     name = "margin"
+    measure = uncertainty.margin
 
 
-class LeastConfidence(_MostUncertain):
+class LeastConfidence(MostUncertain):
     """By the probability of the most probable class (Lewis and Gale, 1994); see `uncertainty.least_confidence`."""
 
     name = "least_confidence"
+    measure = uncertainty.least_confidence
 
 
-class Entropy(_MostUncertain):
+class Entropy(MostUncertain):
     """By the entropy of the class probabilities (Shannon, 1948); see `uncertainty.entropy`."""
 
     name = "entropy"
+    measure = uncertainty.entropy
+
+
+class Bald(Strategy):
+    """By how much the members of an ensemble disagree (Houlsby et al., 2011; Gal et al., 2017); see `uncertainty.disagreement`."""
+
+    name = "bald"
+    need = Need.MEMBERS
+
+    def order_view(self, view: View) -> Ints:
+        """Places, the most disputed first."""
+        return descending(uncertainty.disagreement(view.members))

@@ -6,14 +6,15 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.acquisition.base import descending
-from labelloop.learning.acquisition.representative import Representative, distances
+from labelloop.learning.acquisition.clusters import cluster, main_directions
+from labelloop.learning.acquisition.distance import distances
+from labelloop.learning.acquisition.pool import View
+from labelloop.learning.acquisition.representative import Representative
 from labelloop.learning.arrays import Bools, Floats, Ints
 
 NEIGHBOURS: Final = 20
 FIRST_CLUSTERS: Final = 10
 MOST_CLUSTERS: Final = 320
-# k-means gains nothing here from more directions than this, and takes longer in them.
-DIRECTIONS: Final = 64
 
 
 class TypiClust(Representative):
@@ -25,11 +26,13 @@ class TypiClust(Representative):
 
     name = "typiclust"
 
-    def _order_rows(self, rows: Floats, labelled: Floats, generator: np.random.Generator) -> Ints:
+    def order_sample(self, view: View) -> Ints:
+        """Places, the most typical row of each cluster first."""
+        rows = view.features
         typical_first = descending(_typicality(rows))
         picked: list[int] = []
         cluster_of: Ints = np.zeros(len(rows), dtype=np.int64)
-        for cluster_of, taken in _clusterings(rows, labelled, generator):
+        for cluster_of, taken in _clusterings(rows, view.labelled, view.generator):
             taken[cluster_of[picked]] = True
             picked.extend(_best_of_each(cluster_of, taken, typical_first))
         rest = np.ones(len(rows), dtype=bool)
@@ -49,29 +52,17 @@ def _typicality(rows: Floats) -> Floats:
 
 def _clusterings(rows: Floats, labelled: Floats, generator: np.random.Generator) -> Iterator[tuple[Ints, Bools]]:
     """Ever finer clusterings of the rows: each row's cluster [n], and which clusters [k] hold a labelled row."""
-    from sklearn.cluster import KMeans
-
-    both = _main_directions(np.concatenate([rows, labelled]))
+    both = main_directions(np.concatenate([rows, labelled]))
     most = min(len(np.unique(both.round(5), axis=0)), MOST_CLUSTERS)
     clusters = min(FIRST_CLUSTERS + len(labelled), most)
     while True:
-        model = KMeans(clusters, n_init=1, max_iter=30, random_state=int(generator.integers(2**31)))
-        cluster_of = model.fit_predict(both).astype(np.int64)
+        cluster_of = cluster(both, clusters, generator)
         taken = np.zeros(clusters, dtype=bool)
         taken[cluster_of[len(rows) :]] = True
         yield cluster_of[: len(rows)], taken
         if clusters == most:
             return
         clusters = min(2 * clusters, most)
-
-
-def _main_directions(rows: Floats) -> Floats:
-    """The rows' coordinates along their principal directions."""
-    if rows.shape[1] <= DIRECTIONS:
-        return rows
-    _, vectors = np.linalg.eigh((rows.T @ rows).astype(np.float64))
-    main: Floats = rows @ vectors[:, -DIRECTIONS:].astype(np.float32)
-    return main
 
 
 def _best_of_each(cluster_of: Ints, taken: Bools, typical_first: Ints) -> list[int]:
@@ -86,8 +77,8 @@ def _in_turn(rows: Ints, cluster_of: Ints) -> Ints:
     own = cluster_of[rows]
     sizes = np.bincount(cluster_of)
     place = np.empty(rows.size, dtype=np.int64)
-    for cluster in np.unique(own):
-        members = np.flatnonzero(own == cluster)
+    for one in np.unique(own):
+        members = np.flatnonzero(own == one)
         place[members] = np.arange(members.size)
     order: Ints = rows[np.lexsort((-sizes[own], place))]
     return order

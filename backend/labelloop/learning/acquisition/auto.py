@@ -1,0 +1,80 @@
+"""The default: what stands for the pool first, then what the model is unsure of, spread out."""
+
+from typing import Final
+
+import numpy as np
+
+from labelloop.learning.acquisition.base import Need, Strategy, descending
+from labelloop.learning.acquisition.clusters import fit_clusters
+from labelloop.learning.acquisition.coverage import Coverage
+from labelloop.learning.acquisition.diverse import DiverseMargin, then
+from labelloop.learning.acquisition.pool import View
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.evaluation import Metrics
+
+# What a model of which nothing is known is taken for: one that needs the usual number of labels per class.
+USUAL_SKILL: Final = 2 / 3
+# Rows that regions are looked for in, and the most regions.
+LOOKED_AT: Final = 512
+MOST_REGIONS: Final = 100
+
+
+class Auto(Strategy):
+    """Representative first (`cold`), then diverse margin.
+
+    The model is trusted from `labels_to_trust` labels on. From then on a region of the pool without a label is still represented
+    first: regions are k-means clusters, as many as classes, that hold at least half of an equal share of the rows.
+
+    Args:
+        cold: what orders until the model is trusted; None: coverage.
+        labels_per_class: labels per class from which a model of usual skill is trusted.
+    """
+
+    name = "auto"
+
+    def __init__(self, cold: Strategy | None = None, labels_per_class: int = 4) -> None:
+        self._cold = cold or Coverage()
+        self._warm = DiverseMargin()
+        self._labels_per_class = labels_per_class
+
+    def order_view(self, view: View) -> Ints:
+        """Places, by the one strategy or the other."""
+        if self._trusts(view):
+            return then(_untouched(view), self._warm.order_view(view))
+        return self._cold.order_view(view)
+
+    def _trusts(self, view: View) -> bool:
+        """Whether the model has learnt enough for its doubts to be worth more than a representative choice."""
+        wanted = labels_to_trust(view.pool.skill, self._labels_per_class) * max(view.classes, 1)
+        return Need.UNCERTAINTY.met_by(view.pool) and len(view.pool.labelled) >= wanted
+
+
+def labels_to_trust(skill: float | None, usual: int) -> float:
+    """Labels per class from which a model of that skill is trusted: half the usual number at 1, that at 2/3, twice that at 0."""
+    known = USUAL_SKILL if skill is None else float(np.clip(skill, 0, 1))
+    return usual * (2 - 1.5 * known)
+
+
+def skill(metrics: Metrics) -> float:
+    """How much of what answering the commonest class gets wrong the model gets right, one standard error down; in [0, 1]."""
+    commonest = max(figures.items for figures in metrics.per_class.values()) / metrics.items
+    error = float(np.sqrt(metrics.accuracy * (1 - metrics.accuracy) / metrics.items))
+    return float(np.clip((metrics.accuracy - error - commonest) / max(1 - commonest, 1e-9), 0, 1))
+
+
+def _untouched(view: View) -> Ints:
+    """The most central row of each region of the pool that holds no label, larger regions first."""
+    some = view.take(np.arange(min(len(view), LOOKED_AT)))
+    regions = min(max(view.classes, 2), MOST_REGIONS, len(some))
+    rows = some.features
+    model = fit_clusters(rows, regions, view.generator)
+    sizes = np.bincount(model.labels_, minlength=regions)
+    touched = np.isin(np.arange(regions), model.predict(view.labelled))
+    central = np.array([_nearest(rows, centre) for centre in model.cluster_centers_], dtype=np.int64)
+    lacking = descending(sizes)
+    lacking = lacking[~touched[lacking] & (sizes[lacking] >= len(some) / regions / 2)]
+    return central[lacking]
+
+
+def _nearest(rows: Floats, centre: Floats) -> int:
+    return int(np.linalg.norm(rows - centre, axis=1).argmin())

@@ -1,0 +1,101 @@
+"""Strategies that want items that are both uncertain and unlike each other, and the one that wants them unlike alone."""
+
+from typing import Final
+
+import numpy as np
+
+from labelloop.learning import uncertainty
+from labelloop.learning.acquisition.base import Need, Strategy, descending
+from labelloop.learning.acquisition.clusters import spread
+from labelloop.learning.acquisition.pool import View
+from labelloop.learning.acquisition.representative import to_labelled
+from labelloop.learning.arrays import Ints
+
+SHORTLIST: Final = 5
+BATCHES: Final = 2
+GAMMA: Final = 10
+
+
+class CoreSet(Strategy):
+    """Greedy k-center (Sener and Savarese, 2018): each pick is the row farthest from all picks and labelled rows.
+
+    Behind the batch come the rows farthest from it.
+    """
+
+    name = "coreset"
+
+    def order_view(self, view: View) -> Ints:
+        """Places, the farthest first."""
+        rows = view.features
+        far = to_labelled(view, np.inf)
+        picked: list[int] = []
+        for _ in range(view.front):
+            picked.append(int(far.argmax()))
+            far = np.minimum(far, np.linalg.norm(rows - rows[picked[-1]], axis=1))
+            far[picked] = -1
+        return np.concatenate([np.array(picked), descending(far)[: far.size - len(picked)]])
+
+
+class Clue(Strategy):
+    """Prabhu et al., 2021: the rows nearest to the centres of k-means weighted by entropy; behind the batch by entropy."""
+
+    name = "clue"
+    need = Need.UNCERTAINTY
+
+    def order_view(self, view: View) -> Ints:
+        """Places, those of the weightiest clusters first."""
+        doubt = view.doubt(uncertainty.entropy)
+        picked = spread(view.features, doubt, min(view.pool.batch, len(view)), view.generator)
+        return then(picked, descending(doubt))
+
+
+class Falcun(Strategy):
+    """Gilhuber et al., 2024: draws by margin and by the distance, in probabilities, to what is drawn already.
+
+    Behind the batch come those most likely to be drawn next.
+    """
+
+    name = "falcun"
+    need = Need.PROBABILITIES
+
+    def order_view(self, view: View) -> Ints:
+        """Places, the drawn ones first."""
+        probabilities = view.probabilities
+        doubt = uncertainty.margin(probabilities)
+        far, relevance = doubt.copy(), (2 * doubt) ** GAMMA
+        picked: list[int] = []
+        while relevance.sum() > 0 and len(picked) < view.front:
+            picked.append(int(view.generator.choice(len(view), p=relevance / relevance.sum())))
+            far = np.minimum(far, np.abs(probabilities - probabilities[picked[-1]]).sum(axis=1))
+            far = (far - far.min()) / (np.ptp(far) or 1.0)
+            relevance = (doubt + far) ** GAMMA
+            relevance[picked] = 0
+        return then(np.array(picked, dtype=np.int64), descending(relevance))
+
+
+class DiverseMargin(Strategy):
+    """A shortlist, five times the batch, by margin, spread by k-means that the margin weighs; then the next batches, then by margin.
+
+    After the weighted k-means of Zhdanov, 2019. It costs as much on a large pool as on a small one.
+    """
+
+    name = "diverse_margin"
+    need = Need.UNCERTAINTY
+
+    def order_view(self, view: View) -> Ints:
+        """Places, a spread batch after the other."""
+        doubt = view.doubt(uncertainty.margin)
+        ranked, picked = descending(doubt), np.zeros(0, dtype=np.int64)
+        for _ in range(BATCHES):
+            left = then(picked, ranked)[len(picked) :]
+            short = left[: SHORTLIST * view.pool.batch]
+            if short.size == 0:
+                break
+            best = spread(view.take(short).features, doubt[short], view.pool.batch, view.generator)
+            picked = np.concatenate([picked, short[best]])
+        return then(picked, ranked)
+
+
+def then(picked: Ints, ranked: Ints) -> Ints:
+    """The picked ones, and behind them the rest as they are ranked."""
+    return np.concatenate([picked, ranked[~np.isin(ranked, picked)]])
