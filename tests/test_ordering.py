@@ -1,11 +1,17 @@
 """The queue's scores: uncertain first where a model is trusted, representative first where none is, unreadable last."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from labelloop.errors import LearningError
+from labelloop.learning import BackboneSpec, ClassMetrics, Metrics, Pool, ResolvedBackbone
 from labelloop.records import ClassPrediction, Control, Modality
 from labelloop.service.embedding import Embedded
-from labelloop.service.ordering import LAST, score_of, score_queue, worth_showing
+from labelloop.service.ordering import LAST, Known, known_skill, score_of, score_queue, strategy_for, worth_showing
+from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
 
 CONTROL = Control("class", "Choices", "text", "text", Modality.TEXT, ("a", "b"))
 
@@ -19,9 +25,25 @@ def embedded(count: int, seed: int = 0) -> Embedded:
     return Embedded(list(range(count)), features, [""] * count)
 
 
+def scored(
+    order: str,
+    queue: list[int],
+    predictions: dict[int, dict[str, ClassPrediction]],
+    pool: Embedded,
+    known: Known | None = None,
+    **settings: object,
+) -> dict[int, float]:
+    probabilities = None
+    if predictions:
+        doubts = np.array([predictions[i]["class"].uncertainty for i in pool.ids])
+        probabilities = np.stack([1 - doubts / 2, doubts / 2], axis=1)
+    known = known or Known(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2, None, 20)
+    return score_queue(order, Settings(**settings), queue, predictions, pool, probabilities, known)  # type: ignore[arg-type]
+
+
 def test_the_most_uncertain_task_has_the_lowest_score() -> None:
     predictions = {0: said(0.1), 1: said(0.9), 2: said(0.5)}
-    scores = score_queue("margin", [0, 1, 2], predictions, embedded(3), np.zeros((0, 3), np.float32))
+    scores = scored("margin", [0, 1, 2], predictions, embedded(3))
     assert sorted(scores, key=scores.__getitem__) == [1, 2, 0]
     assert scores[1] == pytest.approx(0.1)
 
@@ -38,14 +60,14 @@ def test_a_score_stays_within_its_range(uncertainty: float) -> None:
 @pytest.mark.parametrize("order", ["margin", "coverage"])
 def test_what_has_no_features_comes_last(order: str) -> None:
     predictions = {task_id: said(0.5) for task_id in range(3)}
-    scores = score_queue(order, [0, 1, 2, 77], predictions, embedded(3), np.zeros((0, 3), np.float32))
+    scores = scored(order, [0, 1, 2, 77], predictions, embedded(3))
     assert scores[77] == LAST
     assert max(scores.values()) == LAST
 
 
 @pytest.mark.parametrize("order", ["coverage", "typiclust", "random"])
 def test_a_rank_gives_every_task_a_score_of_its_own(order: str) -> None:
-    scores = score_queue(order, list(range(20)), {}, embedded(20), np.zeros((0, 3), np.float32))
+    scores = scored(order, list(range(20)), {}, embedded(20))
     assert len(set(scores.values())) == 20
     assert all(0 <= score <= 1 for score in scores.values())
 
@@ -54,18 +76,74 @@ def test_the_first_of_a_covering_order_is_far_from_what_is_labelled() -> None:
     near, far = np.zeros((30, 2), np.float32), np.full((30, 2), 10, np.float32)
     noise = np.random.default_rng(0).normal(scale=0.1, size=(60, 2)).astype(np.float32)
     pool = Embedded(list(range(60)), np.concatenate([near, far]) + noise, [""] * 60)
-    labelled = np.zeros((4, 2), np.float32)
-    scores = score_queue("coverage", list(range(60)), {}, pool, labelled)
+    known = Known(np.zeros((4, 2), np.float32), np.zeros(4, np.int64), 2, None, 20)
+    scores = scored("coverage", list(range(60)), {}, pool, known)
     assert min(scores, key=scores.__getitem__) >= 30
 
 
 def test_an_empty_queue_has_no_scores() -> None:
-    assert score_queue("margin", [], {}, embedded(0), np.zeros((0, 3), np.float32)) == {}
+    assert scored("margin", [], {}, embedded(0)) == {}
 
 
-def test_a_cold_model_orders_an_uncertainty_queue_by_nothing_but_presence() -> None:
-    scores = score_queue("margin", [0, 1], {}, embedded(2), np.zeros((0, 3), np.float32))
-    assert set(scores) == {0, 1}
+@pytest.mark.parametrize("order", ["auto", "diverse_margin", "margin", "badge", "random"])
+def test_scores_are_the_doubts_handed_out_along_the_order(order: str) -> None:
+    pool = embedded(50)
+    predictions = {task_id: said(round(task_id % 7 / 10, 1)) for task_id in range(50)}
+    known = Known(pool.features[:20] + 1, np.arange(20) % 2, 2, 0.9, 5)
+    scores = scored(order, list(range(50)), predictions, pool, known)
+
+    handed_out = sorted(scores.values())
+    assert handed_out == pytest.approx(sorted(1 - task_id % 7 / 10 for task_id in range(50)), abs=1e-6)
+    assert len(set(handed_out)) == 50
+    assert all(0 <= score <= 1 for score in handed_out)
+
+
+def test_an_order_by_uncertainty_gives_each_task_its_own_score() -> None:
+    predictions = {task_id: said(task_id / 10) for task_id in range(8)}
+    scores = scored("margin", list(range(8)), predictions, embedded(8))
+    assert [scores[i] for i in range(8)] == pytest.approx([1 - i / 10 for i in range(8)], abs=1e-6)
+
+
+def test_a_task_that_arrives_alone_goes_neither_first_nor_last_while_nothing_is_learnt() -> None:
+    assert scored("coverage", [0], {}, embedded(1)) == {0: 0.5}
+
+
+@pytest.mark.parametrize("order", ["auto", "margin", "badge"])
+def test_without_a_model_the_cold_strategy_orders(order: str) -> None:
+    queue = list(range(30))
+    assert scored(order, queue, {}, embedded(30)) == scored("coverage", queue, {}, embedded(30))
+    typical = scored(order, queue, {}, embedded(30), cold_strategy="typiclust")
+    assert typical == scored("typiclust", queue, {}, embedded(30))
+
+
+def test_auto_covers_until_there_are_labels_enough_for_a_model_of_its_skill() -> None:
+    pool, predictions = embedded(60), {task_id: said(task_id / 60) for task_id in range(60)}
+
+    def front(skill: float | None, labels_per_class: int = 4) -> set[int]:
+        known = Known(embedded(8, seed=1).features, np.arange(8) % 2, 2, skill, 1)
+        scores = scored("auto", list(range(60)), predictions, pool, known, cold_labels_per_class=labels_per_class)
+        return {task_id for task_id, score in scores.items() if score < 0.2}
+
+    assert front(None) == front(0.8) != front(0.0)
+    assert front(0.0) == front(0.8, labels_per_class=8)
+
+
+def test_skill_is_that_of_the_holdout_once_it_is_large_enough() -> None:
+    def metrics(accuracy: float, items: int) -> Metrics:
+        halves = {label: ClassMetrics(accuracy, accuracy, accuracy, items // 2) for label in "ab"}
+        return Metrics(items, accuracy, accuracy, 1.0, 0.0, halves, "holdout")
+
+    spec = BackboneSpec(Modality.TEXT, "plain")
+    record = LearnerRecord(CONTROL, ("a", "b"), "classification", spec, ResolvedBackbone("plain", "plain", 3))
+    assert known_skill(record, 20) is None
+    tested = replace(record, cv_metrics=metrics(0.9, 100), metrics=metrics(0.6, 10))
+    assert known_skill(tested, 20) == pytest.approx(0.74, abs=0.01)
+    assert known_skill(replace(tested, metrics=metrics(0.5, 20)), 20) == 0
+
+
+def test_an_unknown_order_says_what_there_is() -> None:
+    with pytest.raises(LearningError, match="'guess'; there are auto, badge"):
+        strategy_for(Pool(np.zeros((1, 1))), "guess", Settings())
 
 
 def test_a_prediction_under_the_threshold_is_not_shown() -> None:

@@ -131,16 +131,37 @@ class Settings(BaseSettings):
     )
 
     # The queue
-    strategy: Literal["margin", "least_confidence", "entropy", "random"] = Field(
-        default="margin",
-        description="margin, least_confidence, entropy or random: what orders the queue once a model is trusted.",
+    strategy: Literal[
+        "auto",
+        "diverse_margin",
+        "clue",
+        "badge",
+        "falcun",
+        "margin",
+        "least_confidence",
+        "entropy",
+        "coverage",
+        "max_herding",
+        "typiclust",
+        "probcover",
+        "coreset",
+        "random",
+    ] = Field(
+        default="auto",
+        description="What orders the queue once there is a model: auto (cold_strategy until the model is to be trusted, then "
+        "diverse_margin), diverse_margin, clue, badge, falcun, margin, least_confidence, entropy, coverage, max_herding, typiclust, "
+        "probcover, coreset or random.",
     )
-    cold_strategy: Literal["coverage", "typiclust", "random"] = Field(
+    cold_strategy: Literal["coverage", "max_herding", "typiclust", "probcover", "coreset", "random"] = Field(
         default="coverage",
-        description="coverage, typiclust or random: what orders the queue while there are too few labels to trust a model.",
+        description="coverage, max_herding, typiclust, probcover, coreset or random: what orders the queue before there is a model, "
+        "and what auto begins with.",
     )
     cold_labels_per_class: int = Field(
-        default=4, ge=1, description="Labels per class below which the cold strategy orders."
+        default=4,
+        ge=1,
+        description="Labels per class from which auto trusts a model of usual skill; half as many for one that is always right, "
+        "twice as many for one that knows nothing.",
     )
     sampling: bool = Field(default=True, description="Keep the project's sampling on `Uncertainty sampling`.")
     blind: bool = Field(default=False, description="Order the queue without showing predictions to annotators.")

@@ -5,7 +5,17 @@ Importing it is cheap; scikit-learn, scipy and torch are loaded by the functions
 
 from typing import Final
 
-from labelloop.learning.acquisition import STRATEGIES, Pool, Strategy, rank_scores, strategy_named
+from labelloop.learning.acquisition import (
+    STRATEGIES,
+    Auto,
+    Need,
+    Pool,
+    Strategy,
+    rank_scores,
+    scores_along,
+    skill,
+    strategy_named,
+)
 from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
@@ -21,12 +31,14 @@ __all__ = [
     "LEARNERS",
     "MEASURES",
     "STRATEGIES",
+    "Auto",
     "Backbone",
     "BackboneSpec",
     "ClassMetrics",
     "ClassificationLearner",
     "GateDecision",
     "Metrics",
+    "Need",
     "Pool",
     "ResolvedBackbone",
     "Strategy",
@@ -39,5 +51,7 @@ __all__ = [
     "preload",
     "rank_scores",
     "resolve_backbone",
+    "scores_along",
+    "skill",
     "strategy_named",
 ]

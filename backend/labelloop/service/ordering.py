@@ -1,19 +1,49 @@
 """Gives every task of the queue its score: lower is served sooner."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio import parse_label_config
-from labelloop.learning import STRATEGIES, ClassificationLearner, Pool, rank_scores
+from labelloop.learning import (
+    Auto,
+    ClassificationLearner,
+    Pool,
+    Strategy,
+    rank_scores,
+    scores_along,
+    skill,
+    strategy_named,
+)
 from labelloop.records import Control, Prediction
 from labelloop.service.embedding import Embedded
 from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
 
-UNCERTAINTIES = frozenset({"margin", "least_confidence", "entropy"})
 LAST = 1.0
 """Score of a task no model can read: it is served when all others are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What strategies go by beside the queue, of the control whose features they look at.
+
+    Attributes:
+        features: float32 [m, d], features of labelled tasks.
+        labels: int [m], which of the classes each is of; -1: none of them.
+        classes: how many classes there are.
+        skill: what the model is known to be able to; see `learning.skill`.
+        batch: about how many tasks are labelled before the next version's scores arrive.
+    """
+
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: int
+    skill: float | None
+    batch: int
 
 
 def predict_all(
@@ -61,36 +91,68 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     return {name: now[name] for name, kind in kinds.items() if (now[name].tag, now[name].modality) == kind}
 
 
+def strategy_for(pool: Pool, order: str, settings: Settings) -> Strategy:
+    """The strategy of that name, as the settings want it; the cold one where the pool lacks what that one goes by.
+
+    Raises:
+        LearningError: there is none of that name.
+    """
+    cold = strategy_named(settings.cold_strategy)
+    wanted = Auto(cold, settings.cold_labels_per_class) if order == Auto.name else strategy_named(order)
+    return wanted if wanted.need.met_by(pool) else cold
+
+
+def known_skill(record: LearnerRecord, holdout_min: int) -> float | None:
+    """What a learner is known to be able to, from its holdout where that is large enough, else from cross-validation."""
+    if record.metrics is not None and record.metrics.items >= holdout_min:
+        return skill(record.metrics)
+    return skill(record.cv_metrics) if record.cv_metrics is not None else None
+
+
 def score_queue(
     order: str,
+    settings: Settings,
     queue: Sequence[int],
     predictions: Mapping[int, Mapping[str, Prediction]],
-    queue_features: Embedded,
-    labelled_features: NDArray[np.float32],
+    features: Embedded,
+    probabilities: NDArray[Any] | None,
+    known: Known,
     seed: int = 0,
 ) -> dict[int, float]:
-    """Score the queue by a strategy.
+    """Score the queue so that the lowest scores first is the strategy's order.
 
-    An uncertainty gives 1 - uncertainty; any other strategy a rank spread over [0, 1]. What has no features comes last.
+    With a model the scores are the tasks' 1 - uncertainty, handed out along the order; without one they are ranks spread over
+    [0, 1]. What has no features comes last.
 
     Args:
         order: name of the strategy.
+        settings: which strategy is the cold one.
         queue: task ids.
         predictions: by task id, by control.
-        queue_features: features of those that have any, for strategies that look at them.
-        labelled_features: float32 [m, d], features of labelled tasks, which the queue need not cover again.
+        features: of those tasks that have any, under the first control's backbone.
+        probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing.
+        known: what else strategies go by.
         seed: for strategies that draw.
+
+    Raises:
+        LearningError: there is no strategy of that name.
     """
     scores = dict.fromkeys(queue, LAST)
-    if order in UNCERTAINTIES and predictions:
-        scores.update({task_id: score_of(predictions[task_id]) for task_id in queue if task_id in predictions})
+    if not features.ids:
         return scores
-    if queue_features.ids:
-        uncertainty = np.array(
-            [task_uncertainty(predictions[i]) if i in predictions else 1.0 for i in queue_features.ids],
-            dtype=np.float64,
-        )
-        pool = Pool(features=queue_features.features, uncertainty=uncertainty, labelled=labelled_features)
-        ranks = rank_scores(STRATEGIES[order].order(pool, seed))
-        scores.update({task_id: float(rank) for task_id, rank in zip(queue_features.ids, ranks, strict=True)})
+    doubts = [task_uncertainty(predictions[i]) if i in predictions else 1.0 for i in features.ids]
+    uncertainty = np.clip(np.nan_to_num(np.array(doubts), nan=1.0), 0.0, 1.0) if predictions else None
+    pool = Pool(
+        features.features,
+        uncertainty,
+        known.features,
+        probabilities,
+        labels=known.labels,
+        classes=known.classes,
+        skill=known.skill,
+        batch=known.batch,
+    )
+    places = strategy_for(pool, order, settings).order(pool, seed)
+    given = rank_scores(places) if uncertainty is None else scores_along(places, uncertainty)
+    scores.update(zip(features.ids, given.tolist(), strict=True))
     return scores

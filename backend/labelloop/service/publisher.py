@@ -9,16 +9,26 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import LEARNERS, ClassificationLearner
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedder
-from labelloop.service.features import Matrix
-from labelloop.service.labelling import in_queue
-from labelloop.service.ordering import UNCERTAINTIES, predict_all, score_queue, still_asked_for, worth_showing
+from labelloop.service.embedding import Embedded, Embedder
+from labelloop.service.labelling import in_queue, labels_of
+from labelloop.service.ordering import (
+    Known,
+    known_skill,
+    predict_all,
+    score_queue,
+    still_asked_for,
+    worth_showing,
+)
 from labelloop.service.project_settings import switch_queue
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push, write_push
@@ -30,6 +40,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 0.05
 EMBED_SLICE = 512
 """Tasks embedded in one part, so that a training can go in between."""
+BATCHES_UNDERWAY = 2
+"""People label one batch until a training starts and about one more until its scores have arrived."""
 
 
 def push_is_due(context: Context, project: Project, book: Book) -> bool:
@@ -93,10 +105,10 @@ class _Push:
     def prepare(self) -> None:
         """Give scores to waiting tasks that have none, after embedding some where that is needed.
 
-        An order that covers the pool needs all features first. With an order by uncertainty, what has features is pushed before more
-        is embedded.
+        Before anything is learnt the order covers the pool, which needs all features first. With a model, what has features is
+        pushed before more is embedded.
         """
-        if self._version.order in UNCERTAINTIES:
+        if self._learners:
             if not self._score_ready():
                 self._embed_some()
                 self._score_ready()
@@ -183,7 +195,9 @@ class _Push:
         features = next(iter(embedded.values()))
         ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
         predictions = predict_all(self._learners, embedded)
-        scores = score_queue(self._version.order, ready, predictions, features, self._labelled())
+        order, settings = self._version.order, self._context.settings
+        probabilities = self._probabilities(features)
+        scores = score_queue(order, settings, ready, predictions, features, probabilities, self._known())
         self._state.scores.update(scores)
         return bool(scores)
 
@@ -200,11 +214,26 @@ class _Push:
             for task in tasks
         ]
 
-    def _labelled(self) -> Matrix:
-        """Features of the labelled tasks, under the first control's backbone."""
+    def _probabilities(self, features: Embedded) -> NDArray[Any] | None:
+        """What the first control's learner says of the tasks that have its features; None when it has learnt nothing."""
+        learner = self._learners.get(self._version.learners[0].control.name)
+        return None if learner is None or not features.ids else learner.probabilities(features.features)
+
+    def _known(self) -> Known:
+        """What strategies go by beside the queue, of the first control."""
+        record, settings = self._version.learners[0], self._context.settings
         labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
-        embedder = next(iter(self._embedders.values()))
-        return embedder.cached(labelled).features
+        found = self._embedders[record.control.name].cached(labelled)
+        targets = labels_of(self._book, record.control).targets
+        number = {label: place for place, label in enumerate(record.classes)}
+        labels = [number.get(targets[i].label, -1) if i in targets else -1 for i in found.ids]
+        return Known(
+            found.features,
+            np.array(labels, dtype=np.int64),
+            len(record.classes),
+            known_skill(record, settings.holdout_min),
+            BATCHES_UNDERWAY * settings.train_after,
+        )
 
     @cached_property
     def _embedders(self) -> dict[str, Embedder]:

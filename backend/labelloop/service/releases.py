@@ -17,7 +17,15 @@ from labelloop.settings import Settings
 logger = logging.getLogger(__name__)
 
 RECORDED_LIBRARIES = ("labelloop", "numpy", "scikit-learn", "torch", "torchvision", "sentence-transformers")
-RECORDED_SETTINGS = ("strategy", "cold_strategy", "holdout_share", "holdout_from", "holdout_min", "gate_tolerance")
+RECORDED_SETTINGS = (
+    "strategy",
+    "cold_strategy",
+    "cold_labels_per_class",
+    "holdout_share",
+    "holdout_from",
+    "holdout_min",
+    "gate_tolerance",
+)
 
 
 def learner_record(settings: Settings, control: Control, live: Version | None) -> LearnerRecord:
@@ -60,7 +68,7 @@ def release(
         created_at=now_iso(),
         stage="trained",
         parent=parent.name if parent else None,
-        order=_order(settings, candidates),
+        order=settings.strategy,
         learners=tuple(candidate.record for candidate in candidates.values()),
         labels=sum(candidate.trained for candidate in candidates.values()),
         holdout=sum(candidate.held_out for candidate in candidates.values()),
@@ -93,14 +101,6 @@ def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Se
     )
     versions.publish(version, {}, {})
     return version
-
-
-def _order(settings: Settings, candidates: Mapping[str, Candidate]) -> str:
-    """The cold strategy until each control has enough labels to trust its uncertainty."""
-    for candidate in candidates.values():
-        if candidate.trained < settings.cold_labels_per_class * len(candidate.record.classes):
-            return settings.cold_strategy
-    return settings.strategy
 
 
 def _recorded_settings(settings: Settings) -> dict[str, Any]:

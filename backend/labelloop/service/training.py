@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import LEARNERS, ClassificationLearner, GateDecision, assign_holdout, judge
+from labelloop.learning import LEARNERS, ClassificationLearner, GateDecision, assign_holdout, judge, strategy_named
 from labelloop.records import Target
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.state import BrokenItem, Progress
@@ -85,12 +85,11 @@ def train_control(
     sides = _place(embedded, wanted, sides, settings)
     held_out = np.array([sides[content] for content in embedded.contents], dtype=bool)
     report("train", 0, len(wanted))
-    strategy = settings.strategy if settings.strategy != "random" else "margin"
     learner = LEARNERS[record.control.tag].fit(
         embedded.features[~held_out],
         [target for target, held in zip(wanted, held_out, strict=True) if not held],
         record.classes,
-        uncertainty=strategy,
+        uncertainty=strategy_named(settings.strategy).measure,
     )
     judged = [target for target, held in zip(wanted, held_out, strict=True) if held]
     metrics = learner.evaluate(embedded.features[held_out], judged) if judged else None

@@ -3,8 +3,8 @@
 from typing import Final
 
 from labelloop.errors import LearningError
-from labelloop.learning.acquisition.auto import Auto
-from labelloop.learning.acquisition.base import Need, Strategy, rank_scores
+from labelloop.learning.acquisition.auto import Auto, skill
+from labelloop.learning.acquisition.base import Need, Strategy, rank_scores, scores_along
 from labelloop.learning.acquisition.coverage import Coverage, MaxHerding
 from labelloop.learning.acquisition.diverse import Clue, CoreSet, DiverseMargin, Falcun
 from labelloop.learning.acquisition.gradients import Badge
@@ -34,7 +34,7 @@ _ALL: Final = (
 )
 STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in _ALL}
 
-__all__ = ["STRATEGIES", "Auto", "Need", "Pool", "Strategy", "rank_scores", "strategy_named"]
+__all__ = ["STRATEGIES", "Auto", "Need", "Pool", "Strategy", "rank_scores", "scores_along", "skill", "strategy_named"]
 
 
 def strategy_named(name: str) -> Strategy:

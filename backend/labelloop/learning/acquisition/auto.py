@@ -45,8 +45,10 @@ class Auto(Strategy):
 
     def _trusts(self, view: View) -> bool:
         """Whether the model has learnt enough for its doubts to be worth more than a representative choice."""
-        wanted = labels_to_trust(view.pool.skill, self._labels_per_class) * max(view.classes, 1)
-        return Need.UNCERTAINTY.met_by(view.pool) and len(view.pool.labelled) >= wanted
+        pool = view.pool
+        labels = len(pool.labelled) if pool.labels is None else int((pool.labels >= 0).sum())
+        wanted = labels_to_trust(pool.skill, self._labels_per_class) * max(view.classes, 1)
+        return Need.UNCERTAINTY.met_by(pool) and labels >= wanted
 
 
 def labels_to_trust(skill: float | None, usual: int) -> float:

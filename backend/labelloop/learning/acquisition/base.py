@@ -6,7 +6,7 @@ often follows the classes. Rows whose features are not finite come last.
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from labelloop.learning.acquisition.pool import Pool, View
 from labelloop.learning.acquisition.wishes import keep_apart, raise_rare
 from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.threads import one_thread
+
+# Far below any difference in uncertainty that means something; divided by 50,000 still far above rounding.
+STEP: Final = 1e-7
 
 
 class Need(Enum):
@@ -35,10 +38,17 @@ class Need(Enum):
 
 
 class Strategy(ABC):
-    """One way of ordering the pool; subclasses give `name`, `need` and `_order`."""
+    """One way of ordering the pool; subclasses give `order_view` and what differs of the rest.
+
+    Attributes:
+        name: what it is called.
+        need: what it cannot do without.
+        measure: the name of the uncertainty it goes by where the pool gives none; see `uncertainty.MEASURES`.
+    """
 
     name: ClassVar[str]
     need: ClassVar[Need] = Need.NOTHING
+    measure: ClassVar[str] = "margin"
 
     def order(self, pool: Pool, seed: int, *, balance: float = 0.0, apart: float = 0.0) -> Ints:
         """A permutation of the pool's row numbers, most useful first; empty for an empty pool.
@@ -95,8 +105,26 @@ def rank_scores(order: Ints) -> Floats:
         order: a permutation of n row numbers, most useful first.
 
     Returns:
-        float64 [n] by row number, evenly spaced and all different, ascending along the order.
+        float64 [n] by row number, evenly spaced about 1/2 and all different, ascending along the order.
     """
     scores = np.empty(order.size, dtype=np.float64)
-    scores[order] = np.arange(order.size) / max(order.size, 1)
+    scores[order] = (np.arange(order.size) + 0.5) / max(order.size, 1)
+    return scores
+
+
+def scores_along(order: Ints, uncertainty: Floats) -> Floats:
+    """Label Studio scores that make it serve the items in this order and still say how doubtful what is left is.
+
+    The values of 1 - uncertainty are handed out along the order, the lowest first; for an order by uncertainty each item gets
+    its own. They are moved by up to `STEP` so that no two are equal.
+
+    Args:
+        order: a permutation of n row numbers, most useful first.
+        uncertainty: [n] in [0, 1].
+
+    Returns:
+        float64 [n] in [0, 1] by row number, strictly ascending along the order.
+    """
+    scores = np.empty(order.size, dtype=np.float64)
+    scores[order] = np.sort(1 - uncertainty) * (1 - STEP) + STEP * rank_scores(np.arange(order.size))
     return scores

@@ -4,12 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from labelloop.learning import uncertainty
 from labelloop.learning.acquisition.base import Need, Strategy, descending
 from labelloop.learning.acquisition.clusters import spread
 from labelloop.learning.acquisition.pool import View
 from labelloop.learning.acquisition.representative import to_labelled
 from labelloop.learning.arrays import Ints
+from labelloop.learning.uncertainty import measure_named
 
 SHORTLIST: Final = 5
 BATCHES: Final = 2
@@ -41,10 +41,11 @@ class Clue(Strategy):
 
     name = "clue"
     need = Need.UNCERTAINTY
+    measure = "entropy"
 
     def order_view(self, view: View) -> Ints:
         """Places, those of the weightiest clusters first."""
-        doubt = view.doubt(uncertainty.entropy)
+        doubt = view.doubt(self.measure)
         picked = spread(view.features, doubt, min(view.pool.batch, len(view)), view.generator)
         return then(picked, descending(doubt))
 
@@ -61,7 +62,7 @@ class Falcun(Strategy):
     def order_view(self, view: View) -> Ints:
         """Places, the drawn ones first."""
         probabilities = view.probabilities
-        doubt = uncertainty.margin(probabilities)
+        doubt = measure_named(self.measure)(probabilities)
         far, relevance = doubt.copy(), (2 * doubt) ** GAMMA
         picked: list[int] = []
         while relevance.sum() > 0 and len(picked) < view.front:
@@ -84,7 +85,7 @@ class DiverseMargin(Strategy):
 
     def order_view(self, view: View) -> Ints:
         """Places, a spread batch after the other."""
-        doubt = view.doubt(uncertainty.margin)
+        doubt = view.doubt(self.measure)
         ranked, picked = descending(doubt), np.zeros(0, dtype=np.int64)
         for _ in range(BATCHES):
             left = then(picked, ranked)[len(picked) :]

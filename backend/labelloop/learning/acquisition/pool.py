@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.scaling import centre_of, unit_rows
-from labelloop.learning.uncertainty import Measure
+from labelloop.learning.uncertainty import measure_named
 
 # All pairs of this many rows take 64 MB, some work on them twice that, and about a second. A random sample of that size
 # stands for any larger pool; the rest follows in random order, far behind the first labels a representative order is for.
@@ -153,10 +153,10 @@ class View:
             raise LearningError("The pool has no members; train an ensemble first.")
         return self.pool.members[:, self._rows]
 
-    def doubt(self, measure: Measure) -> Floats:
-        """float64 [n] in [0, 1]: the pool's uncertainty, or the measure of its probabilities; what is not finite counts as 1."""
+    def doubt(self, measure: str) -> Floats:
+        """float64 [n] in [0, 1]: the pool's uncertainty, or that measure of its probabilities; what is not finite counts as 1."""
         if self.pool.uncertainty is None:
-            return measure(self.probabilities)
+            return measure_named(measure)(self.probabilities)
         given = np.asarray(self.pool.uncertainty[self._rows], dtype=np.float64)
         return np.clip(np.nan_to_num(given, nan=1.0, posinf=1.0, neginf=1.0), 0, 1)
 

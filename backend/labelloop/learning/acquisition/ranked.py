@@ -1,13 +1,11 @@
 """Strategies that look at each item by itself."""
 
-from typing import ClassVar
-
 import numpy as np
 
-from labelloop.learning import uncertainty
 from labelloop.learning.acquisition.base import Need, Strategy, descending
 from labelloop.learning.acquisition.pool import View
 from labelloop.learning.arrays import Ints
+from labelloop.learning.uncertainty import disagreement
 
 
 class Random(Strategy):
@@ -21,38 +19,33 @@ class Random(Strategy):
 
 
 class MostUncertain(Strategy):
-    """What the model knows least of comes first; an uncertainty that is not finite counts as 1.
-
-    Subclasses give `measure`, which applies to the pool's probabilities where it has no uncertainty.
-    """
+    """What the model knows least of comes first; an uncertainty that is not finite counts as 1."""
 
     need = Need.UNCERTAINTY
-    measure: ClassVar[uncertainty.Measure]
 
     def order_view(self, view: View) -> Ints:
         """Places, the most uncertain first."""
-        return descending(view.doubt(type(self).measure))
+        return descending(view.doubt(self.measure))
 
 
 class Margin(MostUncertain):
     """By the margin between the two most probable classes (Scheffer et al., 2001); see `uncertainty.margin`."""
 
     name = "margin"
-    measure = uncertainty.margin
 
 
 class LeastConfidence(MostUncertain):
     """By the probability of the most probable class (Lewis and Gale, 1994); see `uncertainty.least_confidence`."""
 
     name = "least_confidence"
-    measure = uncertainty.least_confidence
+    measure = "least_confidence"
 
 
 class Entropy(MostUncertain):
     """By the entropy of the class probabilities (Shannon, 1948); see `uncertainty.entropy`."""
 
     name = "entropy"
-    measure = uncertainty.entropy
+    measure = "entropy"
 
 
 class Bald(Strategy):
@@ -63,4 +56,4 @@ class Bald(Strategy):
 
     def order_view(self, view: View) -> Ints:
         """Places, the most disputed first."""
-        return descending(uncertainty.disagreement(view.members))
+        return descending(disagreement(view.members))
