@@ -19,11 +19,11 @@ def test_every_cluster_is_seen_first(name: str, seed: int) -> None:
     assert len(set(member[STRATEGIES[name].order(Pool(features), seed)[:10]])) == 10
 
 
-@pytest.mark.parametrize("name", COLD)
+@pytest.mark.parametrize("name", [*COLD, "probcover", "coreset"])
 def test_labelled_clusters_are_covered_already(name: str) -> None:
     features, member = clusters([40] * 8)
     labelled, _ = clusters([5] * 8, seed=1)
-    order = STRATEGIES[name].order(Pool(features, labelled=labelled[:20]), 0)  # of the first four clusters
+    order = STRATEGIES[name].order(Pool(features, labelled=labelled[:20], classes=8), 0)  # of the first four
 
     assert set(member[order[:4]]) == {4, 5, 6, 7}
 

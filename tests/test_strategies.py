@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from labelloop.errors import LearningError
-from labelloop.learning import STRATEGIES, Pool, rank_scores, strategy_named
+from labelloop.learning import (
+    STRATEGIES,
+    Auto,
+    ClassMetrics,
+    Metrics,
+    Pool,
+    rank_scores,
+    scores_along,
+    skill,
+    strategy_named,
+)
 from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 
@@ -142,6 +152,56 @@ class TestDiverseMargin(StrategyQuestions):
 class TestAuto(StrategyQuestions):
     name = "auto"
 
+    def test_without_a_model_it_covers(self) -> None:
+        pool = replace(made_pool(50, labelled=40), **NO_MODEL)
+        assert (STRATEGIES["auto"].order(pool, 0) == STRATEGIES["coverage"].order(pool, 0)).all()
+
+    @pytest.mark.parametrize(("skill", "labels"), [(1.0, 12), (2 / 3, 12), (None, 12), (1 / 3, 18), (0.0, 24)])
+    def test_a_model_is_trusted_from_labels_that_its_skill_decides(self, skill: float | None, labels: int) -> None:
+        """Three classes: four labels each where the model is right in two of three cases beyond guessing, up to eight else."""
+        pool = replace(made_pool(80, labelled=labels), skill=skill)
+        one_less = replace(pool, labelled=pool.labelled[1:], labels=pool.labels[1:])  # type: ignore[index]
+
+        assert (STRATEGIES["auto"].order(one_less, 0) == STRATEGIES["coverage"].order(one_less, 0)).all()
+        assert (STRATEGIES["auto"].order(pool, 0) != STRATEGIES["coverage"].order(pool, 0)).any()
+
+    def test_labels_of_no_class_do_not_count(self) -> None:
+        pool = replace(made_pool(80, labelled=12), labels=np.full(12, -1))
+        assert (STRATEGIES["auto"].order(pool, 0) == STRATEGIES["coverage"].order(pool, 0)).all()
+
+    def test_a_region_without_a_label_is_touched_before_what_is_doubtful(self) -> None:
+        features, member = clusters([60] * 5)
+        labelled, _ = clusters([20] * 5, seed=1)
+        doubt = np.where(member == 0, 0.9, 0.1)
+        pool = Pool(features, doubt, labelled[:80], classes=5, batch=10)  # of the first four clusters
+
+        order = STRATEGIES["auto"].order(pool, 0)
+        assert member[order[0]] == 4
+        assert set(member[order[1:10]]) == {0}
+
+    def test_once_every_region_is_touched_it_is_diverse_margin(self) -> None:
+        features, member = clusters([30] * 4)
+        labelled, _ = clusters([10] * 4, seed=1)
+        pool = Pool(features, member / 10, labelled, classes=4, batch=6)
+        assert set(member[STRATEGIES["auto"].order(pool, 0)[:6]]) == {3}
+
+    def test_another_strategy_may_begin(self) -> None:
+        pool = replace(made_pool(50), **NO_MODEL)
+        assert (Auto(STRATEGIES["typiclust"]).order(pool, 0) == STRATEGIES["typiclust"].order(pool, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "items", "commonest", "expected"),
+    [(1.0, 10, 5, 1.0), (0.5, 10, 5, 0.0), (0.9, 100, 50, 0.74), (0.9, 100, 90, 0.0), (1.0, 10, 10, 0.0)],
+)
+def test_skill_is_what_a_model_does_better_than_guessing_the_commonest_class(
+    accuracy: float, items: int, commonest: int, expected: float
+) -> None:
+    counts = {"a": commonest, "b": items - commonest}
+    per_class = {label: ClassMetrics(accuracy, accuracy, accuracy, count) for label, count in counts.items()}
+    metrics = Metrics(items, accuracy, accuracy, 0.5, 0.1, per_class, "cross-validation")
+    assert skill(metrics) == pytest.approx(expected)
+
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -177,6 +237,17 @@ def test_scores_make_label_studio_serve_the_order() -> None:
     assert ((scores >= 0) & (scores <= 1)).all()
     assert np.unique(scores).size == 4
     assert rank_scores(np.array([], dtype=np.int64)).size == 0
+
+
+@pytest.mark.parametrize("uncertainty", [np.zeros(50_000), np.ones(50_000), np.linspace(0, 1, 50_000)])
+def test_doubts_handed_out_along_an_order_are_all_different_and_in_range(uncertainty: np.ndarray) -> None:
+    order = np.random.default_rng(0).permutation(50_000)
+    scores = scores_along(order, uncertainty)
+
+    assert (np.diff(scores[order]) > 0).all()
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert np.sort(scores) == pytest.approx(np.sort(1 - uncertainty), abs=1e-6)
+    assert scores_along(np.array([], dtype=np.int64), np.zeros(0)).size == 0
 
 
 @pytest.mark.parametrize(

@@ -160,8 +160,7 @@ class Settings(BaseSettings):
     cold_labels_per_class: int = Field(
         default=4,
         ge=1,
-        description="Labels per class from which auto trusts a model of usual skill; half as many for one that is always right, "
-        "twice as many for one that knows nothing.",
+        description="Labels per class from which auto trusts a model; up to twice as many for one that is known to be poor.",
     )
     sampling: bool = Field(default=True, description="Keep the project's sampling on `Uncertainty sampling`.")
     blind: bool = Field(default=False, description="Order the queue without showing predictions to annotators.")

@@ -12,8 +12,6 @@ from labelloop.learning.acquisition.pool import View
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.evaluation import Metrics
 
-# What a model of which nothing is known is taken for: one that needs the usual number of labels per class.
-USUAL_SKILL: Final = 2 / 3
 # Rows that regions are looked for in, and the most regions.
 LOOKED_AT: Final = 512
 MOST_REGIONS: Final = 100
@@ -27,7 +25,7 @@ class Auto(Strategy):
 
     Args:
         cold: what orders until the model is trusted; None: coverage.
-        labels_per_class: labels per class from which a model of usual skill is trusted.
+        labels_per_class: labels per class from which a model that is right in two of three cases is trusted, beyond guessing.
     """
 
     name = "auto"
@@ -52,9 +50,8 @@ class Auto(Strategy):
 
 
 def labels_to_trust(skill: float | None, usual: int) -> float:
-    """Labels per class from which a model of that skill is trusted: half the usual number at 1, that at 2/3, twice that at 0."""
-    known = USUAL_SKILL if skill is None else float(np.clip(skill, 0, 1))
-    return usual * (2 - 1.5 * known)
+    """Labels per class from which a model of that skill is trusted: the usual number from 2/3 on, up to twice that at 0."""
+    return usual if skill is None else usual * max(1.0, 2 - 1.5 * float(np.clip(skill, 0, 1)))
 
 
 def skill(metrics: Metrics) -> float:

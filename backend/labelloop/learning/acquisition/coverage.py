@@ -1,11 +1,16 @@
 """Coverage: each pick lowers the pool's distance to its nearest pick the most."""
 
+from typing import Final
+
 import numpy as np
 
 from labelloop.learning.acquisition.distance import distances
 from labelloop.learning.acquisition.pool import View
 from labelloop.learning.acquisition.representative import Representative, to_labelled
 from labelloop.learning.arrays import Floats, Ints
+
+# So many rows of distances stay in the processor's cache while they are worked on.
+ROWS_AT_ONCE: Final = 32
 
 
 class Coverage(Representative):
@@ -49,20 +54,27 @@ def greedy_medoids(apart: Floats, nearest: Floats) -> Ints:
     Returns:
         int [n].
     """
-    gains, nearest = _gains(apart, nearest), nearest.copy()
+    nothing = np.zeros_like(nearest)
+    gains, nearest = _lost(apart, np.arange(len(apart)), nearest, nothing), nearest.copy()
     picked = np.empty(len(apart), dtype=np.int64)
     for place in range(len(apart)):
         pick = int(gains.argmax())
         picked[place] = pick
         closer = np.flatnonzero(apart[pick] < nearest)
         # Only rows that got closer change what the others would gain; they grow fewer with every pick.
-        gains -= _gains(apart[closer], nearest[closer]) - _gains(apart[closer], apart[pick, closer])
+        gains -= _lost(apart, closer, nearest, apart[pick])
         nearest[closer] = apart[pick, closer]
         gains[pick] = -np.inf
     return picked
 
 
-def _gains(apart: Floats, nearest: Floats) -> Floats:
-    """By how much each column's row would lower the sum of `nearest` [k], given distances [k, n]; float64 [n]."""
-    total: Floats = np.maximum(nearest[:, None] - apart, 0).sum(axis=0, dtype=np.float64)
-    return total
+def _lost(apart: Floats, rows: Ints, before: Floats, after: Floats) -> Floats:
+    """How much less each column would gain from some rows, now that their nearest pick is as far as `after`; float64 [n]."""
+    lost = np.zeros(len(apart))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        block = apart[some]
+        gained = np.maximum(before[some, None] - block, 0)
+        gained -= np.maximum(after[some, None] - block, 0)
+        lost += gained.sum(axis=0)
+    return lost
