@@ -1,0 +1,214 @@
+"""Accuracy per label bought: random, `auto` and other libraries' strategies on the same features, pools and test items.
+
+For each data set that is here, labels are bought in batches that bring their number to each budget in turn; each seed draws nine
+tenths of the pool, the same for every method. Every method is judged by the same logistic head; `auto, own head` by Labelloop's.
+`LABEL_EFFICIENCY_SEEDS`, `_SETS` and `_METHODS` (comma-separated) make a run shorter.
+"""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.label_data import DATA_SETS, DataSet, Missing
+from benchmarks.label_peers import PEERS, fits, head, pick
+from labelloop.errors import NotEnoughLabels
+from labelloop.learning import STRATEGIES, ClassificationLearner, Pool, skill
+from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.threads import one_thread
+from labelloop.records import ClassTarget
+
+SEEDS = {"digits": 20}
+USUAL_SEEDS = 5
+POOL_SHARE = 0.9
+OWN_HEAD = "auto, own head"
+
+Rows = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Bought:
+    """The labels bought so far of one seed's pool.
+
+    Attributes:
+        data: the data set.
+        rows: which of its pool's rows this seed has.
+        seed: for what is drawn.
+        have: places in `rows` that are labelled.
+        learner: Labelloop's, trained on them; None: they are of one class.
+        seconds: what choosing has taken.
+    """
+
+    data: DataSet
+    rows: Rows
+    seed: int
+    have: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    learner: ClassificationLearner | None = None
+    seconds: float = 0.0
+
+    @property
+    def features(self) -> Rows:
+        """All features, as the backbone gave them."""
+        return self.data.features[self.rows]
+
+    @property
+    def labels(self) -> Rows:
+        """All labels; only those at `have` are known to a method."""
+        return self.data.labels[self.rows]
+
+    def buy(self, choose: "Choose", count: int) -> None:
+        """Have the method choose so many more, and train."""
+        started = time.process_time()
+        chosen = choose(self, count)
+        self.seconds += time.process_time() - started
+        self.have = np.concatenate([self.have, chosen])
+        names = [str(number) for number in range(self.data.classes)]
+        targets = [ClassTarget(names[label]) for label in self.labels[self.have]]
+        try:
+            self.learner = ClassificationLearner.fit(self.features[self.have], targets, names, seed=self.seed)
+        except NotEnoughLabels:
+            self.learner = None
+
+
+Choose = Callable[[Bought, int], Rows]
+
+
+def run() -> dict[str, Any]:
+    """Every data set that is here."""
+    wanted = os.environ.get("LABEL_EFFICIENCY_SETS", ",".join(DATA_SETS)).split(",")
+    figures: dict[str, Any] = {}
+    for name in wanted:
+        try:
+            data = DATA_SETS[name]()
+        except Missing as missing:
+            figures[name] = {"skipped": str(missing)}
+            continue
+        with one_thread():
+            figures[name] = _measure(data)
+        _tell(_table(name, figures[name]))
+    return figures
+
+
+def _measure(data: DataSet) -> dict[str, Any]:
+    seeds = range(int(os.environ.get("LABEL_EFFICIENCY_SEEDS", SEEDS.get(data.name, USUAL_SEEDS))))
+    names = os.environ.get("LABEL_EFFICIENCY_METHODS", ",".join(("random", "auto", *PEERS))).split(",")
+    methods = {name: _method(name) for name in names if fits(name, data.features, data.classes)}
+    full = _full_accuracy(data)
+    results: dict[str, Any] = {}
+    for name, choose in methods.items():
+        runs = []
+        for seed in seeds:
+            runs.append(_bought(data, choose, seed))
+            _tell(f"{data.name}: {name}, seed {seed}: {' '.join(f'{100 * a:.1f}' for a in runs[-1][0])}")
+        results[name] = _summary(data, [run[0] for run in runs], full) | {
+            "seconds": round(float(np.mean([run[2] for run in runs])), 2)
+        }
+        if name == "auto":
+            results[OWN_HEAD] = _summary(data, [run[1] for run in runs], full)
+    return {"budgets": list(data.budgets), "seeds": len(seeds), "full": _percent(full), "methods": results}
+
+
+def _bought(data: DataSet, choose: Choose, seed: int) -> tuple[list[float], list[float], float]:
+    """Accuracy at each budget of the logistic head and of Labelloop's, and the seconds that choosing took."""
+    rows = np.random.default_rng(seed).permutation(len(data.labels))[: int(POOL_SHARE * len(data.labels))]
+    bought = Bought(data, rows, seed)
+    judged, own = [], []
+    for budget in data.budgets:
+        bought.buy(choose, budget - len(bought.have))
+        judged.append(_accuracy(bought))
+        learner = bought.learner
+        guesses = learner.probabilities(data.test_features).argmax(axis=1) if learner else bought.labels[bought.have[0]]
+        own.append(float((guesses == data.test_labels).mean()))
+    return judged, own, bought.seconds
+
+
+def _method(name: str) -> Choose:
+    if name in PEERS:
+        return lambda bought, count: _peers_choice(name, bought, count)
+    return lambda bought, count: _own_choice(name, bought, count)
+
+
+def _own_choice(name: str, bought: Bought, count: int) -> Rows:
+    left = np.setdiff1d(np.arange(len(bought.rows)), bought.have)
+    learner = bought.learner
+    pool = Pool(
+        bought.features[left],
+        labelled=bought.features[bought.have],
+        probabilities=learner.probabilities(bought.features[left]) if learner else None,
+        labels=bought.labels[bought.have],
+        classes=bought.data.classes,
+        skill=skill(learner.cv_metrics) if learner and learner.cv_metrics else None,
+        batch=count,
+    )
+    return left[STRATEGIES[name].order(pool, bought.seed)[:count]]
+
+
+def _peers_choice(name: str, bought: Bought, count: int) -> Rows:
+    known = np.full(len(bought.rows), np.nan)
+    known[bought.have] = bought.labels[bought.have]
+    rows = unit_rows(bought.features, centre_of(bought.features))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pick(name, rows, known, count, bought.data.classes, bought.seed)
+
+
+def _accuracy(bought: Bought) -> float:
+    centre, labels = centre_of(bought.features), bought.labels[bought.have]
+    if np.unique(labels).size < 2:
+        return float((bought.data.test_labels == labels[0]).mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = head().fit(unit_rows(bought.features[bought.have], centre), labels)
+    return float(fitted.score(unit_rows(bought.data.test_features, centre), bought.data.test_labels))
+
+
+def _full_accuracy(data: DataSet) -> float:
+    everything = Bought(data, np.arange(len(data.labels)), 0, np.arange(len(data.labels)))
+    return _accuracy(everything)
+
+
+def _summary(data: DataSet, accuracies: list[list[float]], full: float) -> dict[str, Any]:
+    all_runs = np.array(accuracies)
+    mean = all_runs.mean(axis=0)
+    error = all_runs.std(axis=0, ddof=1) / np.sqrt(len(all_runs)) if len(all_runs) > 1 else np.zeros(len(mean))
+    return {
+        "mean": [_percent(value) for value in mean],
+        "standard_error": [_percent(value) for value in error],
+        "labels_to_95_percent": _labels_to(0.95 * full, data.budgets, mean),
+    }
+
+
+def _labels_to(accuracy: float, budgets: tuple[int, ...], mean: Rows) -> int | None:
+    """The number of labels at which the curve first reaches an accuracy; None: beyond the last budget."""
+    reached = np.flatnonzero(mean >= accuracy)
+    if reached.size == 0:
+        return None
+    place = int(reached[0])
+    if place == 0:
+        return budgets[0]
+    share = (accuracy - mean[place - 1]) / (mean[place] - mean[place - 1])
+    return round(budgets[place - 1] + share * (budgets[place] - budgets[place - 1]))
+
+
+def _percent(value: float) -> float:
+    return round(100 * float(value), 1)
+
+
+def _table(name: str, figures: dict[str, Any]) -> str:
+    lines = [f"{name}: full {figures['full']}, budgets {figures['budgets']}, {figures['seeds']} seeds"]
+    for method, found in figures["methods"].items():
+        cells = (f"{m:5.1f} ±{e:3.1f}" for m, e in zip(found["mean"], found["standard_error"], strict=True))
+        lines.append(
+            f"  {method:20s} {' '.join(cells)}  95 % at {found['labels_to_95_percent']}, {found.get('seconds', '')} s"
+        )
+    return "\n".join(lines)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
