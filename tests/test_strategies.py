@@ -1,6 +1,7 @@
 """Every query strategy is asked the same questions, and then what is particular to it."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from labelloop.learning import (
     skill,
     strategy_named,
 )
+from labelloop.learning.acquisition import diverse
 from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 
@@ -29,34 +31,28 @@ class TestRandom(StrategyQuestions):
 
 
 class _UncertaintyQuestions(StrategyQuestions):
+    first: ClassVar[int]
+
     def test_most_uncertain_comes_first(self) -> None:
         pool = Pool(np.zeros((4, 1), dtype=np.float32), np.array([0.2, 0.9, np.nan, 0.5]))
 
         assert self.strategy.order(pool, 0).tolist() == [2, 1, 3, 0]
 
+    def test_it_measures_probabilities_in_its_own_way(self) -> None:
+        probabilities = np.array([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25], [0.42, 0.4, 0.18]])
+        assert self.strategy.order(Pool(np.eye(3), probabilities=probabilities), 0)[0] == self.first
+
 
 class TestMargin(_UncertaintyQuestions):
-    name = "margin"
-
-    def test_two_close_classes_are_doubtful_whatever_the_third(self) -> None:
-        probabilities = np.array([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25]])
-        assert STRATEGIES["margin"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 0
+    name, first = "margin", 0
 
 
 class TestLeastConfidence(_UncertaintyQuestions):
-    name = "least_confidence"
-
-    def test_the_smallest_best_guess_comes_first(self) -> None:
-        probabilities = np.array([[0.5, 0.5, 0.0], [0.45, 0.3, 0.25]])
-        assert STRATEGIES["least_confidence"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 1
+    name, first = "least_confidence", 2
 
 
 class TestEntropy(_UncertaintyQuestions):
-    name = "entropy"
-
-    def test_doubt_among_all_classes_comes_before_doubt_between_two(self) -> None:
-        probabilities = np.array([[0.5, 0.5, 0.0], [0.5, 0.25, 0.25]])
-        assert STRATEGIES["entropy"].order(Pool(np.eye(2), probabilities=probabilities), 0)[0] == 1
+    name, first = "entropy", 1
 
 
 class TestBald(StrategyQuestions):
@@ -140,6 +136,13 @@ class TestDiverseMargin(StrategyQuestions):
     def test_a_batch_is_from_the_shortlist_and_visits_all_its_clusters(self) -> None:
         pool, member = _doubtful_clusters(certain=(0, 1))
         order = STRATEGIES["diverse_margin"].order(replace(pool, batch=16), 0)
+        assert set(member[order[:16]]) == {2, 3, 4, 5}
+
+    def test_a_large_batch_is_spread_in_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(diverse, "LARGEST_STEP", 4)
+        pool, member = _doubtful_clusters(certain=(0, 1))
+        order = STRATEGIES["diverse_margin"].order(replace(pool, batch=16), 0)
+        assert is_permutation(order, 120)
         assert set(member[order[:16]]) == {2, 3, 4, 5}
 
     def test_behind_the_chosen_batches_comes_the_order_by_margin(self) -> None:

@@ -115,6 +115,17 @@ class StrategyQuestions:
         assert is_permutation(self.strategy.order(pool, 0), 30)
         assert is_permutation(self.strategy.order(replace(pool, uncertainty=None), 0), 30)
 
+    def test_labelled_rows_none_of_which_is_finite_are_as_good_as_none(self) -> None:
+        pool = made_pool(30, labelled=30)
+        pool.labelled[:] = np.nan
+        assert is_permutation(self.strategy.order(pool, 0), 30)
+
+    def test_rows_of_two_kinds_alone_are_ordered(self) -> None:
+        pool = made_pool(40, labelled=20)
+        pool.features[:] = pool.features[0]
+        pool.features[::2] += 1
+        assert is_permutation(self.strategy.order(pool, 0), 40)
+
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
     def test_dtype_does_not_matter(self, dtype: type) -> None:
         pool = made_pool(40, labelled=15)

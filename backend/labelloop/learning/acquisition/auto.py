@@ -5,11 +5,11 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.acquisition.base import Need, Strategy, descending
-from labelloop.learning.acquisition.clusters import fit_clusters
+from labelloop.learning.acquisition.clusters import central_rows, fit_clusters
 from labelloop.learning.acquisition.coverage import Coverage
 from labelloop.learning.acquisition.diverse import DiverseMargin, then
 from labelloop.learning.acquisition.pool import View
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Ints
 from labelloop.learning.evaluation import Metrics
 
 # Rows that regions are looked for in, and the most regions.
@@ -63,17 +63,11 @@ def skill(metrics: Metrics) -> float:
 
 def _untouched(view: View) -> Ints:
     """The most central row of each region of the pool that holds no label, larger regions first."""
-    some = view.take(np.arange(min(len(view), LOOKED_AT)))
-    regions = min(max(view.classes, 2), MOST_REGIONS, len(some))
-    rows = some.features
+    rows = view.take(np.arange(min(len(view), LOOKED_AT))).features
+    regions = min(max(view.classes, 2), MOST_REGIONS, len(rows))
     model = fit_clusters(rows, regions, view.generator)
-    sizes = np.bincount(model.labels_, minlength=regions)
-    touched = np.isin(np.arange(regions), model.predict(view.labelled))
-    central = np.array([_nearest(rows, centre) for centre in model.cluster_centers_], dtype=np.int64)
-    lacking = descending(sizes)
-    lacking = lacking[~touched[lacking] & (sizes[lacking] >= len(some) / regions / 2)]
-    return central[lacking]
-
-
-def _nearest(rows: Floats, centre: Floats) -> int:
-    return int(np.linalg.norm(rows - centre, axis=1).argmin())
+    touched = model.predict(view.labelled) if len(view.labelled) else []
+    clusters, central = central_rows(rows, model)
+    sizes = np.bincount(model.labels_, minlength=regions)[clusters]
+    lacking = ~np.isin(clusters, touched) & (sizes >= len(rows) / regions / 2)
+    return central[lacking][descending(sizes[lacking])]

@@ -77,12 +77,16 @@ def spread(rows: Floats, weights: Floats, count: int, generator: np.random.Gener
         return descending(weights)
     weights = weights + 1e-9  # rows that all count nothing count the same
     model = fit_clusters(rows, count, generator, weights, _seeds(rows, count, generator, weights))
-    labels = model.labels_.astype(np.int64)
-    off = np.linalg.norm(rows - model.cluster_centers_[labels], axis=1)
-    nearest = np.lexsort((off, labels))
-    own, first = np.unique(labels[nearest], return_index=True)
-    picked: Ints = nearest[first][descending(np.bincount(labels, weights)[own])]
-    return picked
+    clusters, central = central_rows(rows, model)
+    return central[descending(np.bincount(model.labels_, weights)[clusters])]
+
+
+def central_rows(rows: Floats, model: Any) -> tuple[Ints, Ints]:
+    """The clusters of a fitted KMeans that hold some of its rows [n, d], and of each the row nearest to its centre."""
+    off = np.linalg.norm(rows - model.cluster_centers_[model.labels_], axis=1)
+    nearest = np.lexsort((off, model.labels_))
+    clusters, first = np.unique(model.labels_[nearest], return_index=True)
+    return clusters.astype(np.int64), nearest[first]
 
 
 def main_directions(rows: Floats) -> Floats:

@@ -12,7 +12,8 @@ from labelloop.learning.arrays import Ints
 from labelloop.learning.uncertainty import measure_named
 
 SHORTLIST: Final = 5
-BATCHES: Final = 2
+# k-means takes time with the square of this; a larger batch is spread in several steps.
+LARGEST_STEP: Final = 500
 GAMMA: Final = 10
 
 
@@ -75,7 +76,7 @@ class Falcun(Strategy):
 
 
 class DiverseMargin(Strategy):
-    """A shortlist, five times the batch, by margin, spread by k-means that the margin weighs; then the next batches, then by margin.
+    """A shortlist, five times the batch, by margin, spread by k-means that the margin weighs; another such, then by margin.
 
     After the weighted k-means of Zhdanov, 2019. It costs as much on a large pool as on a small one.
     """
@@ -87,12 +88,10 @@ class DiverseMargin(Strategy):
         """Places, a spread batch after the other."""
         doubt = view.doubt(self.measure)
         ranked, picked = descending(doubt), np.zeros(0, dtype=np.int64)
-        for _ in range(BATCHES):
-            left = then(picked, ranked)[len(picked) :]
-            short = left[: SHORTLIST * view.pool.batch]
-            if short.size == 0:
-                break
-            best = spread(view.take(short).features, doubt[short], view.pool.batch, view.generator)
+        step = min(view.pool.batch, LARGEST_STEP)
+        while len(picked) < view.front:
+            short = then(picked, ranked)[len(picked) :][: SHORTLIST * step]
+            best = spread(view.take(short).features, doubt[short], step, view.generator)
             picked = np.concatenate([picked, short[best]])
         return then(picked, ranked)
 
