@@ -41,13 +41,15 @@ class Bought:
         rows: which of its pool's rows this seed has.
         seed: for what is drawn.
         have: places in `rows` that are labelled.
-        learner: Labelloop's, trained on them; None: they are of one class.
+        learner: Labelloop's, trained on them; None: they are of one class, or nobody asks for it.
+        trains: whether anybody asks for it.
         seconds: what choosing has taken.
     """
 
     data: DataSet
     rows: Rows
     seed: int
+    trains: bool
     have: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     learner: ClassificationLearner | None = None
     seconds: float = 0.0
@@ -63,11 +65,15 @@ class Bought:
         return self.data.labels[self.rows]
 
     def buy(self, choose: "Choose", count: int) -> None:
-        """Have the method choose so many more, and train."""
+        """Have the method choose so many more, and train where somebody asks for it."""
         started = time.process_time()
         chosen = choose(self, count)
         self.seconds += time.process_time() - started
         self.have = np.concatenate([self.have, chosen])
+        if self.trains:
+            self._train()
+
+    def _train(self) -> None:
         names = [str(number) for number in range(self.data.classes)]
         targets = [ClassTarget(names[label]) for label in self.labels[self.have]]
         try:
@@ -104,7 +110,7 @@ def _measure(data: DataSet) -> dict[str, Any]:
     for name, choose in methods.items():
         runs = []
         for seed in seeds:
-            runs.append(_bought(data, choose, seed))
+            runs.append(_bought(data, choose, seed, trains=name not in ("random", *PEERS)))
             _tell(f"{data.name}: {name}, seed {seed}: {' '.join(f'{100 * a:.1f}' for a in runs[-1][0])}")
         results[name] = _summary(data, [run[0] for run in runs], full) | {
             "seconds": round(float(np.mean([run[2] for run in runs])), 2)
@@ -114,10 +120,10 @@ def _measure(data: DataSet) -> dict[str, Any]:
     return {"budgets": list(data.budgets), "seeds": len(seeds), "full": _percent(full), "methods": results}
 
 
-def _bought(data: DataSet, choose: Choose, seed: int) -> tuple[list[float], list[float], float]:
+def _bought(data: DataSet, choose: Choose, seed: int, *, trains: bool) -> tuple[list[float], list[float], float]:
     """Accuracy at each budget of the logistic head and of Labelloop's, and the seconds that choosing took."""
     rows = np.random.default_rng(seed).permutation(len(data.labels))[: int(POOL_SHARE * len(data.labels))]
-    bought = Bought(data, rows, seed)
+    bought = Bought(data, rows, seed, trains)
     judged, own = [], []
     for budget in data.budgets:
         bought.buy(choose, budget - len(bought.have))
@@ -169,8 +175,8 @@ def _accuracy(bought: Bought) -> float:
 
 
 def _full_accuracy(data: DataSet) -> float:
-    everything = Bought(data, np.arange(len(data.labels)), 0, np.arange(len(data.labels)))
-    return _accuracy(everything)
+    rows = np.arange(len(data.labels))
+    return _accuracy(Bought(data, rows, 0, trains=False, have=rows))
 
 
 def _summary(data: DataSet, accuracies: list[list[float]], full: float) -> dict[str, Any]:
