@@ -87,23 +87,32 @@ Choose = Callable[[Bought, int], Rows]
 
 def run() -> dict[str, Any]:
     """Every data set that is here."""
-    wanted = os.environ.get("LABEL_EFFICIENCY_SETS", ",".join(DATA_SETS)).split(",")
+    methods = _wanted("METHODS", ("random", "auto", *PEERS), (*STRATEGIES, *PEERS))
     figures: dict[str, Any] = {}
-    for name in wanted:
+    for name in _wanted("SETS", tuple(DATA_SETS), tuple(DATA_SETS)):
         try:
             data = DATA_SETS[name]()
         except Missing as missing:
             figures[name] = {"skipped": str(missing)}
+            _tell(f"{name} is skipped: {missing}")
             continue
         with one_thread():
-            figures[name] = _measure(data)
+            figures[name] = _measure(data, methods)
         _tell(_table(name, figures[name]))
     return figures
 
 
-def _measure(data: DataSet) -> dict[str, Any]:
+def _wanted(what: str, usual: tuple[str, ...], there: tuple[str, ...]) -> list[str]:
+    """The names that an environment variable asks for."""
+    names = os.environ.get(f"LABEL_EFFICIENCY_{what}", ",".join(usual)).split(",")
+    unknown = sorted(set(names) - set(there))
+    if unknown:
+        raise SystemExit(f"LABEL_EFFICIENCY_{what}: there is no {', '.join(unknown)}; there are {', '.join(there)}.")
+    return names
+
+
+def _measure(data: DataSet, names: list[str]) -> dict[str, Any]:
     seeds = range(int(os.environ.get("LABEL_EFFICIENCY_SEEDS", SEEDS.get(data.name, USUAL_SEEDS))))
-    names = os.environ.get("LABEL_EFFICIENCY_METHODS", ",".join(("random", "auto", *PEERS))).split(",")
     methods = {name: _method(name) for name in names if fits(name, data.features, data.classes)}
     full = _full_accuracy(data)
     results: dict[str, Any] = {}
@@ -152,7 +161,9 @@ def _own_choice(name: str, bought: Bought, count: int) -> Rows:
         skill=skill(learner.cv_metrics) if learner and learner.cv_metrics else None,
         batch=count,
     )
-    return left[STRATEGIES[name].order(pool, bought.seed)[:count]]
+    strategy = STRATEGIES[name]
+    ready = strategy if strategy.need.met_by(pool) else STRATEGIES["coverage"]
+    return left[ready.order(pool, bought.seed)[:count]]
 
 
 def _peers_choice(name: str, bought: Bought, count: int) -> Rows:
