@@ -1,6 +1,7 @@
 """Turning logits into probabilities that mean what they say."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -11,24 +12,55 @@ from labelloop.learning.arrays import Array, Floats, Ints
 TEMPERATURE_PRIOR: Final = 5.0
 OFFSET_PRIOR: Final = 1.0
 LARGEST: Final = 20.0
+# Share of the straight line in an isotonic curve: its steps alone would make the probabilities of many classes equal.
+STRAIGHT: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Probabilities are softmax(logits / temperature + offsets).
+    """Probabilities are softmax(logits / temperature + offsets), then bent by a curve and scaled to sum to 1 again.
 
     Attributes:
         temperature: in [1/20, 20].
         offsets: float64 [C].
+        curve: float64 [2, k], a rising curve by its corners: probabilities and what they become; k = 0: none.
+        method: how it was fitted: `none`, `temperature`, `vector` or `isotonic`.
     """
 
     temperature: float
     offsets: Floats
+    curve: Floats = field(default_factory=lambda: np.zeros((2, 0)))
+    method: str = "vector"
+
+    def scaled(self, logits: Floats) -> Floats:
+        """The logits [n, C] at the fitted temperature and with the offsets."""
+        scaled: Floats = logits / self.temperature + self.offsets
+        return scaled
 
     def probabilities(self, logits: Floats) -> Floats:
         """Calibrated probabilities [n, C], float64, of logits [n, C]."""
-        probabilities: Floats = np.exp(log_softmax(logits / self.temperature + self.offsets))
-        return probabilities
+        probabilities: Floats = np.exp(log_softmax(self.scaled(logits)))
+        if not self.curve.size:
+            return probabilities
+        bent = (1 - STRAIGHT) * np.interp(probabilities, self.curve[0], self.curve[1]) + STRAIGHT * probabilities
+        bent /= bent.sum(axis=1, keepdims=True)
+        return bent
+
+    def arrays(self) -> dict[str, Array]:
+        """The fit, ready for safetensors."""
+        fitted = {"temperature": np.array([self.temperature]), "offsets": self.offsets}
+        return {**fitted, "curve": self.curve} if self.curve.size else fitted
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], method: str) -> "Calibration":
+        """Restore what `arrays` gave."""
+        curve = arrays.get("curve", np.zeros((2, 0)))
+        return cls(float(arrays["temperature"][0]), arrays["offsets"], curve, method)
+
+
+def unchanged(classes: int) -> Calibration:
+    """The calibration that changes nothing."""
+    return Calibration(1.0, np.zeros(classes), method="none")
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -39,7 +71,7 @@ def log_softmax(logits: Floats) -> Floats:
     return result
 
 
-def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibration:
+def fit_calibration(logits: Floats, targets: Ints, weights: Floats, *, offsets: bool = True) -> Calibration:
     """Fit a temperature and an offset for each class: bias-corrected temperature scaling (Alexandari et al., 2020).
 
     The weighted log loss is minimised under Gaussian priors on the temperature's logarithm and the offsets. The offsets
@@ -51,6 +83,7 @@ def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibrati
         logits: [n, C] of items the model was not trained on.
         targets: int [n], the right column of each.
         weights: [n], how much each item counts.
+        offsets: fit them; without, it is plain temperature scaling (Guo et al., 2017).
 
     Returns:
         The fit; with targets of fewer than two classes one that changes nothing.
@@ -60,22 +93,40 @@ def fit_calibration(logits: Floats, targets: Ints, weights: Floats) -> Calibrati
     every_offset = np.zeros(logits.shape[1])
     known = np.unique(targets)
     if known.size < 2:
-        return Calibration(1.0, every_offset)
+        return unchanged(logits.shape[1])
     logits = logits[:, known]
     right = (targets[:, None] == known).astype(np.float64)
 
     def loss(parameters: Array) -> tuple[float, Array]:
-        sharpness, offsets = parameters[0], parameters[1:]
+        sharpness, shift = parameters[0], parameters[1:]
         scaled = logits * np.exp(sharpness)
-        likelihood = log_softmax(scaled + offsets)
+        likelihood = log_softmax(scaled + shift)
         wrong = (np.exp(likelihood) - right) * weights[:, None]
-        value = TEMPERATURE_PRIOR * sharpness**2 + OFFSET_PRIOR * (offsets @ offsets)
-        slope = np.concatenate([[2 * TEMPERATURE_PRIOR * sharpness], 2 * OFFSET_PRIOR * offsets])
+        value = TEMPERATURE_PRIOR * sharpness**2 + OFFSET_PRIOR * (shift @ shift)
+        slope = np.concatenate([[2 * TEMPERATURE_PRIOR * sharpness], 2 * OFFSET_PRIOR * shift])
         slope += np.concatenate([[(wrong * scaled).sum()], wrong.sum(axis=0)])
         return float(value - weights @ (likelihood * right).sum(axis=1)), slope
 
     bound = float(np.log(LARGEST))
-    bounds = [(-bound, bound), *[(None, None)] * known.size]
+    bounds = [(-bound, bound), *[(None, None) if offsets else (0.0, 0.0)] * known.size]
     found = minimize(loss, np.zeros(known.size + 1), jac=True, method="L-BFGS-B", bounds=bounds)
     every_offset[known] = found.x[1:]
-    return Calibration(float(np.exp(-found.x[0])), every_offset)
+    method = "vector" if offsets else "temperature"
+    return Calibration(float(np.exp(-found.x[0])), every_offset, method=method)
+
+
+def fit_isotonic(logits: Floats, targets: Ints, weights: Floats) -> Calibration:
+    """Bend the probabilities of `fit_calibration` by one isotonic curve for all classes (Zadrozny and Elkan, 2002).
+
+    One curve instead of one a class, so that rare classes lend each other evidence. Arguments as in `fit_calibration`.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    scaled = fit_calibration(logits, targets, weights)
+    probabilities = scaled.probabilities(logits)
+    right = np.arange(logits.shape[1]) == targets[:, None]
+    curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+    counts = np.repeat(weights, logits.shape[1])
+    curve.fit(probabilities.ravel(), right.ravel().astype(np.float64), sample_weight=counts)
+    corners = np.array([curve.X_thresholds_, curve.y_thresholds_], dtype=np.float64)
+    return Calibration(scaled.temperature, scaled.offsets, corners, "isotonic")

@@ -1,32 +1,51 @@
-"""The learner of a control that gives each item one class: a calibrated linear head on cached features."""
+"""The learner of a control that gives each item one class: a calibrated head on cached features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.calibration import Calibration, fit_calibration
+from labelloop.learning.calibrating import Reliability
+from labelloop.learning.calibration import Calibration
+from labelloop.learning.candidates import (
+    Trained,
+    Unseen,
+    sampled_pool,
+    supervised_run,
+    train_candidates,
+    worth_trying,
+)
+from labelloop.learning.choice import Choice
+from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
-from labelloop.learning.logistic import LogisticFit, fit_logistic
+from labelloop.learning.heads import FOLDS, STORED, Head, Lesson, LinearHead
+from labelloop.learning.logistic import assign_folds
+from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
 
 _ROWS_AT_ONCE: Final = 4096
+_KINDS: Final[dict[str, type[Head]]] = {**STORED, EnsembleHead.kind: EnsembleHead}
 
 
 class ClassificationLearner:
-    """Multinomial logistic regression on centred features of length 1, calibrated on what cross-validation held back.
+    """A head on centred features of length 1, calibrated on what cross-validation held back.
 
-    Training needs scikit-learn; predicting needs numpy alone.
+    It is multinomial logistic regression, or what was trained beside it and does better on labels that neither has seen: a
+    head that learnt from items without a label too, or an ensemble. Training needs scikit-learn; predicting needs numpy
+    alone.
 
     Attributes:
         classes: every class of the control, in the config's order; those without a label get probability 0.
         uncertainty: the name of the measure of `ClassPrediction.uncertainty`.
         cv_metrics: how models trained on four fifths of the labels fare on the other fifth; None when no class has two.
+        choice: which head won, by how much, and why; None in versions of before heads were chosen.
+        reliability: what the calibration does; None in such versions.
     """
 
     kind: ClassVar[str] = "classification"
@@ -38,13 +57,21 @@ class ClassificationLearner:
         *,
         uncertainty: str,
         cv_metrics: Metrics | None,
+        head: Head | None = None,
+        blocks: Sequence[int] = (),
+        choice: Choice | None = None,
+        reliability: Reliability | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
         self.cv_metrics = cv_metrics
+        self.choice = choice
+        self.reliability = reliability
         self._measure = measure_named(uncertainty)
         self._arrays = dict(arrays)
-        self._calibration = Calibration(float(arrays["temperature"][0]), arrays["offsets"])
+        self._head: Head = LinearHead.from_arrays(arrays, {}) if head is None else head
+        self._blocks = tuple(blocks)
+        self._calibration = Calibration.from_arrays(arrays, reliability.method if reliability else "vector")
 
     @classmethod
     def fit(
@@ -55,21 +82,37 @@ class ClassificationLearner:
         *,
         uncertainty: str = "margin",
         seed: int = 0,
+        unlabelled: Floats | None = None,
+        holdout: tuple[Floats, Sequence[ClassTarget]] | None = None,
+        semi_supervised: str = "auto",
+        ensemble: Sequence[str] = (),
+        combination: str = "weighted",
+        blocks: Sequence[int] = (),
     ) -> "ClassificationLearner":
-        """Train on labelled items.
+        """Train on labelled items, and on others where that helps.
 
         Args:
             features: [n, d]; a row that is not finite is left out.
             targets: n targets; one whose label is not among `classes` is left out.
             classes: every class of the control.
             uncertainty: `margin`, `least_confidence` or `entropy`.
-            seed: decides the folds of the cross-validation.
+            seed: decides the folds of the cross-validation, and what else is random in training.
+            unlabelled: [m, d], items of the pool; None: nothing is learnt from such.
+            holdout: features [h, d] and targets that nothing is trained on, once there are enough of them to be trusted; they
+                have a say in the choice between candidates. None: cross-validation alone decides.
+            semi_supervised: `auto`, `none`, or the name of the one method to try.
+            ensemble: names of heads and methods to try together; a name that comes again is trained on another draw of
+                the labels. Empty: no ensemble.
+            combination: how its members' answers become one: `average`, `weighted`, `vote` or `stacking`.
+            blocks: how many columns of a row are of each backbone; empty: all are of one.
 
         Raises:
             NotEnoughLabels: fewer than two classes have a usable label.
-            LearningError: no uncertainty has that name, or there are not as many targets as rows.
+            LearningError: no uncertainty, method, head or combination has that name, or the arrays do not go together.
         """
         measure_named(uncertainty)
+        methods = methods_named(semi_supervised)
+        together = [ensemble_of(ensemble, combination, blocks)] if ensemble else []
         rows, labels, weights = _usable(features, targets, classes)
         seen, columns = np.unique(labels, return_inverse=True)
         if seen.size < 2:
@@ -77,21 +120,39 @@ class ClassificationLearner:
                 f"A model needs labels of two classes; the {labels.size} so far are of {seen.size}. "
                 "Label an item of another class."
             )
+        if blocks and sum(blocks) != rows.shape[1]:
+            raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
         centre = centre_of(rows)
+        lesson = Lesson(
+            rows=scaled_rows(rows, centre, blocks),
+            targets=columns,
+            weights=weights,
+            folds=assign_folds(columns, FOLDS, seed),
+            run=supervised_run(columns.size),
+        )
+        pool = rows[:0] if unlabelled is None else sampled_pool(unlabelled, seed)
+        skipped = worth_trying(columns.size, len(pool))
+        if not skipped:
+            lesson = replace(lesson, pool=scaled_rows(pool, centre, blocks))
+        unseen = _unseen(holdout, classes, seen, centre, blocks)
         with one_thread():
-            fitted = fit_logistic(unit_rows(rows, centre), columns, weights, seed=seed)
-            tested = fitted.tested_rows
-            calibration = fit_calibration(fitted.tested_logits, columns[tested], weights[tested])
+            trained = train_candidates(lesson, [*([] if skipped else methods), *together], unseen, seed=seed)
         arrays = {
             "centre": centre,
-            "weights": fitted.weights,
-            "bias": fitted.bias,
             "seen": seen.astype(np.int64),
-            "temperature": np.array([calibration.temperature]),
-            "offsets": calibration.offsets,
+            **trained.calibration.arrays(),
+            **trained.head.arrays(),
         }
-        cv_metrics = _cv_metrics(fitted, calibration, [classes[i] for i in seen], columns)
-        return cls(classes, arrays, uncertainty=uncertainty, cv_metrics=cv_metrics)
+        return cls(
+            classes,
+            arrays,
+            uncertainty=uncertainty,
+            cv_metrics=_cv_metrics(trained, [classes[i] for i in seen], columns),
+            head=trained.head,
+            blocks=blocks,
+            choice=_explained(trained.choice, skipped if methods else ""),
+            reliability=trained.reliability,
+        )
 
     def predict(self, features: Floats) -> list[ClassPrediction]:
         """What the model says of each row of features [n, d].
@@ -113,21 +174,43 @@ class ClassificationLearner:
         Raises:
             LearningError: a row is not finite, or not as long as those the model was trained on.
         """
-        weights, centre = self._arrays["weights"], self._arrays["centre"]
+        probabilities = np.zeros((len(features), len(self.classes)))
+        for start, rows in self._scaled(features):
+            found = self._calibration.probabilities(self._finite(self._head.logits(rows)))
+            probabilities[start : start + len(rows), self._arrays["seen"]] = found
+        return probabilities
+
+    def members(self, features: Floats) -> Floats:
+        """What each member of an ensemble says, float64 [k, n, C], columns in the order of `classes`; k = 1 for one head.
+
+        Their disagreement is what the model does not know (BALD, Houlsby et al., 2011).
+
+        Raises:
+            LearningError: a row is not finite, or not as long as those the model was trained on.
+        """
+        if not isinstance(self._head, EnsembleHead):
+            return self.probabilities(features)[None]
+        said = np.zeros((len(self._head.members), len(features), len(self.classes)))
+        for start, rows in self._scaled(features):
+            found = self._finite(self._head.member_probabilities(rows))
+            said[:, start : start + len(rows), self._arrays["seen"]] = found
+        return said
+
+    def _scaled(self, features: Floats) -> Iterator[tuple[int, Floats]]:
+        """The rows as the head reads them, some thousands at once with the number of the first: a copy of all is large."""
+        centre = self._arrays["centre"]
         if features.ndim != 2 or features.shape[1] != centre.size:
             raise LearningError(
                 f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
                 "were they made by another backbone?"
             )
-        logits = np.empty((len(features), len(weights)), dtype=np.float32)
-        for start in range(0, len(features), _ROWS_AT_ONCE):  # a pool's features are large, and so would be a copy
-            rows = unit_rows(features[start : start + _ROWS_AT_ONCE], centre)
-            logits[start : start + _ROWS_AT_ONCE] = rows @ weights.T + self._arrays["bias"]
-        if not np.isfinite(logits).all():
+        for start in range(0, len(features), _ROWS_AT_ONCE):
+            yield start, scaled_rows(features[start : start + _ROWS_AT_ONCE], centre, self._blocks)
+
+    def _finite(self, values: Floats) -> Floats:
+        if not np.isfinite(values).all():
             raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
-        probabilities = np.zeros((len(features), len(self.classes)))
-        probabilities[:, self._arrays["seen"]] = self._calibration.probabilities(logits)
-        return probabilities
+        return values
 
     def evaluate(self, features: Floats, targets: Sequence[ClassTarget]) -> Metrics:
         """Compare with labelled items that were held out; what `fit` would leave out is left out.
@@ -149,18 +232,38 @@ class ClassificationLearner:
             "classes": list(self.classes),
             "uncertainty": self.uncertainty,
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
+            "head": {"kind": self._head.kind, **self._head.meta()},
+            "blocks": list(self._blocks),
+            "choice": self.choice.to_json() if self.choice else None,
+            "calibration": self.reliability.to_json() if self.reliability else None,
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> "ClassificationLearner":
-        """Restore what `arrays` and `meta` gave."""
-        cv_metrics = Metrics.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
+        """Restore what `arrays` and `meta` gave, also of versions that knew one head only."""
+        head = meta.get("head") or {"kind": LinearHead.kind}
+        choice, calibration = meta.get("choice"), meta.get("calibration")
         return cls(
             meta["classes"],
             arrays,
             uncertainty=meta["uncertainty"],
-            cv_metrics=cv_metrics,
+            cv_metrics=Metrics.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None,
+            head=_KINDS[head["kind"]].from_arrays(arrays, head),
+            blocks=meta.get("blocks", ()),
+            choice=Choice.from_json(choice) if choice else None,
+            reliability=Reliability.from_json(calibration) if calibration else None,
         )
+
+
+def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) -> Floats:
+    """Features [n, d] minus `centre` [d], float32, each backbone's part of a row scaled to the same length, the row to 1."""
+    if len(blocks) < 2:
+        return unit_rows(features, centre)
+    ends = np.cumsum(blocks)[:-1]
+    parts = zip(np.split(features, ends, axis=1), np.split(centre, ends), strict=True)
+    return np.concatenate([unit_rows(part, middle) for part, middle in parts], axis=1) / np.float32(
+        np.sqrt(len(blocks))
+    )
 
 
 def _usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Floats, Ints, Floats]:
@@ -174,8 +277,29 @@ def _usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[
     return features[usable], labels[usable], weights[usable]
 
 
-def _cv_metrics(fitted: LogisticFit, calibration: Calibration, seen: Sequence[str], columns: Ints) -> Metrics | None:
-    if fitted.tested_rows.size == 0:
+def _unseen(
+    holdout: tuple[Floats, Sequence[ClassTarget]] | None,
+    classes: Sequence[str],
+    seen: Ints,
+    centre: Floats,
+    blocks: Sequence[int],
+) -> Unseen:
+    """The holdout as the head sees it, less the items whose class has no label in training: every head is wrong there."""
+    if holdout is None:
+        return Unseen(np.zeros((0, centre.size), dtype=np.float32), np.zeros(0, dtype=np.int64))
+    rows, labels, _ = _usable(*holdout, classes)
+    known = np.isin(labels, seen)
+    return Unseen(scaled_rows(rows[known], centre, blocks), np.searchsorted(seen, labels[known]))
+
+
+def _explained(choice: Choice, skipped: str) -> Choice:
+    if not skipped:
+        return choice
+    return replace(choice, reason=f"{choice.reason.removesuffix('.')}; {skipped}.")
+
+
+def _cv_metrics(trained: Trained, seen: Sequence[str], columns: Ints) -> Metrics | None:
+    if trained.rows.size == 0:
         return None
-    labels = [seen[column] for column in columns[fitted.tested_rows]]
-    return measure(calibration.probabilities(fitted.tested_logits), labels, seen, source="cross-validation")
+    labels = [seen[column] for column in columns[trained.rows]]
+    return measure(trained.calibration.probabilities(trained.logits), labels, seen, source="cross-validation")

@@ -12,9 +12,6 @@ from labelloop.learning.calibration import log_softmax
 # Inverse regularisation for rows of length 1; the strongest first, so that a tie goes to the simpler model.
 GRID: Final = (3.0, 10.0, 30.0, 100.0, 300.0)
 DEFAULT: Final = GRID[3]
-FOLDS: Final = 5
-# Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
-ALL_FOLDS_UP_TO: Final = 2000
 # lbfgs is stopped early on purpose: ten times the precision doubles the time and changes no prediction that matters.
 PRECISION: Final = 1e-3
 
@@ -38,17 +35,23 @@ class LogisticFit:
     tested_logits: Floats
 
 
-def fit_logistic(features: Floats, targets: Ints, weights: Floats, *, seed: int = 0) -> LogisticFit:
-    """Fit on features [n, d] of length 1, targets int [n] in 0..C-1 (each present, C >= 2) and weights [n] > 0."""
-    rows, basis = _span(features)
-    folds = assign_folds(targets, FOLDS, seed)
-    run = range(FOLDS if len(targets) <= ALL_FOLDS_UP_TO else 1)
+def fit_logistic(features: Floats, targets: Ints, weights: Floats, folds: Ints, run: range) -> LogisticFit:
+    """Fit with the regularisation that does best in cross-validation.
+
+    Args:
+        features: [n, d] of length 1.
+        targets: int [n] in 0..C-1, each present, C >= 2.
+        weights: [n] > 0.
+        folds: int [n], what `assign_folds` gave.
+        run: the folds to test.
+    """
+    rows, basis = span(features)
     tested = np.flatnonzero(np.isin(folds, run))
     by_strength = {s: _out_of_fold(rows, targets, weights, folds, run, s)[tested] for s in GRID}
     loss = {s: _log_loss(by_strength[s], targets[tested], weights[tested]) for s in GRID}
     # Rows of a single class would choose whatever answers that class.
     strength = min(GRID, key=loss.__getitem__) if np.unique(targets[tested]).size > 1 else DEFAULT
-    coefficients, bias = _fit(rows, targets, weights, strength)
+    coefficients, bias = fit_once(rows, targets, weights, strength)
     return LogisticFit(
         (coefficients @ basis.T).astype(np.float32), bias.astype(np.float32), strength, tested, by_strength[strength]
     )
@@ -56,7 +59,9 @@ def fit_logistic(features: Floats, targets: Ints, weights: Floats, *, seed: int 
 
 def preload() -> None:
     """Import what training needs: seconds, which a process that forks its workers pays once instead of in each."""
-    import scipy.optimize  # noqa: F401
+    import scipy.optimize
+    import scipy.sparse  # noqa: F401
+    import sklearn.isotonic
     import sklearn.linear_model  # noqa: F401
 
 
@@ -76,11 +81,11 @@ def assign_folds(targets: Ints, folds: int, seed: int) -> Ints:
     return assigned
 
 
-def _span(features: Floats) -> tuple[Floats, Floats]:
+def span(features: Floats) -> tuple[Floats, Floats]:
     """Coordinates [n, r] of the rows in an orthonormal basis [d, r] of their span.
 
-    With fewer rows than columns the optimum lies in the span (the penalty does not change under rotation), where the
-    fit is the same and several times faster.
+    With fewer rows than columns the optimum of a linear model with a quadratic penalty lies in the span (the penalty does
+    not change under rotation), where the fit is the same and several times faster.
     """
     rows, columns = features.shape
     if rows >= columns:
@@ -93,17 +98,8 @@ def _span(features: Floats) -> tuple[Floats, Floats]:
     return features @ basis, basis
 
 
-def _out_of_fold(rows: Floats, targets: Ints, weights: Floats, folds: Ints, run: range, strength: float) -> Floats:
-    logits = np.zeros((len(targets), int(targets.max()) + 1))
-    for fold in run:
-        test = folds == fold
-        if test.any():
-            coefficients, bias = _fit(rows[~test], targets[~test], weights[~test], strength)
-            logits[test] = rows[test] @ coefficients.T + bias
-    return logits
-
-
-def _fit(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple[Floats, Floats]:
+def fit_once(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple[Floats, Floats]:
+    """Coefficients [C, d] and bias [C] of one fit with that inverse regularisation; arguments as in `fit_logistic`."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -111,10 +107,24 @@ def _fit(rows: Floats, targets: Ints, weights: Floats, strength: float) -> tuple
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(rows, targets, sample_weight=weights)
-    if len(model.classes_) > 2:
-        return model.coef_, model.intercept_
-    # scikit-learn keeps one row for two classes; two opposite halves give the same probabilities.
-    return np.vstack([-model.coef_, model.coef_]) / 2, np.concatenate([-model.intercept_, model.intercept_]) / 2
+    return two_halves(model.coef_, model.intercept_)
+
+
+def two_halves(coefficients: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    """A row for each class; scikit-learn keeps one for two classes, and two opposite halves give the same odds."""
+    if len(coefficients) > 1:
+        return coefficients, bias
+    return np.vstack([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2
+
+
+def _out_of_fold(rows: Floats, targets: Ints, weights: Floats, folds: Ints, run: range, strength: float) -> Floats:
+    logits = np.zeros((len(targets), int(targets.max()) + 1))
+    for fold in run:
+        test = folds == fold
+        if test.any():
+            coefficients, bias = fit_once(rows[~test], targets[~test], weights[~test], strength)
+            logits[test] = rows[test] @ coefficients.T + bias
+    return logits
 
 
 def _log_loss(logits: Floats, targets: Ints, weights: Floats) -> float:

@@ -1,0 +1,144 @@
+"""Which calibration a model gets: the one that does best on items it was not fitted on, or none."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Bools, Floats, Ints
+from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax, unchanged
+from labelloop.learning.evaluation import BINS, FLOOR
+
+Fit = Callable[[Floats, Ints, Floats], Calibration]
+
+# An isotonic curve has as many free corners as the data allow and needs the more of it (Niculescu-Mizil and Caruana, 2005).
+ISOTONIC_FROM: Final = 500
+# What another calibration must gain in mean log loss beside the standard one to be taken.
+GAIN: Final = 0.01
+# What calibrated probabilities may lose in expected calibration error beside the uncalibrated.
+MAY_LOSE: Final = 0.01
+# Bins of a reliability diagram hold this many items on average, or their heights are noise.
+ITEMS_A_BIN: Final = 10
+PARTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bar of a reliability diagram (DeGroot and Fienberg, 1983).
+
+    Attributes:
+        confidence: mean probability of the predicted class, in [0, 1].
+        accuracy: share of the predictions that are right, in [0, 1].
+        count: items in the bin.
+    """
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How a calibration was chosen and what it does, on items that neither model nor calibration was fitted on.
+
+    Attributes:
+        method: `none`, `temperature`, `vector` or `isotonic`.
+        items: how many items it is measured on; 0: none were there, and nothing is calibrated.
+        ece_before: expected calibration error of the uncalibrated probabilities, in [0, 1].
+        ece_after: of the calibrated ones.
+        bins: the reliability diagram after calibration; bins without an item are left out.
+    """
+
+    method: str
+    items: int = 0
+    ece_before: float = 0.0
+    ece_after: float = 0.0
+    bins: tuple[Bin, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {**asdict(self), "bins": [asdict(bar) for bar in self.bins]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Reliability":
+        """Read what `to_json` wrote."""
+        return cls(**{**value, "bins": tuple(Bin(**figures) for figures in value["bins"])})
+
+
+def choose_calibration(logits: Floats, targets: Ints, weights: Floats) -> tuple[Calibration, Reliability]:
+    """Fit each calibration on parts of the items and test it on the others; the best is fitted on all.
+
+    `vector` is the standard one; another must beat its log loss clearly. One whose expected calibration error is worse than
+    that of the uncalibrated probabilities by more than a point is passed over.
+
+    Args:
+        logits: [n, C] of items the model was not trained on.
+        targets: int [n], the right column of each.
+        weights: [n], how much each item counts.
+    """
+    if np.unique(targets).size < 2:
+        return unchanged(logits.shape[1]), Reliability("none")
+    plain = np.exp(log_softmax(logits))
+    before = calibration_error(plain, targets)
+    tested = {name: _cross_fitted(fit, logits, targets, weights) for name, fit in _fits(len(targets)).items()}
+    order = sorted(tested, key=lambda name: _loss(tested[name], targets, weights) - GAIN * (name == "vector"))
+    for name in order:
+        after = calibration_error(tested[name], targets)
+        if after <= before + MAY_LOSE:
+            fitted = _fits(len(targets))[name](logits, targets, weights)
+            return fitted, Reliability(name, len(targets), before, after, reliability(tested[name], targets))
+    return unchanged(logits.shape[1]), Reliability("none", len(targets), before, before, reliability(plain, targets))
+
+
+def reliability(probabilities: Floats, targets: Ints) -> tuple[Bin, ...]:
+    """The reliability diagram of probabilities [n, C] whose right columns are targets int [n]: up to 15 bins of equal width."""
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    bins = int(np.clip(len(targets) // ITEMS_A_BIN, 1, BINS))
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    return tuple(_bin(confidence[bin_of == b], correct[bin_of == b]) for b in np.unique(bin_of))
+
+
+def calibration_error(probabilities: Floats, targets: Ints) -> float:
+    """Expected calibration error over the bins of `reliability`, in [0, 1].
+
+    With few items it takes fewer bins than `evaluation.expected_calibration_error`, whose 15 would measure mostly noise.
+    """
+    gaps = [bar.count * abs(bar.confidence - bar.accuracy) for bar in reliability(probabilities, targets)]
+    return float(sum(gaps) / max(len(targets), 1))
+
+
+def _bin(confidence: Floats, correct: Bools) -> Bin:
+    return Bin(round(float(confidence.mean()), 4), round(float(correct.mean()), 4), int(confidence.size))
+
+
+def _fits(items: int) -> dict[str, Fit]:
+    fits: dict[str, Fit] = {"vector": fit_calibration, "temperature": _temperature}
+    return {**fits, "isotonic": fit_isotonic} if items >= ISOTONIC_FROM else fits
+
+
+def _temperature(logits: Floats, targets: Ints, weights: Floats) -> Calibration:
+    return fit_calibration(logits, targets, weights, offsets=False)
+
+
+def _cross_fitted(fit: Fit, logits: Floats, targets: Ints, weights: Floats) -> Floats:
+    """Probabilities [n, C] of each item by a calibration fitted on the other parts."""
+    probabilities = np.exp(log_softmax(logits))
+    part = _parts(targets)
+    for number in np.unique(part):
+        test = part == number
+        if np.unique(targets[~test]).size > 1:
+            probabilities[test] = fit(logits[~test], targets[~test], weights[~test]).probabilities(logits[test])
+    return probabilities
+
+
+def _parts(targets: Sequence[int] | Ints) -> Ints:
+    """A part for each item, classes dealt out in turn."""
+    part = np.empty(len(targets), dtype=np.int64)
+    part[np.argsort(targets, kind="stable")] = np.arange(len(targets)) % PARTS
+    return part
+
+
+def _loss(probabilities: Floats, targets: Ints, weights: Floats) -> float:
+    right = np.clip(probabilities[np.arange(len(targets)), targets], FLOOR, 1.0)
+    return float(-weights @ np.log(right) / weights.sum())

@@ -1,0 +1,159 @@
+"""Trains the supervised head and the candidates beside it, and keeps what does best on items that none has seen."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.calibrating import Reliability, choose_calibration
+from labelloop.learning.calibration import Calibration
+from labelloop.learning.choice import Choice, Comparison, choose, compare
+from labelloop.learning.ensembles import UNTRAINABLE
+from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe, Tested
+
+logger = logging.getLogger(__name__)
+
+# Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
+ALL_FOLDS_UP_TO: Final = 2000
+# Folds that candidates are tested on, by labels: each is a training on the pool, and a few hundred rows are enough to
+# tell a gain that matters.
+CANDIDATE_FOLDS: Final = ((200, 5), (1000, 3), (ALL_FOLDS_UP_TO, 2))
+# Rows of the pool that candidates learn from, and numbers in them: what keeps a round under a second or two.
+POOL_ROWS: Final = 2000
+POOL_NUMBERS: Final = 1_000_000
+# Fewer rows than this teach nothing.
+POOL_LEAST: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A head that was chosen.
+
+    Attributes:
+        head: the head.
+        calibration: makes probabilities of its logits.
+        reliability: what the calibration does.
+        choice: why this head.
+        rows: int [k], rows of the lesson that were tested.
+        logits: [k, C], what heads that had not seen them said of those rows.
+    """
+
+    head: Head
+    calibration: Calibration
+    reliability: Reliability
+    choice: Choice
+    rows: Ints
+    logits: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Labelled rows that nothing is trained on: rows [h, d], scaled like the lesson's, and targets int [h]; h may be 0."""
+
+    rows: Floats
+    targets: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Entrant:
+    """A tested recipe with its calibration."""
+
+    tested: Tested
+    calibration: Calibration
+    reliability: Reliability
+
+    def said(self, rows: Ints, unseen: Unseen) -> Floats:
+        """Probabilities of tested rows, given by their numbers in the lesson, and then of the unseen ones."""
+        logits = self.tested.logits[np.searchsorted(self.tested.rows, rows)]
+        if len(unseen.targets):
+            logits = np.concatenate([logits, self.tested.head.logits(unseen.rows)])
+        return self.calibration.probabilities(logits)
+
+
+def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Trained:
+    """Fit the supervised head and each recipe, and choose.
+
+    A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
+    the unseen rows, and must not lose on those alone. One that cannot be trained is reported and left out.
+
+    Args:
+        lesson: labels and pool.
+        recipes: the candidates; those that learn from the pool are skipped when it is empty or labels are many.
+        unseen: the holdout, when it is large enough to be trusted.
+        seed: decides what is random in training.
+    """
+    supervised = HEADS["logistic"]
+    base = _enter(supervised, lesson, seed)
+    lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
+    entrants: dict[str, _Entrant] = {supervised.name: base}
+    failed: dict[str, str] = {}
+    for recipe in recipes:
+        try:
+            entrants[recipe.name] = _enter(recipe, lesson, seed)
+        except UNTRAINABLE as error:
+            failed[recipe.name] = str(error)
+            logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
+    comparisons = [_compare(name, entrants[name], base, lesson, unseen) for name in entrants if name != supervised.name]
+    kept = [c for c in comparisons if not _loses(c.name, entrants, unseen)]
+    choice = choose(supervised.name, comparisons, [c.name for c in kept], failed)
+    winner = entrants[choice.method]
+    return Trained(
+        winner.tested.head,
+        winner.calibration,
+        winner.reliability,
+        choice,
+        winner.tested.rows,
+        winner.tested.logits,
+    )
+
+
+def worth_trying(labels: int, pool: int) -> str:
+    """Why no semi-supervised candidate is worth its time, as a clause; empty: they are."""
+    if pool < POOL_LEAST:
+        return f"there are {pool} items without a label to learn from"
+    if labels > ALL_FOLDS_UP_TO:
+        return f"with {labels} labels the rest of the pool has little to add"
+    return ""
+
+
+def supervised_run(labels: int) -> range:
+    """The folds that the supervised head is tested on."""
+    return range(FOLDS if labels <= ALL_FOLDS_UP_TO else 1)
+
+
+def sampled_pool(pool: Floats, seed: int) -> Floats:
+    """The rows of the pool that candidates learn from: finite ones, a random part of many."""
+    rows = np.flatnonzero(np.isfinite(pool).all(axis=1))
+    most = min(POOL_ROWS, POOL_NUMBERS // max(pool.shape[1], 1))
+    if rows.size > most:
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
+    return pool[rows]
+
+
+def _enter(recipe: Recipe, lesson: Lesson, seed: int) -> _Entrant:
+    tested = recipe.fit_tested(lesson, seed)
+    targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
+    calibration, reliability = choose_calibration(tested.logits, targets, weights)
+    return _Entrant(tested, calibration, reliability)
+
+
+def _candidate_run(lesson: Lesson) -> range:
+    folds = next((folds for labels, folds in CANDIDATE_FOLDS if len(lesson.targets) <= labels), 1)
+    return range(min(folds, len(lesson.run)))
+
+
+def _compare(name: str, entrant: _Entrant, base: _Entrant, lesson: Lesson, unseen: Unseen) -> Comparison:
+    rows = entrant.tested.rows
+    targets = np.concatenate([lesson.targets[rows], unseen.targets])
+    return compare(name, entrant.said(rows, unseen), base.said(rows, unseen), targets)
+
+
+def _loses(name: str, entrants: dict[str, _Entrant], unseen: Unseen) -> bool:
+    """Whether a candidate is worse on the unseen rows alone, by more than their standard error."""
+    nothing = np.zeros(0, dtype=np.int64)
+    said, base = (entrants[one].said(nothing, unseen) for one in (name, HEADS["logistic"].name))
+    alone = compare(name, said, base, unseen.targets)
+    return alone.gain < -alone.error

@@ -1,0 +1,24 @@
+"""Heads: what is trained on cached features. A new one is a recipe, a stored form if it needs its own, and a line here."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from labelloop.learning.arrays import Array
+from labelloop.learning.heads.base import FOLDS, Head, Lesson, Recipe, Tested
+from labelloop.learning.heads.boosting import Boosting, TreesHead
+from labelloop.learning.heads.linear import LinearHead, Logistic, Svm
+from labelloop.learning.heads.neighbours import Neighbours, NeighboursHead
+
+HEADS: Final[dict[str, Recipe]] = {recipe.name: recipe for recipe in (Logistic(), Svm(), Neighbours(), Boosting())}
+STORED: Final[dict[str, type[Head]]] = {head.kind: head for head in (LinearHead, NeighboursHead, TreesHead)}
+
+__all__ = ["FOLDS", "HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "restore_head"]
+
+
+def restore_head(kind: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Head:
+    """The head of that kind, from what its `arrays` and `meta` gave.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    return STORED[kind].from_arrays(arrays, meta)
