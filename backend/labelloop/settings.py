@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from labelloop.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Head = Literal["logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "mean_teacher"]
 Seconds = Annotated[float, Field(ge=0)]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -106,6 +107,19 @@ class Settings(BaseSettings):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
+    semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "mean_teacher"] = Field(
+        default="auto",
+        description="Learning from tasks without a label too: `auto` (pseudo_label and label_spreading), `none`, pseudo_label, "
+        "label_spreading or mean_teacher. It is used where it does better on labels it has not seen.",
+    )
+    ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
+        default=[],
+        description="Heads to train together, comma-separated: logistic, svm, knn, boosting or a semi-supervised method; one "
+        "named again is trained on another draw of the labels. Used where it does better.",
+    )
+    ensemble_combination: Literal["average", "weighted", "vote", "stacking"] = Field(
+        default="weighted", description="average, weighted, vote or stacking: how the heads of an ensemble answer."
+    )
 
     # How it is judged
     holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")

@@ -42,7 +42,9 @@ class Calibration:
         probabilities: Floats = np.exp(log_softmax(self.scaled(logits)))
         if not self.curve.size:
             return probabilities
-        bent = (1 - STRAIGHT) * np.interp(probabilities, self.curve[0], self.curve[1]) + STRAIGHT * probabilities
+        bent: Floats = (1 - STRAIGHT) * np.interp(
+            probabilities, self.curve[0], self.curve[1]
+        ) + STRAIGHT * probabilities
         bent /= bent.sum(axis=1, keepdims=True)
         return bent
 

@@ -13,14 +13,18 @@ from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, choose, compare
 from labelloop.learning.ensembles import UNTRAINABLE
 from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe, Tested
+from labelloop.learning.logistic import assign_folds
 
 logger = logging.getLogger(__name__)
 
 # Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
 ALL_FOLDS_UP_TO: Final = 2000
+# Up to this many labels the folds are more, so that what is tested has lost little of what it learns from.
+FEW: Final = 50
+FEW_FOLDS: Final = 10
 # Folds that candidates are tested on, by labels: each is a training on the pool, and a few hundred rows are enough to
 # tell a gain that matters.
-CANDIDATE_FOLDS: Final = ((200, 5), (1000, 3), (ALL_FOLDS_UP_TO, 2))
+CANDIDATE_FOLDS: Final = ((FEW, FEW_FOLDS), (200, 5), (1000, 3), (ALL_FOLDS_UP_TO, 2))
 # Rows of the pool that candidates learn from, and numbers in them: what keeps a round under a second or two.
 POOL_ROWS: Final = 2000
 POOL_NUMBERS: Final = 1_000_000
@@ -119,9 +123,10 @@ def worth_trying(labels: int, pool: int) -> str:
     return ""
 
 
-def supervised_run(labels: int) -> range:
-    """The folds that the supervised head is tested on."""
-    return range(FOLDS if labels <= ALL_FOLDS_UP_TO else 1)
+def fold_rows(targets: Ints, seed: int) -> tuple[Ints, range]:
+    """The folds of a lesson's rows, and those that the supervised head is tested on."""
+    folds = FEW_FOLDS if len(targets) <= FEW else FOLDS
+    return assign_folds(targets, folds, seed), range(folds if len(targets) <= ALL_FOLDS_UP_TO else 1)
 
 
 def sampled_pool(pool: Floats, seed: int) -> Floats:

@@ -12,6 +12,8 @@ from labelloop.learning.arrays import Floats, Ints
 FLOOR: Final = 0.02
 # Standard errors by which a candidate's gain must lie above zero, so that noise does not switch.
 MARGIN: Final = 0.5
+# Fewer items than this tell nothing of their own noise.
+LEAST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Comparison:
 
     @property
     def clear(self) -> bool:
-        """The gain is more than noise, and it does not come with fewer items right than chance would take."""
+        """Whether the gain is more than noise, and no more items are lost than noise would take."""
         lost = self.supervised_right - self.right
-        return self.items > 0 and self.gain > MARGIN * self.error and lost <= np.sqrt(self.items) / 2
+        enough = self.items >= LEAST and self.gain > MARGIN * self.error
+        return bool(enough and lost <= np.sqrt(self.items) / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def compare(name: str, candidate: Floats, supervised: Floats, targets: Ints) -> 
         name,
         len(targets),
         round(float(saved.mean()), 4),
-        round(spread / np.sqrt(saved.size), 4),
+        round(spread / float(np.sqrt(saved.size)), 4),
         int((candidate.argmax(axis=1) == targets).sum()),
         int((supervised.argmax(axis=1) == targets).sum()),
     )

@@ -13,16 +13,15 @@ from labelloop.learning.calibration import Calibration
 from labelloop.learning.candidates import (
     Trained,
     Unseen,
+    fold_rows,
     sampled_pool,
-    supervised_run,
     train_candidates,
     worth_trying,
 )
 from labelloop.learning.choice import Choice
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
-from labelloop.learning.heads import FOLDS, STORED, Head, Lesson, LinearHead
-from labelloop.learning.logistic import assign_folds
+from labelloop.learning.heads import STORED, Head, Lesson, LinearHead
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
@@ -123,13 +122,8 @@ class ClassificationLearner:
         if blocks and sum(blocks) != rows.shape[1]:
             raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
         centre = centre_of(rows)
-        lesson = Lesson(
-            rows=scaled_rows(rows, centre, blocks),
-            targets=columns,
-            weights=weights,
-            folds=assign_folds(columns, FOLDS, seed),
-            run=supervised_run(columns.size),
-        )
+        folds, run = fold_rows(columns, seed)
+        lesson = Lesson(scaled_rows(rows, centre, blocks), columns, weights, folds, run)
         pool = rows[:0] if unlabelled is None else sampled_pool(unlabelled, seed)
         skipped = worth_trying(columns.size, len(pool))
         if not skipped:

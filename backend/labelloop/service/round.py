@@ -13,7 +13,7 @@ from labelloop.records import Control
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
-from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, plain
+from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, in_queue, plain
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
@@ -242,6 +242,7 @@ def _train_one(
         _incumbent(context, scene, control, broken),
         context.settings,
         report,
+        [t for t in scene.book.tasks.values() if t.id not in targets and in_queue(t, scene.project.overlap)],
     )
 
 

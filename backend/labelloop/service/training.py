@@ -1,7 +1,8 @@
 """Trains one control's candidate on its labels and judges it against the live version."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.state import BrokenItem, Progress
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
+
+# Tasks of the pool that a training looks at; the learner takes a part of them, and some have no features yet.
+POOL_TASKS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ def train_control(
     incumbent: Incumbent | None,
     settings: Settings,
     report: Progress,
+    pool: Sequence[TaskRecord] = (),
 ) -> Candidate:
-    """Fit a learner on the labelled tasks and let the gate judge it.
+    """Fit a learner on the labelled tasks, and on the pool where that helps, and let the gate judge it.
 
     Args:
         record: the control, its classes and its backbone.
@@ -71,8 +76,9 @@ def train_control(
         embedder: gives the tasks' features.
         sides: which contents earlier versions held out; what is placed once stays.
         incumbent: the live version's learner, None when there is none.
-        settings: holdout, gate and strategy.
+        settings: holdout, gate, strategy, and what is trained.
         report: told of the embedding.
+        pool: tasks without a label; those that have features already are learnt from.
 
     Raises:
         NotEnoughLabels: fewer than two classes have labels.
@@ -85,13 +91,18 @@ def train_control(
     sides = _place(embedded, wanted, sides, settings)
     held_out = np.array([sides[content] for content in embedded.contents], dtype=bool)
     report("train", 0, len(wanted))
+    judged = [target for target, held in zip(wanted, held_out, strict=True) if held]
     learner = LEARNERS[record.control.tag].fit(
         embedded.features[~held_out],
         [target for target, held in zip(wanted, held_out, strict=True) if not held],
         record.classes,
         uncertainty=strategy_named(settings.strategy).measure,
+        unlabelled=_pool_features(pool, embedder),
+        holdout=(embedded.features[held_out], judged) if len(judged) >= settings.holdout_min else None,
+        semi_supervised=settings.semi_supervised,
+        ensemble=settings.ensemble,
+        combination=settings.ensemble_combination,
     )
-    judged = [target for target, held in zip(wanted, held_out, strict=True) if held]
     metrics = learner.evaluate(embedded.features[held_out], judged) if judged else None
     return Candidate(
         record=replace(record, kind=learner.kind, meta=learner.meta(), metrics=metrics, cv_metrics=learner.cv_metrics),
@@ -109,6 +120,13 @@ def train_control(
 def _place(embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings) -> dict[str, bool]:
     labels = {content: target.label for content, target in zip(embedded.contents, targets, strict=True)}
     return assign_holdout(labels, sides, settings.holdout_share if len(labels) >= settings.holdout_from else 0.0)
+
+
+def _pool_features(pool: Sequence[TaskRecord], embedder: Embedder) -> NDArray[np.float32] | None:
+    """Features of the pool as far as they are here, of a random part of a large one; None when there are none."""
+    drawn = np.random.default_rng(0).permutation(len(pool))[:POOL_TASKS]
+    known = embedder.cached([pool[number] for number in sorted(drawn.tolist())])
+    return known.features if known.ids else None
 
 
 def _judge(

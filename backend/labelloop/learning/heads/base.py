@@ -23,7 +23,7 @@ class Lesson:
         rows: float32 [n, d], centred features of length 1.
         targets: int [n] in 0..C-1, each present, C >= 2.
         weights: float64 [n] > 0, how much each row counts.
-        folds: int [n], the fold of each row in 0..FOLDS-1; -1: always trained on, never tested.
+        folds: int [n], the fold of each row from 0 up; -1: always trained on, never tested.
         run: the folds that are tested; fewer than all where there are many rows.
         pool: float32 [m, d], rows without a label, scaled alike; may be empty.
         strength: inverse regularisation that suits the rows, scikit-learn's C.

@@ -25,8 +25,9 @@ class LinearHead:
     kind: ClassVar[str] = "linear"
 
     def __init__(self, weights: Floats, bias: Floats) -> None:
-        self.weights = np.asarray(weights, dtype=np.float32)
-        self.bias = np.asarray(bias, dtype=np.float32)
+        # safetensors writes an array's memory as it lies, so it must lie in rows.
+        self.weights = np.ascontiguousarray(weights, dtype=np.float32)
+        self.bias = np.ascontiguousarray(bias, dtype=np.float32)
 
     def logits(self, rows: Floats) -> Floats:
         """Logits [m, C] of rows [m, d]."""

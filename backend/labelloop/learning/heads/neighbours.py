@@ -29,7 +29,7 @@ class NeighboursHead:
     kind: ClassVar[str] = "neighbours"
 
     def __init__(self, rows: Floats, targets: Ints, weights: Floats, neighbours: int, classes: int) -> None:
-        self._rows = np.asarray(rows, dtype=np.float32)
+        self._rows = np.ascontiguousarray(rows, dtype=np.float32)
         self._targets = targets.astype(np.int64)
         self._weights = np.asarray(weights, dtype=np.float64)
         self.neighbours = min(neighbours, len(rows))

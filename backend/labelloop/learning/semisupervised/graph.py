@@ -46,6 +46,9 @@ def neighbour_graph(rows: Floats, *, neighbours: int = NEIGHBOURS, seed: int = 0
 def spread(graph: Sparse, labels: Floats, *, stay: float = 0.05, steps: int = 40) -> Floats:
     """Label spreading (Zhou et al., 2004): every row takes its neighbours' labels, each step, and keeps some of its own.
 
+    What each class reaches in all is then brought to its share of the labels, smoothed by one label a class: the class mass
+    normalisation of Zhu et al. (2003), without which a class whose labels lie in the thick of the rows takes them all.
+
     Args:
         graph: what `neighbour_graph` gave, [n, n].
         labels: [n, C], weights of the labels of each row; zeros where there is none.
@@ -53,14 +56,13 @@ def spread(graph: Sparse, labels: Floats, *, stay: float = 0.05, steps: int = 40
         steps: how many; the rest is below (1 - stay)^steps.
 
     Returns:
-        float64 [n, C]: each class's mass where all classes weigh the same, scaled so that a row sums to 1; 0 where no label
-        reaches the row.
+        float64 [n, C], a row sums to 1, or to 0 where no label reaches it.
     """
-    start = labels / np.maximum(labels.sum(axis=0), 1e-300)
-    mass = start
+    mass = labels
     for _ in range(steps):
-        mass = (1 - stay) * (graph @ mass) + stay * start
-    mass = mass / np.maximum(mass.sum(axis=0), 1e-300)
+        mass = (1 - stay) * (graph @ mass) + stay * labels
+    wanted = (labels.sum(axis=0) + 1) / (labels.sum() + labels.shape[1])
+    mass = mass * (wanted / np.maximum(mass.sum(axis=0), 1e-300))
     total = mass.sum(axis=1, keepdims=True)
     shares: Floats = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0)
     return shares

@@ -10,7 +10,7 @@ from labelloop.learning.heads.linear import fit_linear
 from labelloop.learning.semisupervised.graph import Sparse, neighbour_graph, spread
 from labelloop.learning.semisupervised.pseudo_label import surest, with_guesses
 
-SHARE: Final = 0.5
+SHARE: Final = 0.7
 
 
 class LabelSpreading(Recipe):

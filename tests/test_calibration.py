@@ -1,0 +1,112 @@
+"""Calibration: fitted where it helps, left out where it does not, and shown as a diagram."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from labelloop.learning.calibrating import (
+    ISOTONIC_FROM,
+    Reliability,
+    calibration_error,
+    choose_calibration,
+    reliability,
+)
+from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax
+
+
+def _items(count: int, sharpness: float, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits `sharpness` times as sharp as they should be, and targets drawn from what they should be."""
+    generator = np.random.default_rng(seed)
+    honest = generator.normal(size=(count, classes)) * 2
+    cumulative = np.exp(log_softmax(honest)).cumsum(axis=1)
+    targets = (generator.random(count)[:, None] > cumulative).sum(axis=1)
+    return honest * sharpness, targets, np.ones(count)
+
+
+@pytest.mark.parametrize("sharpness", [0.2, 4.0])
+def test_logits_that_are_too_sharp_or_too_flat_are_mended(sharpness: float) -> None:
+    calibration, chosen = choose_calibration(*_items(1000, sharpness))
+    logits, targets, _ = _items(4000, sharpness, seed=1)
+
+    assert chosen.ece_before > 0.1
+    assert chosen.ece_after < 0.05
+    assert calibration_error(calibration.probabilities(logits), targets) < 0.04
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("count", [8, 40, 200])
+def test_never_worse_than_uncalibrated_by_more_than_a_point(count: int, seed: int) -> None:
+    _, chosen = choose_calibration(*_items(count, 1.0, seed=seed))
+
+    assert chosen.ece_after <= chosen.ece_before + 0.01
+
+
+def test_what_makes_it_worse_is_left_out() -> None:
+    logits, _, weights = _items(60, 1.0, seed=3)
+    outcomes = {choose_calibration(*_items(60, 1.0, seed=seed))[1].method for seed in range(12)}
+
+    assert "none" in outcomes
+    assert choose_calibration(logits, np.zeros(60, dtype=np.int64), weights)[1] == Reliability("none")
+
+
+def test_temperature_alone_leaves_the_offsets() -> None:
+    fitted = fit_calibration(*_items(400, 3.0), offsets=False)
+
+    assert fitted.method == "temperature"
+    assert (fitted.offsets == 0).all()
+    assert fitted.temperature == pytest.approx(3, rel=0.2)
+
+
+def test_a_bend_that_no_temperature_mends_is_isotonic() -> None:
+    """Right half of the time whenever it is quite sure, and always when it is not."""
+    generator = np.random.default_rng(0)
+    sure = generator.random(2000) < 0.5
+    first = np.where(sure, 4.0, 1.0)
+    right = ~sure | (generator.random(2000) < 0.55)
+    logits = np.column_stack([first, np.zeros(2000), np.zeros(2000)])
+    turn = generator.integers(0, 3, 2000)
+    logits = np.stack([np.roll(row, shift) for row, shift in zip(logits, turn, strict=True)])
+    targets = np.where(right, turn, (turn + 1 + generator.integers(0, 2, 2000)) % 3)
+    calibration, chosen = choose_calibration(logits, targets, np.ones(2000))
+
+    assert chosen.method == "isotonic"
+    assert chosen.ece_after < 0.05 < chosen.ece_before
+    assert calibration.curve.shape[0] == 2
+
+
+def test_isotonic_keeps_the_order_of_the_classes() -> None:
+    logits, targets, weights = _items(ISOTONIC_FROM, 2.0)
+    fitted = fit_isotonic(logits, targets, weights)
+    before = np.exp(log_softmax(fitted.scaled(logits)))
+
+    assert (fitted.probabilities(logits).argmax(axis=1) == before.argmax(axis=1)).all()
+    assert fitted.probabilities(logits).sum(axis=1) == pytest.approx(np.ones(len(logits)))
+
+
+def test_stored_calibration_says_the_same() -> None:
+    logits, targets, weights = _items(ISOTONIC_FROM, 2.0)
+    for fitted in (fit_isotonic(logits, targets, weights), fit_calibration(logits, targets, weights)):
+        restored = Calibration.from_arrays(load(save(fitted.arrays())), fitted.method)
+        assert (restored.probabilities(logits) == fitted.probabilities(logits)).all()
+
+
+def test_diagram_counts_every_item_once() -> None:
+    probabilities = np.array([[0.95, 0.05]] * 30 + [[0.55, 0.45]] * 20)
+    targets = np.array([0] * 27 + [1] * 3 + [0] * 10 + [1] * 10)
+    low, high = reliability(probabilities, targets)
+
+    assert (low.confidence, low.accuracy, low.count) == (0.55, 0.5, 20)
+    assert (high.confidence, high.accuracy, high.count) == (0.95, 0.9, 30)
+    assert calibration_error(probabilities, targets) == pytest.approx(0.05)
+
+
+def test_reliability_survives_json() -> None:
+    _, chosen = choose_calibration(*_items(100, 2.0))
+
+    assert chosen.bins
+    assert Reliability.from_json(chosen.to_json()) == chosen
+
+
+def test_no_item_has_no_error() -> None:
+    assert reliability(np.zeros((0, 3)), np.zeros(0, dtype=np.int64)) == ()
+    assert calibration_error(np.zeros((0, 3)), np.zeros(0, dtype=np.int64)) == 0
