@@ -1,6 +1,5 @@
 """The choice between the supervised head and those trained beside it."""
 
-
 import numpy as np
 import pytest
 

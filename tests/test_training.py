@@ -1,5 +1,6 @@
 """One control's training: what is held out stays out, the gate compares on the same items, what is broken is left aside."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,24 @@ class Bench:
         self.tasks = [TaskRecord(i, {"text": text}, "2026") for i, (text, _) in enumerate(texts)]
         self.targets = {i: ClassTarget(topic) for i, (_, topic) in enumerate(texts)}
 
-    def train(self, count: int, sides: dict[str, bool] | None = None, incumbent: Incumbent | None = None) -> Candidate:
+    def train(
+        self,
+        count: int,
+        sides: dict[str, bool] | None = None,
+        incumbent: Incumbent | None = None,
+        pool: Sequence[TaskRecord] = (),
+    ) -> Candidate:
         targets = {i: self.targets[i] for i in range(count)}
         return train_control(
-            self.record, self.tasks[:count], targets, self.embedder, sides or {}, incumbent, self.settings, _silent
+            self.record,
+            self.tasks[:count],
+            targets,
+            self.embedder,
+            sides or {},
+            incumbent,
+            self.settings,
+            _silent,
+            pool,
         )
 
 
@@ -116,3 +131,22 @@ def test_a_version_survives_being_written_and_read(bench: Bench) -> None:
     again = ClassificationLearner.from_arrays(candidate.learner.arrays(), candidate.record.meta)
     features = bench.embedder.cached(bench.tasks).features
     assert [p.label for p in again.predict(features)] == [p.label for p in candidate.learner.predict(features)]
+
+
+def test_the_pool_is_learnt_from_as_far_as_it_has_features(bench: Bench) -> None:
+    bench.embedder.embed(bench.tasks[:70], _silent)
+    candidate = bench.train(40, pool=bench.tasks[40:])
+    again = bench.train(40, pool=bench.tasks[40:])
+    choice = candidate.record.meta["choice"]
+
+    assert [comparison["name"] for comparison in choice["comparisons"]] == ["pseudo_label", "label_spreading"]
+    assert choice["reason"]
+    assert candidate.record.meta == again.record.meta
+
+
+def test_settings_decide_what_is_trained(bench: Bench) -> None:
+    bench.embedder.embed(bench.tasks, _silent)
+    bench.settings = bench.settings.model_copy(update={"semi_supervised": "none", "ensemble": ["svm", "knn"]})
+    choice = bench.train(40, pool=bench.tasks[40:]).record.meta["choice"]
+
+    assert [comparison["name"] for comparison in choice["comparisons"]] == ["ensemble"]
