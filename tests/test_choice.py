@@ -124,18 +124,20 @@ def test_a_candidate_that_cannot_be_trained_is_reported_and_left_out() -> None:
 def test_a_large_pool_is_sampled_and_broken_rows_left_out() -> None:
     pool = np.random.default_rng(0).normal(size=(5000, 8)).astype(np.float32)
     pool[:2500, 3] = np.nan
-    sampled = sampled_pool(pool, 0)
+    sampled = sampled_pool(pool, 5, 0)
 
     assert sampled.shape == (POOL_ROWS, 8)
     assert np.isfinite(sampled).all()
-    assert (sampled == sampled_pool(pool, 0)).all()
-    assert len(sampled_pool(np.zeros((5000, 2048), dtype=np.float32), 0)) < 500
+    assert (sampled == sampled_pool(pool, 5, 0)).all()
+    assert len(sampled_pool(np.zeros((5000, 2048), dtype=np.float32), 5, 0)) < 500
 
 
-@pytest.mark.parametrize(("labels", "pool", "why"), [(50, 3, "3 items"), (9000, 5000, "9000 labels"), (50, 500, "")])
+@pytest.mark.parametrize(
+    ("labels", "pool", "why"), [(50, 3, "3 items"), (900, 5000, "900 labels of 5 classes"), (50, 500, "")]
+)
 def test_candidates_that_cannot_win_are_skipped(labels: int, pool: int, why: str) -> None:
-    assert why in worth_trying(labels, pool)
-    assert bool(worth_trying(labels, pool)) == bool(why)
+    assert why in worth_trying(labels, 5, pool)
+    assert bool(worth_trying(labels, 5, pool)) == bool(why)
 
 
 def test_a_name_that_does_not_exist_says_what_there_is() -> None:

@@ -24,10 +24,14 @@ FEW: Final = 50
 FEW_FOLDS: Final = 10
 # Folds that candidates are tested on, by labels: each is a training on the pool, and a few hundred rows are enough to
 # tell a gain that matters.
-CANDIDATE_FOLDS: Final = ((FEW, FEW_FOLDS), (200, 5), (1000, 3), (ALL_FOLDS_UP_TO, 2))
-# Rows of the pool that candidates learn from, and numbers in them: what keeps a round under a second or two.
-POOL_ROWS: Final = 2000
+CANDIDATE_FOLDS: Final = ((FEW, FEW_FOLDS), (200, 5), (400, 3), (ALL_FOLDS_UP_TO, 2))
+# With more labels a class, or in all, than this the pool has nothing to add that would be worth its time.
+MOST_PER_CLASS: Final = 100
+MOST: Final = 2000
+# Rows of the pool that candidates learn from, numbers in them, and those times the classes: what keeps a round short.
+POOL_ROWS: Final = 1500
 POOL_NUMBERS: Final = 1_000_000
+POOL_WORK: Final = 30_000_000
 # Fewer rows than this teach nothing.
 POOL_LEAST: Final = 20
 
@@ -114,12 +118,12 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     )
 
 
-def worth_trying(labels: int, pool: int) -> str:
+def worth_trying(labels: int, classes: int, pool: int) -> str:
     """Why no semi-supervised candidate is worth its time, as a clause; empty: they are."""
     if pool < POOL_LEAST:
         return f"there are {pool} items without a label to learn from"
-    if labels > ALL_FOLDS_UP_TO:
-        return f"with {labels} labels the rest of the pool has little to add"
+    if labels > min(MOST, MOST_PER_CLASS * classes):
+        return f"with {labels} labels of {classes} classes the pool has little to add"
     return ""
 
 
@@ -129,10 +133,11 @@ def fold_rows(targets: Ints, seed: int) -> tuple[Ints, range]:
     return assign_folds(targets, folds, seed), range(folds if len(targets) <= ALL_FOLDS_UP_TO else 1)
 
 
-def sampled_pool(pool: Floats, seed: int) -> Floats:
+def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:
     """The rows of the pool that candidates learn from: finite ones, a random part of many."""
     rows = np.flatnonzero(np.isfinite(pool).all(axis=1))
-    most = min(POOL_ROWS, POOL_NUMBERS // max(pool.shape[1], 1))
+    columns = max(pool.shape[1], 1)
+    most = min(POOL_ROWS, POOL_NUMBERS // columns, POOL_WORK // (columns * classes))
     if rows.size > most:
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:most])
     return pool[rows]

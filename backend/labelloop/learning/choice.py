@@ -11,7 +11,7 @@ from labelloop.learning.arrays import Floats, Ints
 # No single item may decide: its loss counts as that of this probability at most.
 FLOOR: Final = 0.02
 # Standard errors by which a candidate's gain must lie above zero, so that noise does not switch.
-MARGIN: Final = 0.5
+MARGIN: Final = 0.25
 # Fewer items than this tell nothing of their own noise.
 LEAST: Final = 5
 

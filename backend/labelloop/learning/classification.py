@@ -124,8 +124,8 @@ class ClassificationLearner:
         centre = centre_of(rows)
         folds, run = fold_rows(columns, seed)
         lesson = Lesson(scaled_rows(rows, centre, blocks), columns, weights, folds, run)
-        pool = rows[:0] if unlabelled is None else sampled_pool(unlabelled, seed)
-        skipped = worth_trying(columns.size, len(pool))
+        pool = rows[:0] if unlabelled is None else sampled_pool(unlabelled, seen.size, seed)
+        skipped = worth_trying(columns.size, seen.size, len(pool))
         if not skipped:
             lesson = replace(lesson, pool=scaled_rows(pool, centre, blocks))
         unseen = _unseen(holdout, classes, seen, centre, blocks)

@@ -13,6 +13,9 @@ from labelloop.learning.logistic import fit_logistic, fit_once, span, two_halves
 # Inverse regularisation of the support vector machine for rows of length 1, the strongest first.
 MARGINS: Final = (0.3, 1.0, 3.0)
 
+# A basis of the rows' span pays for one fit only where there are this many times fewer rows than columns.
+WIDE: Final = 4
+
 
 class LinearHead:
     """Logits are rows times weights plus bias.
@@ -50,6 +53,8 @@ class LinearHead:
 
 def fit_linear(lesson: Lesson) -> LinearHead:
     """Logistic regression with the lesson's strength."""
+    if WIDE * len(lesson.rows) > lesson.rows.shape[1]:
+        return LinearHead(*fit_once(lesson.rows, lesson.targets, lesson.weights, lesson.strength))
     rows, basis = span(lesson.rows)
     coefficients, bias = fit_once(rows, lesson.targets, lesson.weights, lesson.strength)
     return LinearHead(coefficients @ basis.T, bias)
