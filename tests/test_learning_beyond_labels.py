@@ -189,3 +189,11 @@ def test_settings_offer_what_there_is() -> None:
     for name in COMBINATIONS:
         assert Settings(ensemble_combination=name).ensemble_combination == name
     assert Settings(ensemble=",".join(RECIPES)).ensemble == list(RECIPES)
+
+
+def test_a_pool_of_another_backbone_is_refused() -> None:
+    features, labels = digits()
+    with pytest.raises(LearningError, match=r"A pool of shape \(50, 9\) does not go with rows of 64 features"):
+        ClassificationLearner.fit(
+            features[:40], _targets(labels[:40]), NAMES, unlabelled=np.zeros((50, 9), dtype=np.float32)
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.learning.arrays import Array, Floats, Ints
 
 # How strongly the temperature is drawn to 1, and each offset to 0, in rows of evidence: a few rows say little of either.
-TEMPERATURE_PRIOR: Final = 5.0
+TEMPERATURE_PRIOR: Final = 2.0
 OFFSET_PRIOR: Final = 1.0
 LARGEST: Final = 20.0
 # Share of the straight line in an isotonic curve: its steps alone would make the probabilities of many classes equal.

@@ -6,24 +6,17 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.errors import LearningError
 from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import Calibration
-from labelloop.learning.candidates import (
-    Trained,
-    Unseen,
-    fold_rows,
-    sampled_pool,
-    train_candidates,
-    worth_trying,
-)
+from labelloop.learning.candidates import Trained, train_candidates
 from labelloop.learning.choice import Choice
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
-from labelloop.learning.heads import STORED, Head, Lesson, LinearHead
+from labelloop.learning.heads import STORED, Head, LinearHead
+from labelloop.learning.lessons import make_lesson, prepare, prepare_unseen, scaled_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
-from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
@@ -112,36 +105,17 @@ class ClassificationLearner:
         measure_named(uncertainty)
         methods = methods_named(semi_supervised)
         together = [ensemble_of(ensemble, combination, blocks)] if ensemble else []
-        rows, labels, weights = _usable(features, targets, classes)
-        seen, columns = np.unique(labels, return_inverse=True)
-        if seen.size < 2:
-            raise NotEnoughLabels(
-                f"A model needs labels of two classes; the {labels.size} so far are of {seen.size}. "
-                "Label an item of another class."
-            )
-        if blocks and sum(blocks) != rows.shape[1]:
-            raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
-        centre = centre_of(rows)
-        folds, run = fold_rows(columns, seed)
-        lesson = Lesson(scaled_rows(rows, centre, blocks), columns, weights, folds, run)
-        pool = rows[:0] if unlabelled is None else sampled_pool(unlabelled, seen.size, seed)
-        skipped = worth_trying(columns.size, seen.size, len(pool))
-        if not skipped:
-            lesson = replace(lesson, pool=scaled_rows(pool, centre, blocks))
-        unseen = _unseen(holdout, classes, seen, centre, blocks)
+        items = prepare(features, targets, classes, blocks)
+        lesson, skipped = make_lesson(items, unlabelled, seed)
+        unseen = prepare_unseen(items, holdout, classes)
         with one_thread():
             trained = train_candidates(lesson, [*([] if skipped else methods), *together], unseen, seed=seed)
-        arrays = {
-            "centre": centre,
-            "seen": seen.astype(np.int64),
-            **trained.calibration.arrays(),
-            **trained.head.arrays(),
-        }
+        arrays = {"centre": items.centre, "seen": items.seen, **trained.calibration.arrays(), **trained.head.arrays()}
         return cls(
             classes,
             arrays,
             uncertainty=uncertainty,
-            cv_metrics=_cv_metrics(trained, [classes[i] for i in seen], columns),
+            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items.columns),
             head=trained.head,
             blocks=blocks,
             choice=_explained(trained.choice, skipped if methods else ""),
@@ -212,7 +186,7 @@ class ClassificationLearner:
         Raises:
             NotEnoughLabels: no item is left.
         """
-        rows, labels, _ = _usable(features, targets, self.classes)
+        rows, labels, _ = usable(features, targets, self.classes)
         return measure(self.probabilities(rows), [self.classes[i] for i in labels], self.classes, source="holdout")
 
     def arrays(self) -> dict[str, Array]:
@@ -247,43 +221,6 @@ class ClassificationLearner:
             choice=Choice.from_json(choice) if choice else None,
             reliability=Reliability.from_json(calibration) if calibration else None,
         )
-
-
-def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) -> Floats:
-    """Features [n, d] minus `centre` [d], float32, each backbone's part of a row scaled to the same length, the row to 1."""
-    if len(blocks) < 2:
-        return unit_rows(features, centre)
-    ends = np.cumsum(blocks)[:-1]
-    parts = zip(np.split(features, ends, axis=1), np.split(centre, ends), strict=True)
-    return np.concatenate([unit_rows(part, middle) for part, middle in parts], axis=1) / np.float32(
-        np.sqrt(len(blocks))
-    )
-
-
-def _usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Floats, Ints, Floats]:
-    """Rows, class numbers and weights of the items that can be learnt from."""
-    if len(features) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
-    place = {label: number for number, label in enumerate(classes)}
-    labels = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
-    usable = (labels >= 0) & np.isfinite(features).all(axis=1)
-    weights = np.array([target.weight for target in targets], dtype=np.float64)
-    return features[usable], labels[usable], weights[usable]
-
-
-def _unseen(
-    holdout: tuple[Floats, Sequence[ClassTarget]] | None,
-    classes: Sequence[str],
-    seen: Ints,
-    centre: Floats,
-    blocks: Sequence[int],
-) -> Unseen:
-    """The holdout as the head sees it, less the items whose class has no label in training: every head is wrong there."""
-    if holdout is None:
-        return Unseen(np.zeros((0, centre.size), dtype=np.float32), np.zeros(0, dtype=np.int64))
-    rows, labels, _ = _usable(*holdout, classes)
-    known = np.isin(labels, seen)
-    return Unseen(scaled_rows(rows[known], centre, blocks), np.searchsorted(seen, labels[known]))
 
 
 def _explained(choice: Choice, skipped: str) -> Choice:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Protocol, Self
 import numpy as np
 
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
+from labelloop.learning.calibration import log_softmax
 
 FOLDS: Final = 5
 
@@ -91,13 +92,19 @@ class Tested:
         head: the head.
         rows: int [k], ascending, the tested rows.
         logits: float64 [k, C] of those rows.
-        strength: inverse regularisation that was chosen or used.
+        strength: inverse regularisation that suits the rows, where the recipe found one.
     """
 
     head: Head
     rows: Ints
     logits: Floats
     strength: float = 100.0
+
+
+def tested_loss(tested: Tested, lesson: Lesson) -> float:
+    """Weighted log loss, summed, on the rows that were tested; 0 where none was."""
+    targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
+    return float(-weights @ log_softmax(tested.logits)[np.arange(targets.size), targets])
 
 
 class Recipe(ABC):

@@ -1,13 +1,14 @@
 """Heads that are one matrix: logistic regression and a linear support vector machine."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats
-from labelloop.learning.calibration import fit_calibration, log_softmax
-from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested
+from labelloop.learning.calibration import fit_calibration
+from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested, tested_loss
 from labelloop.learning.logistic import fit_logistic, fit_once, span, two_halves
 
 # Inverse regularisation of the support vector machine for rows of length 1, the strongest first.
@@ -81,29 +82,24 @@ class Svm(Recipe):
 
     Distances from its planes are no logits; the calibration that follows every head makes probabilities of them, as Platt
     (1999) does.
+
+    Args:
+        margin: inverse regularisation where it is not chosen.
     """
 
     name = "svm"
 
-    def fit(self, lesson: Lesson, seed: int) -> Head:
-        """Train with the middle of the margins."""
-        return _fit_svm(lesson, MARGINS[1], seed)
-
-    def fit_tested(self, lesson: Lesson, seed: int) -> Tested:
-        """Choose the margin by the log loss after calibration, train and test."""
-        trials = [(margin, _Margin(margin).fit_tested(lesson, seed)) for margin in MARGINS]
-        margin, best = min(trials, key=lambda trial: _calibrated_loss(trial[1], lesson))
-        return Tested(best.head, best.rows, best.logits, margin)
-
-
-class _Margin(Recipe):
-    name = "svm"
-
-    def __init__(self, margin: float) -> None:
+    def __init__(self, margin: float = MARGINS[1]) -> None:
         self._margin = margin
 
     def fit(self, lesson: Lesson, seed: int) -> Head:
+        """Train with the margin given."""
         return _fit_svm(lesson, self._margin, seed)
+
+    def fit_tested(self, lesson: Lesson, seed: int) -> Tested:
+        """Choose the margin by the log loss after calibration, train and test."""
+        trials = [Recipe.fit_tested(Svm(margin), lesson, seed) for margin in MARGINS]
+        return min(trials, key=lambda tested: _calibrated_loss(tested, lesson))
 
 
 def _fit_svm(lesson: Lesson, margin: float, seed: int) -> LinearHead:
@@ -118,7 +114,5 @@ def _fit_svm(lesson: Lesson, margin: float, seed: int) -> LinearHead:
 
 def _calibrated_loss(tested: Tested, lesson: Lesson) -> float:
     targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
-    if not targets.size:
-        return 0.0
-    calibrated = log_softmax(fit_calibration(tested.logits, targets, weights).scaled(tested.logits))
-    return float(-weights @ calibrated[np.arange(targets.size), targets])
+    calibration = fit_calibration(tested.logits, targets, weights)
+    return tested_loss(replace(tested, logits=calibration.scaled(tested.logits)), lesson)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested
+from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested, tested_loss
 
 CHOICES: Final = (1, 3, 5, 10, 20)
 # Rows that are kept; a version with more would be large and slow to answer with.
@@ -61,38 +61,24 @@ class NeighboursHead:
 
 
 class Neighbours(Recipe):
-    """k nearest neighbours (Cover and Hart, 1967), their number chosen by cross-validation."""
+    """k nearest neighbours (Cover and Hart, 1967).
+
+    Args:
+        count: how many vote where that is not chosen.
+    """
 
     name = "knn"
 
-    def fit(self, lesson: Lesson, seed: int) -> Head:
-        """Keep the rows, a sample of many; five vote."""
-        return _fit(lesson, seed, CHOICES[2])
-
-    def fit_tested(self, lesson: Lesson, seed: int) -> Tested:
-        """Choose how many vote by the log loss, and test."""
-        trials = [(count, _Count(count).fit_tested(lesson, seed)) for count in CHOICES]
-        count, best = min(trials, key=lambda trial: _loss(trial[1], lesson))
-        return Tested(best.head, best.rows, best.logits, float(count))
-
-
-class _Count(Recipe):
-    name = "knn"
-
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int = CHOICES[2]) -> None:
         self._count = count
 
     def fit(self, lesson: Lesson, seed: int) -> Head:
-        return _fit(lesson, seed, self._count)
+        """Keep the rows, a sample of many."""
+        kept = np.sort(np.random.default_rng(seed).permutation(len(lesson.rows))[:LARGEST])
+        rows, targets, weights = lesson.rows[kept], lesson.targets[kept], lesson.weights[kept]
+        return NeighboursHead(rows, targets, weights, self._count, lesson.classes)
 
-
-def _fit(lesson: Lesson, seed: int, count: int) -> NeighboursHead:
-    kept = np.sort(np.random.default_rng(seed).permutation(len(lesson.rows))[:LARGEST])
-    return NeighboursHead(lesson.rows[kept], lesson.targets[kept], lesson.weights[kept], count, lesson.classes)
-
-
-def _loss(tested: Tested, lesson: Lesson) -> float:
-    targets = lesson.targets[tested.rows]
-    shares = np.exp(tested.logits)
-    right = shares[np.arange(targets.size), targets] / shares.sum(axis=1)
-    return float(-lesson.weights[tested.rows] @ np.log(right))
+    def fit_tested(self, lesson: Lesson, seed: int) -> Tested:
+        """Choose how many vote by the log loss, and test."""
+        trials = [Recipe.fit_tested(Neighbours(count), lesson, seed) for count in CHOICES]
+        return min(trials, key=lambda tested: tested_loss(tested, lesson))

@@ -1,0 +1,122 @@
+"""From features and targets to what heads are trained and judged on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.candidates import Unseen, fold_rows, sampled_pool, worth_trying
+from labelloop.learning.heads import Lesson
+from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.records import ClassTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Labelled items that can be learnt from.
+
+    Attributes:
+        rows: float32 [n, d], centred, of length 1.
+        columns: int [n], the place of each row's class among those seen.
+        weights: float64 [n].
+        seen: int64 [C], the numbers of the classes that have a label.
+        centre: float32 [d], what was taken off the features.
+        blocks: how many columns are of each backbone; empty: all are of one.
+    """
+
+    rows: Floats
+    columns: Ints
+    weights: Floats
+    seen: Ints
+    centre: Floats
+    blocks: tuple[int, ...]
+
+    def scaled(self, features: Floats, what: str) -> Floats:
+        """Other features [m, d], scaled like the rows.
+
+        Raises:
+            LearningError: they are not as long as the rows.
+        """
+        if features.ndim != 2 or features.shape[1] != self.centre.size:
+            raise LearningError(
+                f"{what} of shape {features.shape} does not go with rows of {self.centre.size} features."
+            )
+        return scaled_rows(features, self.centre, self.blocks)
+
+
+def prepare(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str], blocks: Sequence[int]) -> Items:
+    """The items that can be learnt from; arguments as in `ClassificationLearner.fit`.
+
+    Raises:
+        NotEnoughLabels: fewer than two classes have a usable label.
+        LearningError: the arrays do not go together.
+    """
+    rows, labels, weights = usable(features, targets, classes)
+    seen, columns = np.unique(labels, return_inverse=True)
+    if seen.size < 2:
+        raise NotEnoughLabels(
+            f"A model needs labels of two classes; the {labels.size} so far are of {seen.size}. "
+            "Label an item of another class."
+        )
+    if blocks and sum(blocks) != rows.shape[1]:
+        raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
+    centre = centre_of(rows)
+    return Items(scaled_rows(rows, centre, blocks), columns, weights, seen.astype(np.int64), centre, tuple(blocks))
+
+
+def make_lesson(items: Items, unlabelled: Floats | None, seed: int) -> tuple[Lesson, str]:
+    """The lesson, and why nothing is to be learnt from the pool; empty: its rows are in the lesson.
+
+    Raises:
+        LearningError: the pool's features are not as long as the rows.
+    """
+    classes = items.seen.size
+    folds, run = fold_rows(items.columns, seed)
+    pool = items.rows[:0]
+    if unlabelled is not None and len(unlabelled):
+        pool = items.scaled(sampled_pool(unlabelled, classes, seed), "A pool")
+    skipped = worth_trying(items.columns.size, classes, len(pool))
+    return Lesson(items.rows, items.columns, items.weights, folds, run, pool[:0] if skipped else pool), skipped
+
+
+def prepare_unseen(
+    items: Items, holdout: tuple[Floats, Sequence[ClassTarget]] | None, classes: Sequence[str]
+) -> Unseen:
+    """The holdout as heads see it, less the items whose class has no label in training: every head is wrong there.
+
+    Raises:
+        LearningError: its features are not as long as the rows, or not as many as its targets.
+    """
+    if holdout is None:
+        return Unseen(items.rows[:0], items.columns[:0])
+    rows, labels, _ = usable(*holdout, classes)
+    known = np.isin(labels, items.seen)
+    return Unseen(items.scaled(rows[known], "A holdout"), np.searchsorted(items.seen, labels[known]))
+
+
+def usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Floats, Ints, Floats]:
+    """Rows, class numbers and weights of the items that can be learnt from: finite, and of a class there is.
+
+    Raises:
+        LearningError: there are not as many targets as rows.
+    """
+    if len(features) != len(targets):
+        raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
+    place = {label: number for number, label in enumerate(classes)}
+    labels = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
+    kept = (labels >= 0) & np.isfinite(features).all(axis=1)
+    weights = np.array([target.weight for target in targets], dtype=np.float64)
+    return features[kept], labels[kept], weights[kept]
+
+
+def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) -> Floats:
+    """Features [n, d] minus `centre` [d], float32, each backbone's part of a row scaled to the same length, the row to 1."""
+    if len(blocks) < 2:
+        return unit_rows(features, centre)
+    ends = np.cumsum(blocks)[:-1]
+    parts = zip(np.split(features, ends, axis=1), np.split(centre, ends), strict=True)
+    return np.concatenate([unit_rows(part, middle) for part, middle in parts], axis=1) / np.float32(
+        np.sqrt(len(blocks))
+    )
