@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from labelloop.errors import LearningError
-from labelloop.learning import ClassificationLearner
+from labelloop.learning import COMBINATIONS, RECIPES, SEMI_SUPERVISED, ClassificationLearner
 from labelloop.records import ClassTarget
 from labelloop.settings import Settings
 from support.lessons import crossed_blobs, digits
@@ -42,7 +42,7 @@ def test_the_pool_teaches(taught: ClassificationLearner) -> None:
     assert taught.evaluate(features[1000:], truth).accuracy > alone.evaluate(features[1000:], truth).accuracy
     assert alone.choice is not None
     assert alone.choice.reason == (
-        "logistic stays: no candidate was tried; there are 0 items without a label to learn from."
+        "logistic stays: no candidate was tried; 0 items without a label are too few to learn from."
     )
 
 
@@ -181,9 +181,6 @@ def test_a_name_that_does_not_exist_is_refused_before_training(asked: dict[str, 
 
 
 def test_settings_offer_what_there_is() -> None:
-    from labelloop.learning.ensembles import COMBINATIONS
-    from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
-
     for name in SEMI_SUPERVISED:
         assert Settings(semi_supervised=name).semi_supervised == name
     for name in COMBINATIONS:

@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         "named again is trained on another draw of the labels. Used where it does better.",
     )
     ensemble_combination: Literal["average", "weighted", "vote", "stacking"] = Field(
-        default="weighted", description="average, weighted, vote or stacking: how the heads of an ensemble answer."
+        default="weighted",
+        description="How the heads of an ensemble answer: average (soft voting), weighted, vote (hard voting) or stacking.",
     )
 
     # How it is judged

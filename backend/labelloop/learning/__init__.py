@@ -17,29 +17,38 @@ from labelloop.learning.acquisition import (
     strategy_named,
 )
 from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
+from labelloop.learning.calibrating import Reliability
+from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
+from labelloop.learning.ensembles import COMBINATIONS
 from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.logistic import preload
+from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.uncertainty import MEASURES, measure_named
 
 # The learner of each control tag.
 LEARNERS: Final[dict[str, type[ClassificationLearner]]] = {"Choices": ClassificationLearner}
 
 __all__ = [
+    "COMBINATIONS",
     "LEARNERS",
     "MEASURES",
+    "RECIPES",
+    "SEMI_SUPERVISED",
     "STRATEGIES",
     "Auto",
     "Backbone",
     "BackboneSpec",
+    "Choice",
     "ClassMetrics",
     "ClassificationLearner",
     "GateDecision",
     "Metrics",
     "Need",
     "Pool",
+    "Reliability",
     "ResolvedBackbone",
     "Strategy",
     "assign_holdout",

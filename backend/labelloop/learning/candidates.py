@@ -121,7 +121,7 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
 def worth_trying(labels: int, classes: int, pool: int) -> str:
     """Why no semi-supervised candidate is worth its time, as a clause; empty: they are."""
     if pool < POOL_LEAST:
-        return f"there are {pool} items without a label to learn from"
+        return f"{pool} items without a label are too few to learn from"
     if labels > min(MOST, MOST_PER_CLASS * classes):
         return f"with {labels} labels of {classes} classes the pool has little to add"
     return ""
