@@ -1,0 +1,39 @@
+"""Which learner a simulation trains, in a form that says nothing of how a learner is made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop.errors import LearningError
+from labelloop.learning.arrays import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerRecipe:
+    """A learner as a person asks for it.
+
+    Attributes:
+        uncertainty: the measure that the learner's predictions carry.
+        semi_supervised: a semi-supervised method; empty: labels alone.
+        ensemble: how members are combined; empty: a single head.
+    """
+
+    uncertainty: str = "margin"
+    semi_supervised: str = ""
+    ensemble: str = ""
+
+
+def fit_arguments(recipe: LearnerRecipe, unlabelled: Floats, seed: int) -> dict[str, Any]:
+    """What the learner's `fit` takes for a recipe, besides labelled items and classes.
+
+    Args:
+        recipe: the learner.
+        unlabelled: [m, d], features of the items that have no label.
+        seed: decides the folds.
+
+    Raises:
+        LearningError: the learner has no such method.
+    """
+    for name, what in ((recipe.semi_supervised, "semi-supervised method"), (recipe.ensemble, "ensemble")):
+        if name:
+            raise LearningError(f"The learner has no {what} {name!r}; there is none. Leave it out.")
+    return {"uncertainty": recipe.uncertainty, "seed": seed}

@@ -1,0 +1,185 @@
+"""Plays annotators: buys labels round by round, and trains, judges and measures as the service does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.learning.acquisition import Pool, Strategy, strategy_named
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.classification import ClassificationLearner
+from labelloop.learning.evaluation import Metrics, measure
+from labelloop.learning.gate import GateDecision, judge
+from labelloop.learning.holdout import assign_holdout
+from labelloop.learning.simulation.data import LabelledData, Split, counts_of, split_data
+from labelloop.learning.simulation.learners import LearnerRecipe, fit_arguments
+from labelloop.learning.simulation.plan import Plan
+from labelloop.learning.simulation.results import Cell, Round
+from labelloop.learning.uncertainty import MEASURES
+from labelloop.records import ClassTarget
+
+OnRound = Callable[[int], None]
+NO_MODEL: Final = "No model yet: the labels are of one class."
+
+
+@dataclass(slots=True)
+class _Play:
+    """Where one cell stands."""
+
+    split: Split
+    recipe: LearnerRecipe
+    bought: list[int] = field(default_factory=list)
+    live: ClassificationLearner | None = None
+    sides: dict[str, bool] = field(default_factory=dict)
+
+
+class Simulation:
+    """Replays a labelled data set as if annotators answered.
+
+    Args:
+        data: the items with the answers.
+        plan: what is played.
+
+    Raises:
+        LearningError: the data is too small for the plan, or the learner has no method of a name in it.
+    """
+
+    def __init__(self, data: LabelledData, plan: Plan) -> None:
+        self.data = data
+        self.plan = plan
+        self._targets = [ClassTarget(label) for label in data.labels]
+        for method in {plan.learner.semi_supervised, plan.finish}:
+            fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], 0)
+        self._require_enough(self._split(0))
+
+    def play(self, strategy: str, seed: int, on_round: OnRound | None = None) -> Cell:
+        """Play one strategy under one seed; the same of both give the same result.
+
+        Args:
+            strategy: its name.
+            seed: of the split, the draws and the folds.
+            on_round: told the labels bought so far, after each round.
+        """
+        play = _Play(self._split(seed), self._recipe(strategy))
+        rounds = []
+        for labels in self.plan.rounds():
+            order, chosen = self._choose(play, strategy_named(strategy), labels - len(play.bought), seed)
+            play.bought += chosen
+            decision = self._train(play, play.recipe, seed)
+            rounds.append(self._record(play, order, chosen, decision))
+            if on_round is not None:
+                on_round(labels)
+        return Cell(strategy, seed, tuple(rounds), self._finish(play, seed) if self.plan.finish else None)
+
+    def _finish(self, play: _Play, seed: int) -> Round:
+        decision = self._train(play, replace(play.recipe, semi_supervised=self.plan.finish), seed)
+        return self._record(play, self.plan.finish, [], decision)
+
+    def _split(self, seed: int) -> Split:
+        return split_data(self.data, test=self.plan.test, validation=self.plan.validation, seed=seed)
+
+    def _require_enough(self, split: Split) -> None:
+        if self.plan.budget > split.pool.size:
+            raise LearningError(
+                f"The budget of {self.plan.budget:,} labels is larger than the pool of {split.pool.size:,} items that are "
+                f"left beside {split.test.size:,} to test on and {split.validation.size:,} for validation; ask for less."
+            )
+        if not split.test.size:
+            raise LearningError("No item is left to test on; give more data or a larger test share.")
+
+    def _recipe(self, strategy: str) -> LearnerRecipe:
+        """The plan's learner, with the uncertainty that the strategy is named for, as the service has it."""
+        return replace(self.plan.learner, uncertainty=strategy) if strategy in MEASURES else self.plan.learner
+
+    def _choose(self, play: _Play, strategy: Strategy, count: int, seed: int) -> tuple[str, list[int]]:
+        """Who chose, and the rows of the next labels to buy."""
+        trusted = play.live is not None and len(play.bought) >= self.plan.cold_labels
+        if needs_model(strategy) and not trusted:
+            strategy = strategy_named(self.plan.cold_strategy)
+        rows = np.setdiff1d(play.split.pool, play.bought)
+        order = strategy.order(self._pool(play, rows), seed * 1_000_003 + len(play.bought))
+        return strategy.name, rows[order[:count]].tolist()
+
+    def _pool(self, play: _Play, rows: Ints) -> Pool:
+        """The items left, as strategies see them."""
+        features, labelled = self.data.features[rows], self.data.features[play.bought]
+        if play.live is None:
+            return Pool(features, labelled=labelled)
+        doubt = MEASURES[play.live.uncertainty](play.live.probabilities(features))
+        return Pool(features, doubt, labelled)
+
+    def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> GateDecision:
+        """Train a candidate on the labels bought and let it go live if the gate says so."""
+        judged, trained = self._sides(play)
+        rest = np.setdiff1d(play.split.pool, play.bought)
+        try:
+            candidate = ClassificationLearner.fit(
+                self.data.features[trained],
+                [self._targets[row] for row in trained],
+                self.data.classes,
+                **fit_arguments(recipe, self.data.features[rest], seed),
+            )
+        except NotEnoughLabels:
+            return GateDecision(False, NO_MODEL)
+        decision = judge(
+            self._correct(candidate, judged),
+            None if play.live is None else self._correct(play.live, judged),
+            minimum=self.plan.judging.minimum,
+            tolerance=self.plan.judging.tolerance,
+        )
+        if decision.accepted:
+            play.live = candidate
+        return decision
+
+    def _sides(self, play: _Play) -> tuple[Ints, Ints]:
+        """The rows to judge on, and those to train on."""
+        bought = np.array(play.bought, dtype=np.int64)
+        if play.split.validation.size:
+            return play.split.validation, bought
+        names = [self.data.keys[group] for group in self.data.groups[bought].tolist()]
+        labels: dict[str, str] = {}
+        for name, row in zip(names, play.bought, strict=True):
+            labels.setdefault(name, self.data.labels[row])
+        judging = self.plan.judging
+        play.sides = assign_holdout(labels, play.sides, judging.share if len(bought) >= judging.start else 0.0)
+        held = np.array([play.sides[name] for name in names], dtype=bool)
+        return bought[held], bought[~held]
+
+    def _correct(self, learner: ClassificationLearner, rows: Ints) -> np.ndarray:
+        best = learner.probabilities(self.data.features[rows]).argmax(axis=1)
+        said = [self.data.classes[column] == self.data.labels[row] for column, row in zip(best, rows, strict=True)]
+        return np.array(said, dtype=bool)
+
+    def _record(self, play: _Play, order: str, chosen: list[int], decision: GateDecision) -> Round:
+        counts = counts_of([self.data.labels[row] for row in play.bought], self.data.classes)
+        metrics = self._measure(play, counts)
+        return Round(
+            labels=len(play.bought),
+            order=order,
+            bought=tuple(self.data.keys[row] for row in chosen),
+            counts=tuple(counts),
+            accuracy=metrics.accuracy,
+            macro_f1=metrics.macro_f1,
+            ece=metrics.ece,
+            log_loss=metrics.log_loss,
+            published=decision.accepted,
+            reason=decision.reason,
+        )
+
+    def _measure(self, play: _Play, counts: list[int]) -> Metrics:
+        test = play.split.test
+        if play.live is not None:
+            return play.live.evaluate(self.data.features[test], [self._targets[row] for row in test])
+        shares: Floats = np.tile(np.array(counts) / sum(counts), (test.size, 1))
+        return measure(shares, [self.data.labels[row] for row in test], self.data.classes)
+
+
+def needs_model(strategy: Strategy) -> bool:
+    """Whether a strategy refuses a pool without a model."""
+    try:
+        strategy.order(Pool(np.zeros((1, 1), dtype=np.float32)), 0)
+    except LearningError:
+        return True
+    return False
