@@ -39,7 +39,7 @@ def test_no_pair_is_missed_among_many_rows() -> None:
 
 def test_a_chain_of_near_pairs_is_one_group() -> None:
     rows = _strangers(100)
-    step = 0.08 * _strangers(1, seed=3)[0]
+    step = 0.3 * _strangers(1, seed=3)[0]
     rows[10], rows[20], rows[30] = rows[40] + step, rows[40] + 2 * step, rows[40] + 3 * step
 
     assert near_duplicate_groups(rows)[[10, 20, 30, 40]].tolist() == [10, 10, 10, 10]

@@ -10,12 +10,16 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 
-# How near is too near, as a share of how far an item usually is from its nearest neighbour.
-NEAR: Final = 0.15
+# How near is too near, as a share of how far an item usually is from its nearest neighbour. At 0.5 most photographs are
+# grouped with copies of theirs that were resized, brightened, cropped by a few pixels or compressed anew, and messages with
+# those of the same template; at 0.6 chains begin to join what merely belongs to one class.
+NEAR: Final = 0.5
 # Rows that the usual distance is measured on.
 SAMPLE: Final = 512
-# Distances are never longer in fewer directions, so these many rule out nearly every pair at a fraction of the cost.
-DIRECTIONS: Final = 64
+# Comparing all pairs in these few directions rules out nearly every pair at a fraction of the cost: the directions that the
+# rows vary most in, and random ones for what lies outside of those.
+MAIN_DIRECTIONS: Final = 32
+RANDOM_DIRECTIONS: Final = 64
 BLOCK: Final = 512
 # What single precision leaves of the distance between equal rows.
 ROUNDING: Final = 1e-5
@@ -27,7 +31,7 @@ def near_duplicate_groups(features: Floats, *, near: float = NEAR) -> Ints:
     Rows are centred and scaled to length 1, as heads see them. Two are near-duplicates when their distance is at most
     `near` times the median distance of an item to its nearest different neighbour, so that the same figure serves a
     data set of close relatives and one of strangers; cleanlab's near-duplicate check is relative in the same way
-    (Northcutt et al., 2021). Every pair is looked at and none is sampled: 50,000 rows take seconds.
+    (Northcutt et al., 2021). Every pair is looked at, none is sampled; 50,000 rows take seconds.
 
     Args:
         features: [n, d]; a row that is not finite is in a group of its own.
@@ -82,7 +86,7 @@ def _connected(rows: Floats, limit: float) -> Ints:
 
 def _close_pairs(rows: Floats, limit: float) -> Iterator[tuple[Ints, Ints]]:
     """Every pair of rows at most `limit` apart, in pieces."""
-    coordinates = _main_directions(rows)
+    coordinates = _coordinates(rows)
     order = np.argsort(coordinates[:, 0], kind="stable")
     coordinates = coordinates[order]
     along = coordinates[:, 0]
@@ -103,11 +107,20 @@ def _close_pairs(rows: Floats, limit: float) -> Iterator[tuple[Ints, Ints]]:
                 yield one[close], other[close]
 
 
-def _main_directions(rows: Floats) -> Floats:
-    """Coordinates [n, k] in orthonormal directions, the first being the one the rows vary most in."""
+def _coordinates(rows: Floats) -> Floats:
+    """Coordinates [n, k] in which rows are as far apart as they are or nearer, the first being the one they vary most in.
+
+    What random directions see of a distance is right in the mean (Johnson and Lindenstrauss, 1984). Its square is halved,
+    so that it comes out too long for one pair in millions.
+    """
     sample = rows[:: max(1, len(rows) // 4096)]
     _, vectors = np.linalg.eigh((sample.T @ sample).astype(np.float64))
-    coordinates: Floats = rows @ vectors[:, ::-1][:, :DIRECTIONS].astype(np.float32)
+    vectors = vectors[:, ::-1]
+    if rows.shape[1] > MAIN_DIRECTIONS + RANDOM_DIRECTIONS:
+        main = vectors[:, :MAIN_DIRECTIONS]
+        drawn = np.random.default_rng(0).normal(size=(rows.shape[1], RANDOM_DIRECTIONS)) / np.sqrt(RANDOM_DIRECTIONS)
+        vectors = np.concatenate([main, (drawn - main @ (main.T @ drawn)) / np.sqrt(2)], axis=1)
+    coordinates: Floats = rows @ vectors.astype(np.float32)
     return coordinates
 
 
