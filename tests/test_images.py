@@ -1,5 +1,6 @@
 """Whatever an image file holds becomes upright, opaque RGB."""
 
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -76,13 +77,78 @@ def test_transparent_is_over_white() -> None:
     assert (_decoded(_encoded(palette, transparency=0)) == 255).all()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_exif_orientation_is_applied(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     pixels = _decoded(_encoded(LEFT_RED, kind, exif=exif))
 
     assert abs(pixels[4, 13] - [255, 0, 0]).max() < 40
+
+
+def _tiff(samples: np.ndarray, *, photometric: int, sample_format: int = 1) -> bytes:
+    """An uncompressed TIFF of [height, width, bands] as scanners and cameras write it, and Pillow does not."""
+    height, width, bands = samples.shape
+    bits = samples.dtype.itemsize * 8
+    short, long = 3, 4
+    tags = [
+        (256, short, [width]),
+        (257, short, [height]),
+        (258, short, [bits] * bands),
+        (259, short, [1]),
+        (262, short, [photometric]),
+        (273, long, [0]),
+        (277, short, [bands]),
+        (278, short, [height]),
+        (279, long, [samples.nbytes]),
+        (339, short, [sample_format] * bands),
+    ]
+    packed = [struct.pack(f"<{len(values)}{'H' if kind == short else 'I'}", *values) for _, kind, values in tags]
+    start = 8 + 2 + 12 * len(tags) + 4
+    data_at = start + sum(len(value) for value in packed if len(value) > 4)
+    entries, beyond = b"", b""
+    for (tag, kind, values), value in zip(tags, packed, strict=True):
+        if tag == 273:
+            value = struct.pack("<I", data_at)
+        elif len(value) > 4:
+            beyond, value = beyond + value, struct.pack("<I", start + len(beyond))
+        entries += struct.pack("<HHI", tag, kind, len(values)) + value.ljust(4, b"\0")
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + bytes(4) + beyond + samples.astype(samples.dtype.newbyteorder("<")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "sample_format"),
+    [("u2", 257, 1), ("i2", 100, 2), ("u4", 2**24, 1), ("i4", 2**22, 2), ("f4", 1, 3)],
+)
+@pytest.mark.parametrize("photometric", [0, 1], ids=["white is zero", "black is zero"])
+def test_deep_tiff_has_its_values_in_order(kind: str, scale: int, sample_format: int, photometric: int) -> None:
+    values = np.tile(np.arange(256), (2, 1))
+    samples = (values * scale).astype(kind)[..., None]
+    pixels = _decoded(_tiff(samples, photometric=photometric, sample_format=sample_format))[0, :, 0]
+
+    assert (pixels == (values[0] if photometric else 255 - values[0])).all()
+
+
+def test_colours_of_16_bits_keep_their_upper_half() -> None:
+    samples = np.full((4, 4, 3), (65535, 257 * 100, 0), dtype=np.uint16)
+
+    assert (_decoded(_tiff(samples, photometric=2)) == [255, 100, 0]).all()
+
+
+def test_inks_become_colours() -> None:
+    red = Image.new("RGB", (8, 8), (250, 10, 10))
+
+    assert abs(_decoded(_encoded(red.convert("CMYK"), "JPEG", quality=95)) - [250, 10, 10]).max() < 6
+    assert (_decoded(_tiff(np.full((4, 4, 4), (0, 255, 255, 0), dtype=np.uint8), photometric=5)) == [255, 0, 0]).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_half_transparent_lets_half_of_the_white_through(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    pixels = _decoded(_encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128)), kind, **options))
+
+    assert abs(pixels - 127).max() <= 1
 
 
 def test_first_frame_of_several() -> None:

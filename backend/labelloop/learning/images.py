@@ -1,17 +1,24 @@
 """Whatever an image file holds, as one thing: 8-bit RGB, upright, opaque.
 
 - Several frames: the first. EXIF orientation: applied. Transparent: over white. CMYK, YCbCr, LAB: converted.
-- 16-bit, 32-bit and floating grey have no white that all files agree on: their darkest value becomes black, their brightest white.
+- 16-bit, 32-bit and floating grey have no white that all files agree on: their darkest value becomes black, their brightest white,
+  or the other way round in a TIFF that says its zero is white. 16-bit colours keep their upper eight bits.
 """
 
+from collections.abc import Mapping
 from io import BytesIO
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION, SAMPLEFORMAT
 
 from labelloop.learning.arrays import Floats
 
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+# How a TIFF says that its zero is white, and that its samples have no sign.
+_WHITE_IS_ZERO: Final = 0
+_UNSIGNED: Final = 1
 
 
 def decode_image(data: bytes, *, shorter_side: int | None = None) -> Image.Image | None:
@@ -28,20 +35,30 @@ def decode_image(data: bytes, *, shorter_side: int | None = None) -> Image.Image
         with Image.open(BytesIO(data)) as image:
             if shorter_side is not None:
                 image.draft("RGB", (shorter_side, shorter_side))
-            return _to_rgb(ImageOps.exif_transpose(image))
+            # A turned copy no longer knows what the TIFF said.
+            return _to_rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}))
     # Pillow raises a dozen kinds of error on files that are cut short, lie about themselves or are no images at all.
     except Exception:
         return None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     if image.mode in _DEEP:
-        return _stretched(np.asarray(image, dtype=np.float64))
+        return _stretched(_deep_values(image, tags))
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _deep_values(image: Image.Image, tags: Mapping[int, Any]) -> Floats:
+    """Grey values of any depth, larger being brighter."""
+    stored = np.asarray(image)
+    if stored.dtype == np.int32 and tags.get(SAMPLEFORMAT, (2,)) == (_UNSIGNED,):
+        stored = stored.view(np.uint32)  # Pillow has no such mode, and lets large values turn negative
+    values: Floats = stored.astype(np.float64)
+    return -values if tags.get(PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO else values
 
 
 def _stretched(values: Floats) -> Image.Image:

@@ -12,7 +12,7 @@ from labelloop.learning.texts import well_formed
 COLUMNS: Final = 256
 BATCH: Final = 1024
 # Count up the number in the id whenever the features change: cached ones must not be mixed with new ones.
-PLAIN_TEXTS: Final = ResolvedBackbone("plain", "plain-texts-1", 2 * COLUMNS)
+PLAIN_TEXTS: Final = ResolvedBackbone("plain", "plain-texts-2", 2 * COLUMNS)
 
 
 class PlainTexts:

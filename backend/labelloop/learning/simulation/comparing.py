@@ -113,7 +113,9 @@ def balance_of(cells: Sequence[Cell], strategy: str) -> list[float]:
     return even
 
 
-def summary_of(cells: Sequence[Cell], strategies: Sequence[str], baseline: str, classes: Sequence[str]) -> dict[str, Any]:
+def summary_of(
+    cells: Sequence[Cell], strategies: Sequence[str], baseline: str, classes: Sequence[str]
+) -> dict[str, Any]:
     """Everything the cells say together, as JSON values."""
     curves = {metric: [curve_of(cells, name, metric) for name in strategies] for metric in METRICS}
     savings = savings_of(curves["accuracy"], baseline)
