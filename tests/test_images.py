@@ -118,10 +118,17 @@ def _tiff(samples: np.ndarray, *, photometric: int, sample_format: int = 1) -> b
 
 
 @pytest.mark.parametrize(
-    ("kind", "scale", "sample_format"),
-    [("u2", 257, 1), ("i2", 100, 2), ("u4", 2**24, 1), ("i4", 2**22, 2), ("f4", 1, 3)],
+    ("kind", "scale", "sample_format", "photometric"),
+    [
+        ("u2", 257, 1, 1),
+        ("u2", 257, 1, 0),
+        ("i2", 100, 2, 1),
+        ("u4", 2**24, 1, 1),
+        ("i4", 2**22, 2, 1),
+        ("f4", 1, 3, 1),
+        ("f4", 1, 3, 0),
+    ],
 )
-@pytest.mark.parametrize("photometric", [0, 1], ids=["white is zero", "black is zero"])
 def test_deep_tiff_has_its_values_in_order(kind: str, scale: int, sample_format: int, photometric: int) -> None:
     values = np.tile(np.arange(256), (2, 1))
     samples = (values * scale).astype(kind)[..., None]
