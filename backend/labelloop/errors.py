@@ -11,6 +11,7 @@ LabelloopError
 ├── MediaError                the media of one task could not be had
 │   ├── MediaUnavailable          for now: time-out, 5xx, no network; worth trying again
 │   └── MediaBroken               for good: missing, forbidden host, too large, not what it claims to be
+├── DataSetError              a labelled data set that is to be replayed cannot be read
 ├── StoreError                the store cannot be read or written
 ├── LearningError             a model cannot be trained or used
 │   ├── NotEnoughLabels           fewer labels or classes than a model needs
@@ -72,6 +73,10 @@ class MediaUnavailable(MediaError):
 
 class MediaBroken(MediaError):
     """The media will not get better by trying again: missing, forbidden host, too large, not what it claims to be."""
+
+
+class DataSetError(LabelloopError):
+    """A labelled data set that is to be replayed cannot be read."""
 
 
 class StoreError(LabelloopError):

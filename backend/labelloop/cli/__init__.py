@@ -10,6 +10,7 @@ from labelloop.cli.connect import connect, disconnect
 from labelloop.cli.doctor import doctor
 from labelloop.cli.root import LabelloopGroup, root_options
 from labelloop.cli.serve import serve
+from labelloop.cli.simulate import simulate
 from labelloop.cli.status import status
 from labelloop.cli.train import rescore, train
 from labelloop.cli.up import up
@@ -37,3 +38,4 @@ app.command("train")(train)
 app.command("rescore")(rescore)
 app.command("versions")(versions)
 app.command("rollback")(rollback)
+app.command("simulate")(simulate)

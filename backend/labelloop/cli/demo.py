@@ -72,7 +72,7 @@ def prepare_demo(
         )
     if missing:
         shown = _digits_shown(label_studio, project_id)
-    targets = _load_digits().target
+    targets = load_digits().target
     return Demo(project_id, {task: str(targets[digit]) for task, digit in shown.items()})
 
 
@@ -92,7 +92,7 @@ def _digits_shown(label_studio: LabelStudio, project_id: int) -> dict[int, int]:
 
 
 def _upload(browser: requests.Session, address: str, digits: Sequence[int]) -> None:
-    files = {f"file-{digit}": (f"digit-{digit:04}.png", _picture(digit), "image/png") for digit in digits}
+    files = {f"file-{digit}": (f"digit-{digit:04}.png", picture(digit), "image/png") for digit in digits}
     answer = browser.post(address, files=files, timeout=UPLOAD_TIMEOUT)
     if not answer.ok:
         raise LabelStudioRejected(
@@ -100,19 +100,20 @@ def _upload(browser: requests.Session, address: str, digits: Sequence[int]) -> N
         )
 
 
-def _picture(digit: int) -> bytes:
+def picture(digit: int) -> bytes:
     """One digit as PNG, enlarged from its 8 x 8 pixels so that a person can read it."""
     import numpy as np
     from PIL import Image
 
-    grey = (255 - _load_digits().images[digit] * (255 / 16)).astype(np.uint8)
+    grey = (255 - load_digits().images[digit] * (255 / 16)).astype(np.uint8)
     picture = BytesIO()
     Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(picture, "PNG")
     return picture.getvalue()
 
 
 @lru_cache(maxsize=1)
-def _load_digits() -> Any:
-    from sklearn.datasets import load_digits
+def load_digits() -> Any:
+    """scikit-learn's digits, read once."""
+    from sklearn import datasets
 
-    return load_digits()
+    return datasets.load_digits()

@@ -1,0 +1,1 @@
+"""What `labelloop simulate` does around the simulation: reads data sets, keeps results, draws the report."""

@@ -1,0 +1,145 @@
+"""A JSON export of a Label Studio project: what its annotators said, merged as the service does it."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of
+from labelloop.errors import DataSetError, MediaBroken, PayloadError
+from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task, text_of
+from labelloop.learning.texts import decode_text
+from labelloop.records import Control, Modality
+from labelloop.settings import get_settings
+
+
+def read(where: str, columns: Columns) -> Source:
+    """Read an export; skipped and unlabelled tasks are left out, and an annotator's latest word counts.
+
+    Raises:
+        DataSetError: it is no such export, or has no control of choices, or more than one.
+    """
+    path = Path(where).expanduser()
+    tasks = _tasks(path)
+    control = _control(path, tasks, columns)
+    said = {task.id: merge(control, task) for task in tasks}
+    labelled = [(task, target.label) for task in tasks if (target := said[task.id]) is not None]
+    left = len(tasks) - len(labelled)
+    notes = (f"{left:,} tasks without a label that counts are left out.",) if left else ()
+    values = [task.data.get(control.data_key) for task, _ in labelled]
+    folder = columns.images or path.parent
+
+    def content(row: int) -> bytes | str:
+        if control.modality is Modality.IMAGE:
+            return bytes_of(find_image(folder, str(values[row])))
+        try:
+            return text_of(values[row], get_settings().text_max_chars)
+        except MediaBroken:
+            return ""
+
+    ids = [f"task {task.id}" for task, _ in labelled]
+    return Source(path.name, control.modality, ids, [label for _, label in labelled], content, notes=notes)
+
+
+def find_image(folder: Path, reference: str) -> Path | None:
+    """The file below a folder that an export's reference means, None when there is none.
+
+    `/data/upload/4/0a1b2c3d-cat.png` may lie there under its whole path, its name, or the name it was uploaded under;
+    `/data/local-files/?d=pets/cat.png` under `pets/cat.png` or its name; an address elsewhere under its path or name.
+    """
+    parts = urlsplit(reference)
+    told = parse_qs(parts.query).get("d", [unquote(parts.path)])[0].lstrip("/")
+    name = Path(told).name
+    guesses = [told, told.removeprefix("data/"), told.removeprefix("data/upload/"), name, name.partition("-")[2]]
+    root = folder.resolve()
+    for guess in guesses:
+        found = (root / guess).resolve()
+        # What an export refers to was written by others, and is no reason to read elsewhere on the disk.
+        if guess and found.is_relative_to(root) and found.is_file():
+            return found
+    return None
+
+
+def _tasks(path: Path) -> list[TaskRecord]:
+    try:
+        read = json.loads(decode_text(path.read_bytes()))
+    except ValueError as error:
+        raise DataSetError(f"{path.name} is not JSON: {error}.") from None
+    whole = isinstance(read, list) and all(isinstance(task, dict) and "data" in task for task in read)
+    if not whole or not read:
+        raise DataSetError(f"{path.name} is no export of Label Studio with tasks; choose the format JSON there.")
+    try:
+        return [read_task(_with_date(task)) for task in read]
+    except PayloadError as error:
+        raise DataSetError(f"{path.name}: {error}") from None
+
+
+def _with_date(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Exports of old versions leave the task's own date out."""
+    return {"updated_at": "1970-01-01T00:00:00Z", **task}
+
+
+def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Control:
+    """The control of choices in an export, which carries results but no label config."""
+    seen = Counter(
+        (str(region.get("from_name")), str(region.get("to_name")))
+        for task in tasks
+        for annotation in task.annotations
+        for region in annotation.result
+        if region.get("type") == "choices"
+    )
+    named = {name: to_name for name, to_name in seen if not columns.label or name == columns.label}
+    if not named:
+        which = f"control {columns.label!r} of" if columns.label else "annotation with"
+        there = f"; it has {', '.join(sorted({name for name, _ in seen}))}" if seen else ""
+        raise DataSetError(f"{path.name} has no {which} choices, which are what is learnt{there}.")
+    if len(named) > 1:
+        raise DataSetError(
+            f"{path.name} has several controls ({', '.join(sorted(named))}); say which with --label-column."
+        )
+    name, to_name = next(iter(named.items()))
+    data_key = _data_key(path, tasks, to_name, columns.content)
+    control = Control(name, "Choices", to_name, data_key, _modality(tasks, data_key), ())
+    return replace(control, labels=_labels(tasks, control))
+
+
+def _data_key(path: Path, tasks: Sequence[TaskRecord], to_name: str, wanted: str) -> str:
+    keys = Counter(key for task in tasks for key, value in task.data.items() if isinstance(value, str))
+    if wanted and wanted not in keys:
+        raise DataSetError(
+            f"The tasks of {path.name} have no {wanted!r} in their data; there is {', '.join(sorted(keys))}."
+        )
+    if wanted or len(keys) == 1:
+        return wanted or next(iter(keys))
+    usual = [key for key in (to_name, "image", "text") if key in keys]
+    if not usual:
+        raise DataSetError(
+            f"Say with --column which data of {path.name} is meant: {', '.join(sorted(keys)) or 'none'}."
+        )
+    return usual[0]
+
+
+def _modality(tasks: Sequence[TaskRecord], data_key: str) -> Modality:
+    values = [str(task.data.get(data_key)) for task in tasks]
+    images = sum(_looks_like_image(value) for value in values)
+    return Modality.IMAGE if 2 * images > len(values) else Modality.TEXT
+
+
+def _looks_like_image(value: str) -> bool:
+    if len(value) > 4096 or "\n" in value:
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    told = parse_qs(parts.query).get("d", [parts.path])[0]
+    return Path(told).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _labels(tasks: Sequence[TaskRecord], control: Control) -> tuple[str, ...]:
+    codec = codec_for(control)
+    said = {codec.read(control, annotation.result) for task in tasks for annotation in task.annotations}
+    return tuple(sorted(label for label in said if label is not None))

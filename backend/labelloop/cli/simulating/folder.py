@@ -1,0 +1,50 @@
+"""A folder with a folder of images for each class."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of
+from labelloop.errors import DataSetError
+from labelloop.records import Modality
+
+TEST = frozenset({"test", "testing"})
+PARTS = TEST | {"train", "training", "val", "valid", "validation"}
+"""Folders that hold a part of the data each, with class folders of its own."""
+
+
+def read(where: str, columns: Columns) -> Source:
+    """Read `cat/1.jpg`, `dog/2.jpg`, …; or the same below `train` and `test`, which then is the test set.
+
+    Raises:
+        DataSetError: there are no class folders, or no images in them.
+    """
+    root = Path(where).expanduser()
+    found = list(_found(root))
+    if not found:
+        raise DataSetError(
+            f"{root} holds no class folders with images ({', '.join(sorted(IMAGE_SUFFIXES))}); "
+            "it should look like cat/1.jpg, dog/2.jpg."
+        )
+    files = [file for file, _, _ in found]
+    test = [tested for _, _, tested in found]
+    return Source(
+        root.resolve().name,
+        Modality.IMAGE,
+        [file.relative_to(root).as_posix() for file in files],
+        [label for _, label, _ in found],
+        lambda row: bytes_of(files[row]),
+        test if any(test) else None,
+    )
+
+
+def _found(root: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Every image in a class folder, its class, and whether it is of the test set."""
+    folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    if folders and all(folder.name.lower() in PARTS for folder in folders):
+        for part in folders:
+            yield from ((file, label, part.name.lower() in TEST) for file, label, _ in _found(part))
+        return
+    for folder in folders:
+        for file in sorted(folder.rglob("*")):
+            if file.suffix.lower() in IMAGE_SUFFIXES:
+                yield file, folder.name, False

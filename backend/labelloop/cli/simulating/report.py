@@ -1,0 +1,122 @@
+"""The results of a simulation: as JSON, and as tables for a person."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from labelloop.cli.simulating.features import Prepared
+from labelloop.cli.simulating.source import Source
+from labelloop.learning import ResolvedBackbone
+from labelloop.learning.simulation import BASELINE, Cell, Plan, summary_of
+
+COLUMNS = 6
+IDS_SHOWN = 3
+
+
+def results_of(
+    source: Source, backbone: ResolvedBackbone, prepared: Prepared, plan: Plan, cells: list[Cell]
+) -> dict[str, Any]:
+    """Everything that was found, as JSON values."""
+    return {
+        "data": {
+            "name": source.name,
+            "modality": str(source.modality),
+            "items": len(source.ids),
+            "used": len(prepared.data.labels),
+            "classes": list(prepared.data.classes),
+            "given_test": prepared.data.given_test is not None,
+            "notes": list(source.notes),
+            "findings": [finding.to_json() for finding in prepared.findings],
+        },
+        "backbone": {"name": backbone.name, "id": backbone.id, "note": backbone.note},
+        "plan": {"strategies": list(plan.played), "seeds": plan.seeds, **plan.cell_facts()},
+        "baseline": BASELINE,
+        "summary": summary_of(cells, plan.played, BASELINE, prepared.data.classes),
+        "cells": [cell.to_json() for cell in cells],
+    }
+
+
+def show_findings(console: Console, source: Source, backbone: ResolvedBackbone, prepared: Prepared) -> None:
+    """Say what is used and what preparation found."""
+    used, classes = len(prepared.data.labels), len(prepared.data.classes)
+    console.print(
+        f"[bold]{escape(source.name)}[/]: {used:,} of {len(source.ids):,} items, {classes} classes, "
+        f"features of {escape(backbone.name)}."
+    )
+    for note in (backbone.note, *source.notes):
+        if note:
+            console.print(f"[yellow]{escape(note)}[/]")
+    for finding in prepared.findings:
+        shown = ", ".join(finding.ids[:IDS_SHOWN]) + (", …" if finding.count > IDS_SHOWN else "")
+        console.print(
+            f"[yellow]{finding.kind}[/]: {escape(finding.found)} {escape(finding.rule)} [dim]{escape(shown)}[/]"
+        )
+
+
+def show_results(results: dict[str, Any], folder: Path) -> None:
+    """Print accuracies and savings, and where the rest is."""
+    console = Console(highlight=False)
+    console.print(_accuracies(results))
+    console.print()
+    console.print(_savings(results))
+    for line in finish_lines(results):
+        console.print(escape(line))
+    console.print(
+        f"\n[bold]{escape(str(folder / 'report.html'))}[/] shows the curves, results.json beside it has all figures."
+    )
+
+
+def finish_lines(results: dict[str, Any]) -> list[str]:
+    """What a last semi-supervised candidate brought each strategy."""
+    lines = []
+    for name in results["plan"]["strategies"]:
+        tried = [cell for cell in results["cells"] if cell["strategy"] == name and cell["finish"]]
+        if tried:
+            gain = sum(cell["finish"]["accuracy"] - cell["rounds"][-1]["accuracy"] for cell in tried) / len(tried)
+            taken = sum(cell["finish"]["published"] for cell in tried)
+            method = results["plan"]["finish"]
+            lines.append(
+                f"{name}: {method} at the end went live {taken} of {len(tried)} times, {gain:+.1%} in accuracy."
+            )
+    return lines
+
+
+def saving_text(saving: dict[str, Any]) -> str:
+    """Labels that a strategy needs, and the share it saves, in a few words."""
+    if saving["labels"] is None:
+        return "not reached"
+    at_most = "at most " if saving["at_most"] else ""
+    return f"{at_most}{saving['labels']:,.0f} ({-saving['saved']:+.0%})"
+
+
+def _accuracies(results: dict[str, Any]) -> Table:
+    curves = results["summary"]["curves"]["accuracy"]
+    places = sorted({round(part * (len(curves[0]["labels"]) - 1) / (COLUMNS - 1)) for part in range(COLUMNS)})
+    title = f"Accuracy by labels bought (mean ± standard error of {curves[0]['seeds']} seeds)"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("strategy")
+    for place in places:
+        table.add_column(f"{curves[0]['labels'][place]:,}", justify="right")
+    for curve in curves:
+        error = curve["standard_error"] if curve["seeds"] > 1 else None
+        figures = [
+            f"{curve['mean'][place]:.1%}" + (f" ± {100 * error[place]:.1f}" if error else "") for place in places
+        ]
+        table.add_row(curve["strategy"], *figures)
+    return table
+
+
+def _savings(results: dict[str, Any]) -> Table:
+    savings = results["summary"]["savings"]
+    baseline = results["baseline"]
+    names = list(dict.fromkeys(saving["strategy"] for saving in savings))
+    table = Table(title=f"Labels for what {baseline} reaches", title_justify="left", box=None, pad_edge=False)
+    for heading in ("accuracy", baseline, *names):
+        table.add_column(heading, justify="right")
+    for accuracy in sorted({saving["accuracy"] for saving in savings}):
+        row = [saving for saving in savings if saving["accuracy"] == accuracy]
+        table.add_row(f"{accuracy:.1%}", f"{row[0]['baseline_labels']:,.0f}", *map(saving_text, row))
+    return table

@@ -1,0 +1,116 @@
+"""A labelled data set as it was found, whatever it was found in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from labelloop.errors import DataSetError
+from labelloop.records import Modality
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+DIGITS = "digits"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which parts of a table or an export are meant; empty: found by their names.
+
+    Attributes:
+        content: column, or key of the tasks' data, that holds the text or the image's path.
+        label: column of the label, or name of the control in an export.
+        images: folder that images are looked for in; None: where the file lies.
+    """
+
+    content: str = ""
+    label: str = ""
+    images: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Labelled items.
+
+    Attributes:
+        name: what to call the data set.
+        modality: what the items are.
+        ids: a name for each, all different.
+        labels: the label of each; empty where there is none.
+        read: gives the content of an item by its number; empty where it is missing.
+        test: whether each is of a test set that came with the data; None: none came.
+        notes: what was left out in reading, a sentence each.
+    """
+
+    name: str
+    modality: Modality
+    ids: Sequence[str]
+    labels: Sequence[str]
+    read: Callable[[int], bytes | str]
+    test: Sequence[bool] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every label there is, sorted."""
+        return tuple(sorted({label for label in self.labels if label}))
+
+
+def read_source(where: str, columns: Columns) -> Source:
+    """Read a labelled data set.
+
+    Args:
+        where: `digits`, a folder of class folders, a CSV or TSV file, or a JSON export of Label Studio.
+        columns: which parts of it are meant.
+
+    Raises:
+        DataSetError: it cannot be read, or holds fewer than two classes.
+    """
+    source = _reader(where)(where, columns)
+    if len(source.classes) < 2:
+        only = f"only {source.classes[0]!r}" if source.classes else "none"
+        raise DataSetError(f"{source.name} has labels of {only}; a simulation needs two classes or more.")
+    return source
+
+
+def _reader(where: str) -> Callable[[str, Columns], Source]:
+    from labelloop.cli.simulating import digits, export, folder, table
+
+    path = Path(where).expanduser()
+    if where == DIGITS:
+        return digits.read
+    if path.is_dir():
+        return folder.read
+    if not path.exists():
+        raise DataSetError(f"There is no {where!r}; name {DIGITS}, a folder, a CSV file or a JSON export.")
+    readers = {".csv": table.read, ".tsv": table.read, ".json": export.read}
+    if path.suffix.lower() not in readers:
+        raise DataSetError(f"{path.name} is neither a folder nor one of {', '.join(readers)}.")
+    return readers[path.suffix.lower()]
+
+
+def bytes_of(path: Path | None) -> bytes:
+    """What is in a file; nothing where it cannot be read."""
+    try:
+        return b"" if path is None else path.read_bytes()
+    except OSError:
+        return b""
+
+
+def with_test(source: Source, test: Source) -> Source:
+    """A data set together with a test set of its own.
+
+    Raises:
+        DataSetError: the two are not of the same kind, or the data set has brought a test set already.
+    """
+    if source.modality is not test.modality:
+        raise DataSetError(f"{source.name} holds {source.modality}s and {test.name} holds {test.modality}s.")
+    if source.test is not None:
+        raise DataSetError(f"{source.name} holds a test set already; leave --test out.")
+    count = len(source.ids)
+    return replace(
+        source,
+        ids=[*source.ids, *(f"test/{name}" for name in test.ids)],
+        labels=[*source.labels, *test.labels],
+        read=lambda row: source.read(row) if row < count else test.read(row - count),
+        test=[False] * count + [True] * len(test.ids),
+        notes=source.notes + test.notes,
+    )

@@ -1,0 +1,81 @@
+"""A CSV or TSV file: a text or an image's path, and a label."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of
+from labelloop.errors import DataSetError
+from labelloop.learning.texts import decode_text
+from labelloop.records import Modality
+
+LABELS = ("label", "class", "category", "target", "intent", "choice", "sentiment", "y")
+IMAGES = ("image", "path", "file", "filename", "image_path", "filepath")
+TEXTS = ("text", "sentence", "message", "content", "review", "question", "title", "comment")
+"""Usual names of columns, in the order they are looked for."""
+
+
+def read(where: str, columns: Columns) -> Source:
+    """Read a table with a header; the delimiter and the encoding are found.
+
+    Raises:
+        DataSetError: a column is missing, or there is no row.
+    """
+    path = Path(where).expanduser()
+    header, rows = _rows(path)
+    label = _column(path, header, columns.label, LABELS, "--label-column", "labels")
+    content = _column(path, header, columns.content, (*TEXTS, *IMAGES), "--column", "texts or paths of images")
+    whole = [row for row in rows if len(row) > max(label, content)]
+    if not whole:
+        raise DataSetError(f"{path.name} has a header and no row below it.")
+    labels = [row[label].strip() for row in whole]
+    contents = [row[content] for row in whole]
+    short = len(rows) - len(whole)
+    notes = (f"{short:,} rows of {path.name} are cut short and left out.",) if short else ()
+    ids = [f"row {number}" for number in range(1, len(whole) + 1)]
+    if _are_paths(contents):
+        folder = columns.images or path.parent
+        return Source(
+            path.name, Modality.IMAGE, ids, labels, lambda row: bytes_of(folder / contents[row].strip()), notes=notes
+        )
+    return Source(path.name, Modality.TEXT, ids, labels, contents.__getitem__, notes=notes)
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    text = decode_text(path.read_bytes())
+    csv.field_size_limit(sys.maxsize)
+    try:
+        read = [row for row in csv.reader(io.StringIO(text), delimiter=_delimiter(path, text)) if row]
+    except csv.Error as error:
+        raise DataSetError(f"{path.name} cannot be read as a table: {error}.") from None
+    if not read:
+        raise DataSetError(f"{path.name} is empty.")
+    return [name.strip() for name in read[0]], read[1:]
+
+
+def _delimiter(path: Path, text: str) -> str:
+    header = text.partition("\n")[0]
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return max(",;\t|", key=header.count)
+
+
+def _column(path: Path, header: Sequence[str], named: str, usual: Sequence[str], option: str, what: str) -> int:
+    there = f"it has {', '.join(map(repr, header))}"
+    if named:
+        if named not in header:
+            raise DataSetError(f"{path.name} has no column {named!r}; {there}.")
+        return header.index(named)
+    lowered = [name.lower() for name in header]
+    found = next((lowered.index(name) for name in usual if name in lowered), None)
+    if found is None:
+        raise DataSetError(f"{path.name} has no column of {what} under a usual name; {there}. Say which with {option}.")
+    return found
+
+
+def _are_paths(contents: Sequence[str]) -> bool:
+    """Whether most of them end as images do."""
+    images = sum(Path(text.strip()).suffix.lower() in IMAGE_SUFFIXES for text in contents if len(text) < 1024)
+    return 2 * images > len(contents)
