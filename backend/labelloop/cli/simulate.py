@@ -42,7 +42,9 @@ ColdOption = Annotated[
     str | None, typer.Option("--cold-strategy", help="Orders while there are too few labels to trust a model.")
 ]
 SemiOption = Annotated[str | None, typer.Option("--semi-supervised", help="A semi-supervised method for the learner.")]
-EnsembleOption = Annotated[str | None, typer.Option(help="An ensemble for the learner.")]
+EnsembleOption = Annotated[
+    list[str] | None, typer.Option(help="A member of an ensemble for the learner; given once for each member.")
+]
 FinishOption = Annotated[
     str | None, typer.Option(help="A semi-supervised method tried once at the end; an empty one leaves a recipe's out.")
 ]
@@ -121,7 +123,7 @@ def simulate(  # one parameter for each option
         backbone,
         cold_strategy,
         semi_supervised,
-        ensemble,
+        tuple(ensemble or ()),
         finish,
         test_share,
         validation,

@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.cli.simulating.source import Source
 from labelloop.errors import DataSetError
 from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone, load_backbone
-from labelloop.learning.arrays import Floats
+from labelloop.learning.arrays import Bools, Floats
 from labelloop.learning.preparation import Finding, examine
 from labelloop.learning.simulation import LabelledData
 from labelloop.service.features import Features, content_key
@@ -91,7 +91,7 @@ def _embed(
         if missing:
             loaded = loaded or [load_backbone(spec, resolved)]
             made = loaded[0].embed([chunk[row] for row in missing])  # type: ignore[arg-type]
-            good = np.isfinite(made).all(axis=1)
+            good: Bools = np.asarray(np.isfinite(made).all(axis=1))
             named = [keys[row] for row, whole in zip(missing, good, strict=True) if whole]
             kept.add(named, named, made[good])
         if chunk:

@@ -27,6 +27,8 @@ th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; fon
 .chart text { fill: var(--soft); font-size: 12px; } .chart text.axis { fill: var(--ink); font-size: 13px; }
 .grid { stroke: var(--line); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 6px 0; font-size: 0.92rem; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 12px; }
+figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 18px; }
 .legend svg { margin-right: 7px; vertical-align: middle; }
 """
 
@@ -91,9 +93,9 @@ def _savings(results: dict[str, Any]) -> str:
         cells = [f"{accuracy:.1%}", f"{row[0]['baseline_labels']:,.0f}", *map(saving_text, row)]
         rows += "<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>"
     said = (
-        f"Labels each strategy needs for the accuracy that {baseline} reaches along the budget, with straight lines drawn "
-        "between rounds. A negative share is saved. What the budget does not reach is said so; what the first round "
-        "reaches already might need fewer labels than it bought."
+        f"Labels each strategy needs for the accuracy that {baseline} reaches along the budget, in proportion "
+        "between two rounds. What the budget does not reach is said so; what the first round reaches already might need "
+        "fewer labels than it bought."
     )
     finish = "".join(f"<p>{escape(line)}</p>" for line in finish_lines(results))
     return (
@@ -114,11 +116,12 @@ def _bought(results: dict[str, Any]) -> str:
     ]
     if len(classes) <= COLOURS:
         parts.append(f"<h3>Share of each class</h3>{legend(classes)}")
-        parts += [
-            f"<h3>{escape(one['strategy'])}</h3>"
-            + stacked_chart(one["shares"], rounds, Axes(LABELS, "share of the labels"))
-            for one in found
-        ]
+        charts = (stacked_chart(one["shares"], rounds, Axes(LABELS, "share of the labels")) for one in found)
+        pairs = zip(found, charts, strict=True)
+        drawn = "".join(
+            f"<figure><figcaption>{escape(one['strategy'])}</figcaption>{chart}</figure>" for one, chart in pairs
+        )
+        parts.append(f'<div class="beside">{drawn}</div>')
     return "".join(parts) + _first_bought(results)
 
 

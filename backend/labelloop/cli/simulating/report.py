@@ -60,8 +60,9 @@ def show_results(results: dict[str, Any], folder: Path) -> None:
     """Print accuracies and savings, and where the rest is."""
     console = Console(highlight=False)
     console.print(_accuracies(results))
-    console.print()
-    console.print(_savings(results))
+    if results["summary"]["savings"]:
+        console.print()
+        console.print(_savings(results))
     for line in finish_lines(results):
         console.print(escape(line))
     console.print(
@@ -89,7 +90,8 @@ def saving_text(saving: dict[str, Any]) -> str:
     if saving["labels"] is None:
         return "not reached"
     at_most = "at most " if saving["at_most"] else ""
-    return f"{at_most}{saving['labels']:,.0f} ({-saving['saved']:+.0%})"
+    saved = saving["saved"]
+    return f"{at_most}{saving['labels']:,.0f} ({abs(saved):.0%} {'fewer' if saved >= 0 else 'more'})"
 
 
 def _accuracies(results: dict[str, Any]) -> Table:

@@ -33,7 +33,8 @@ def read(where: str, columns: Columns) -> Source:
     labels = [row[label].strip() for row in whole]
     contents = [row[content] for row in whole]
     short = len(rows) - len(whole)
-    notes = (f"{short:,} rows of {path.name} are cut short and left out.",) if short else ()
+    rows_are = "1 row is" if short == 1 else f"{short:,} rows are"
+    notes = (f"{rows_are} cut short and left out.",) if short else ()
     ids = [f"row {number}" for number in range(1, len(whole) + 1)]
     if _are_paths(contents):
         folder = columns.images or path.parent

@@ -30,7 +30,7 @@ class Wanted:
         backbone: name of the backbone.
         cold_strategy: orders while there is no model.
         semi_supervised: method of every round's learner.
-        ensemble: of every round's learner.
+        ensemble: members of every round's learner.
         finish: semi-supervised method of a last candidate.
         test: share of the items to measure on, or their number.
         validation: number of items to judge candidates on.
@@ -44,7 +44,7 @@ class Wanted:
     backbone: str | None = None
     cold_strategy: str | None = None
     semi_supervised: str | None = None
-    ensemble: str | None = None
+    ensemble: tuple[str, ...] = ()
     finish: str | None = None
     test: float | None = None
     validation: int | None = None
@@ -84,13 +84,12 @@ def _wanted(name: str, said: dict[str, Any]) -> Wanted:
             raise SettingsError(f"The recipe {name} says {key!r}, which means nothing; it may say {', '.join(kinds)}.")
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
             raise SettingsError(f"The recipe {name} has {value!r} for {key!r}, which is of the wrong kind.")
-    if "strategies" in said:
-        said["strategies"] = tuple(map(str, said["strategies"]))
-    return Wanted(**said)
+    whole: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    return Wanted(**whole)
 
 
 def _kinds(name: str) -> tuple[type, ...]:
-    if name == "strategies":
+    if name in ("strategies", "ensemble"):
         return (list,)
     if name in ("budget", "start", "seeds", "validation"):
         return (int,)
@@ -108,9 +107,11 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int) -> Pla
 
     Raises:
         LearningError: a name in it is not known, or its numbers contradict each other.
-        SettingsError: the batch is neither a number nor `double`.
+        SettingsError: the budget is larger than the data, or the batch is neither a number nor `double`.
     """
     budget = wanted.budget if wanted.budget is not None else min(LABELS_PER_CLASS * classes, items // 2)
+    if budget > items:
+        raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)
     return Plan(
         strategies=wanted.strategies or (settings.strategy,),
@@ -120,7 +121,7 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int) -> Pla
         seeds=SEEDS if wanted.seeds is None else wanted.seeds,
         cold_strategy=wanted.cold_strategy or settings.cold_strategy,
         cold_labels=settings.cold_labels_per_class * classes,
-        learner=LearnerRecipe(semi_supervised=wanted.semi_supervised or "", ensemble=wanted.ensemble or ""),
+        learner=LearnerRecipe(semi_supervised=wanted.semi_supervised or "", ensemble=wanted.ensemble),
         finish=wanted.finish or "",
         test=TEST_SHARE if wanted.test is None else wanted.test,
         validation=wanted.validation or 0,

@@ -18,7 +18,7 @@ def empty_items(items: Sequence[bytes] | Sequence[str]) -> Bools:
 
 def duplicate_groups(items: Sequence[bytes] | Sequence[str]) -> Ints:
     """Groups of items of equal content."""
-    first: dict[bytes | str, int] = {}
+    first: dict[object, int] = {}
     return np.array([first.setdefault(item, row) for row, item in enumerate(items)], dtype=np.int64)
 
 

@@ -67,7 +67,7 @@ def curve_of(cells: Sequence[Cell], strategy: str, metric: str = "accuracy") -> 
 
 
 def labels_to_reach(curve: Curve, value: float) -> float | None:
-    """Labels after which the mean reaches a value first, straight lines being drawn between rounds; None: never."""
+    """Labels after which the mean reaches a value first, in proportion between two rounds; None: never."""
     for place, reached in enumerate(curve.mean):
         if reached >= value - 1e-12:
             if place == 0:

@@ -63,12 +63,13 @@ def split_data(data: LabelledData, *, test: float, validation: int, seed: int) -
     Raises:
         LearningError: more is wanted than half of what there is.
     """
-    everything = np.arange(len(data.labels))
     if data.given_test is not None:
-        tested, rest = np.flatnonzero(data.given_test), np.flatnonzero(~data.given_test)
+        tested: Ints = np.flatnonzero(data.given_test)
+        rest: Ints = np.flatnonzero(~data.given_test)
     else:
-        count = round(test * everything.size) if test < 1 else int(test)
-        tested, rest = _held_out(data, everything, count, f"test {seed}", "test")
+        items = len(data.labels)
+        count = round(test * items) if test < 1 else int(test)
+        tested, rest = _held_out(data, np.arange(items), count, f"test {seed}", "test")
     validated, pool = _held_out(data, rest, validation, f"validation {seed}", "validation")
     return Split(pool, validated, tested)
 

@@ -14,12 +14,12 @@ class LearnerRecipe:
     Attributes:
         uncertainty: the measure that the learner's predictions carry.
         semi_supervised: a semi-supervised method; empty: labels alone.
-        ensemble: how members are combined; empty: a single head.
+        ensemble: names of an ensemble's members; empty: a single head.
     """
 
     uncertainty: str = "margin"
     semi_supervised: str = ""
-    ensemble: str = ""
+    ensemble: tuple[str, ...] = ()
 
 
 def fit_arguments(recipe: LearnerRecipe, unlabelled: Floats, seed: int) -> dict[str, Any]:
@@ -33,7 +33,8 @@ def fit_arguments(recipe: LearnerRecipe, unlabelled: Floats, seed: int) -> dict[
     Raises:
         LearningError: the learner has no such method.
     """
-    for name, what in ((recipe.semi_supervised, "semi-supervised method"), (recipe.ensemble, "ensemble")):
-        if name:
-            raise LearningError(f"The learner has no {what} {name!r}; there is none. Leave it out.")
+    if recipe.semi_supervised:
+        raise LearningError(f"The learner has no semi-supervised method {recipe.semi_supervised!r}; leave it out.")
+    if recipe.ensemble:
+        raise LearningError(f"The learner has no ensemble of {', '.join(recipe.ensemble)}; leave it out.")
     return {"uncertainty": recipe.uncertainty, "seed": seed}

@@ -95,7 +95,7 @@ class Plan:
         facts = {name: getattr(self, name) for name in ("budget", "start", "batch", "cold_strategy", "cold_labels")}
         facts |= {name: getattr(self, name) for name in ("finish", "test", "validation")}
         judging = [self.judging.share, self.judging.start, self.judging.minimum, self.judging.tolerance]
-        learner = [self.learner.uncertainty, self.learner.semi_supervised, self.learner.ensemble]
+        learner = [self.learner.uncertainty, self.learner.semi_supervised, *self.learner.ensemble]
         return facts | {"judging": judging, "learner": learner}
 
     def _require(self, holds: bool, fault: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.acquisition import Pool, Strategy, strategy_named
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.gate import GateDecision, judge
@@ -107,8 +107,8 @@ class Simulation:
         features, labelled = self.data.features[rows], self.data.features[play.bought]
         if play.live is None:
             return Pool(features, labelled=labelled)
-        doubt = MEASURES[play.live.uncertainty](play.live.probabilities(features))
-        return Pool(features, doubt, labelled)
+        probabilities = play.live.probabilities(features)
+        return Pool(features, MEASURES[play.live.uncertainty](probabilities), labelled)
 
     def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> GateDecision:
         """Train a candidate on the labels bought and let it go live if the gate says so."""
@@ -147,7 +147,7 @@ class Simulation:
         held = np.array([play.sides[name] for name in names], dtype=bool)
         return bought[held], bought[~held]
 
-    def _correct(self, learner: ClassificationLearner, rows: Ints) -> np.ndarray:
+    def _correct(self, learner: ClassificationLearner, rows: Ints) -> Bools:
         best = learner.probabilities(self.data.features[rows]).argmax(axis=1)
         said = [self.data.classes[column] == self.data.labels[row] for column, row in zip(best, rows, strict=True)]
         return np.array(said, dtype=bool)

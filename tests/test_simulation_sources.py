@@ -1,0 +1,215 @@
+"""Labelled data is read from whatever holds it; what is wrong with it is told in one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labelloop.cli.simulating.export import find_image
+from labelloop.cli.simulating.source import Columns, read_source, with_test
+from labelloop.errors import DataSetError
+from labelloop.records import Modality
+from support.datasets import exported_task, image_folder, tiny_image, write_export
+
+PLAIN = Columns()
+
+
+def test_digits_are_images() -> None:
+    source = read_source("digits", PLAIN)
+
+    assert (len(source.ids), len(source.classes), source.modality) == (1797, 10, Modality.IMAGE)
+    assert bytes(source.read(3)).startswith(b"\x89PNG")
+
+
+def test_a_folder_of_class_folders(tmp_path: Path) -> None:
+    image_folder(tmp_path, 2)
+    (tmp_path / "cat" / "notes.txt").write_text("not an image")
+    (tmp_path / "readme.md").write_text("not a class")
+    (tmp_path / "dog" / "more").mkdir()
+    (tmp_path / "dog" / "more" / "deep.PNG").write_bytes(tiny_image("dog", 9))
+    source = read_source(str(tmp_path), PLAIN)
+
+    assert list(zip(source.ids, source.labels, strict=True)) == [
+        ("cat/0.png", "cat"),
+        ("cat/1.png", "cat"),
+        ("dog/0.png", "dog"),
+        ("dog/1.png", "dog"),
+        ("dog/more/deep.PNG", "dog"),
+    ]
+    assert source.read(4) == tiny_image("dog", 9)
+    assert source.test is None
+
+
+def test_a_folder_with_its_own_test_set(tmp_path: Path) -> None:
+    for part in ("train", "test", "validation"):
+        image_folder(tmp_path / part, 1)
+    source = read_source(str(tmp_path), PLAIN)
+
+    tested = [name for name, test in zip(source.ids, source.test or (), strict=True) if test]
+    assert tested == ["test/cat/0.png", "test/dog/0.png"]
+    assert source.classes == ("cat", "dog")
+
+
+def test_a_file_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
+    image_folder(tmp_path, 1)
+    source = read_source(str(tmp_path), PLAIN)
+    (tmp_path / "cat" / "0.png").unlink()
+
+    assert source.read(0) == b""
+
+
+@pytest.mark.parametrize(
+    ("suffix", "encoding", "delimiter"),
+    [(".csv", "utf-8", ","), (".csv", "utf-8-sig", ";"), (".csv", "utf-16", "|"), (".tsv", "cp1252", "\t")],
+)
+def test_a_table_of_texts(tmp_path: Path, suffix: str, encoding: str, delimiter: str) -> None:
+    path = tmp_path / f"questions{suffix}"
+    rows = [["Text", "id", "Label"], ["Le café est ouvert ?", "1", "drink"], ["Où est la gare ?", "2", "way"], ["cut"]]
+    path.write_bytes("\n".join(delimiter.join(row) for row in rows).encode(encoding))
+    source = read_source(str(path), PLAIN)
+
+    assert [source.read(0), source.read(1)] == ["Le café est ouvert ?", "Où est la gare ?"]
+    assert list(source.labels) == ["drink", "way"]
+    assert source.modality is Modality.TEXT
+    assert source.notes == ("1 row is cut short and left out.",)
+
+
+def test_a_table_of_image_paths(tmp_path: Path) -> None:
+    image_folder(tmp_path / "shots", 1)
+    path = tmp_path / "labels.csv"
+    path.write_text("file,kind\nshots/cat/0.png,cat\nshots/dog/0.png,dog\n")
+    source = read_source(str(path), Columns(label="kind"))
+
+    assert source.modality is Modality.IMAGE
+    assert source.read(1) == tiny_image("dog", 0)
+    elsewhere = read_source(str(path), Columns(label="kind", images=tmp_path / "shots"))
+    assert elsewhere.read(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "said"),
+    [
+        ("", PLAIN, "is empty"),
+        ("text,label\n", PLAIN, "has a header and no row below it"),
+        ("a,b\n1,2\n", PLAIN, "no column of labels under a usual name; it has 'a', 'b'. Say which with --label-column"),
+        ("a,label\n1,2\n", PLAIN, "no column of texts or paths of images .* --column"),
+        ("text,label\n1,2\n", Columns(label="kind"), "no column 'kind'; it has 'text', 'label'"),
+        ("text,label\na,cat\nb,cat\n", PLAIN, "has labels of only 'cat'; a simulation needs two classes"),
+        ("text,label\na,\nb,\n", PLAIN, "has labels of none"),
+    ],
+)
+def test_what_a_table_lacks_is_told(tmp_path: Path, text: str, columns: Columns, said: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(DataSetError, match=said) as told:
+        read_source(str(path), columns)
+    assert "data.csv" in str(told.value)
+
+
+def test_an_export_is_merged_as_the_service_does_it(tmp_path: Path) -> None:
+    tasks = [
+        exported_task(1, {"text": "one vote"}, "cat"),
+        exported_task(2, {"text": "majority"}, "dog", "cat", "dog"),
+        exported_task(3, {"text": "skipped"}, None),
+        exported_task(4, {"text": "nobody"}),
+        exported_task(5, {"text": "<p>marked &amp; up</p>"}, None, "dog"),
+    ]
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert list(zip(source.ids, source.labels, strict=True)) == [
+        ("task 1", "cat"),
+        ("task 2", "dog"),
+        ("task 5", "dog"),
+    ]
+    assert source.read(2) == "marked & up"
+    assert source.notes == ("2 tasks without a label that counts are left out.",)
+
+
+def test_an_export_of_images_finds_them_below_the_folder(tmp_path: Path) -> None:
+    image_folder(tmp_path / "uploads", 1)
+    tasks = [
+        exported_task(1, {"image": "/data/upload/4/0a1b2c3d-0.png"}, "cat"),
+        exported_task(2, {"image": "/data/local-files/?d=dog/0.png"}, "dog"),
+        exported_task(3, {"image": "https://example.org/gone.png"}, "dog"),
+    ]
+    path = write_export(tmp_path / "export.json", tasks)
+    (tmp_path / "uploads" / "0.png").write_bytes(tiny_image("cat", 0))
+    source = read_source(str(path), Columns(images=tmp_path / "uploads"))
+
+    assert source.modality is Modality.IMAGE
+    assert [source.read(row) for row in range(3)] == [tiny_image("cat", 0), tiny_image("dog", 0), b""]
+
+
+def test_an_export_reads_nothing_beside_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "secret.png").write_bytes(b"x")
+
+    for reference in ("../secret.png", f"{tmp_path}/secret.png", "/data/local-files/?d=../secret.png", "..", "", "/"):
+        assert find_image(tmp_path / "inside", reference) is None
+
+
+@pytest.mark.parametrize(
+    ("tasks", "columns", "said"),
+    [
+        ([], PLAIN, "no export of Label Studio with tasks; choose the format JSON"),
+        ([{"image": "a.png", "choice": "cat"}], PLAIN, "choose the format JSON"),
+        ([exported_task(1, {"text": "a"})], PLAIN, "no annotation with choices"),
+        ([exported_task(1, {"text": "a"}, "cat")], Columns(label="mood"), "no control 'mood' of choices.*it has kind"),
+        (
+            [exported_task(1, {"text": "a"}, "cat"), exported_task(2, {"text": "a"}, "dog", control="mood")],
+            PLAIN,
+            "several controls .kind, mood.; say which with --label-column",
+        ),
+        ([exported_task(1, {"a": "x", "b": "y"}, "cat")], PLAIN, "Say with --column which data .* a, b"),
+        ([exported_task(1, {"a": "x", "b": "y"}, "cat")], Columns("c"), "have no 'c' in their data; there is a, b"),
+        ([{"id": "x", "data": {"text": "a"}}], PLAIN, "cannot be read"),
+        ([exported_task(1, {"text": "a"}, "cat")], PLAIN, "labels of only 'cat'"),
+    ],
+)
+def test_what_an_export_lacks_is_told(
+    tmp_path: Path, tasks: list[dict[str, object]], columns: Columns, said: str
+) -> None:
+    path = write_export(tmp_path / "export.json", tasks)
+    with pytest.raises(DataSetError, match=said):
+        read_source(str(path), columns)
+
+
+def test_an_export_that_is_no_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "export.json").write_text("{")
+    with pytest.raises(DataSetError, match=r"export\.json is not JSON"):
+        read_source(str(tmp_path / "export.json"), PLAIN)
+
+
+def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataSetError, match="There is no 'nowhere'; name digits, a folder"):
+        read_source("nowhere", PLAIN)
+    (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(DataSetError, match=r"model\.bin is neither a folder nor one of \.csv"):
+        read_source(str(tmp_path / "model.bin"), PLAIN)
+    with pytest.raises(DataSetError, match="holds no class folders with images"):
+        read_source(str(tmp_path), PLAIN)
+    image_folder(tmp_path, 2, labels=("cat",))
+    with pytest.raises(DataSetError, match="labels of only 'cat'"):
+        read_source(str(tmp_path), PLAIN)
+
+
+def test_a_test_set_of_its_own_is_added(tmp_path: Path) -> None:
+    data = read_source(str(image_folder(tmp_path / "data", 2)), PLAIN)
+    test = read_source(str(image_folder(tmp_path / "test", 1)), PLAIN)
+    both = with_test(data, test)
+
+    assert both.ids[4:] == ["test/cat/0.png", "test/dog/0.png"]
+    assert both.test == [False] * 4 + [True] * 2
+    assert both.read(5) == tiny_image("dog", 0)
+    with pytest.raises(DataSetError, match="holds a test set already"):
+        with_test(both, test)
+    (tmp_path / "texts.csv").write_text("text,label\na,cat\nb,dog\n")
+    with pytest.raises(DataSetError, match=r"data holds images and texts\.csv holds texts"):
+        with_test(data, read_source(str(tmp_path / "texts.csv"), PLAIN))
+
+
+def test_json_in_another_encoding_is_read(tmp_path: Path) -> None:
+    tasks = [exported_task(1, {"text": "été"}, "cat"), exported_task(2, {"text": "hiver"}, "dog")]
+    (tmp_path / "export.json").write_bytes(json.dumps(tasks, ensure_ascii=False).encode("utf-16"))
+
+    assert read_source(str(tmp_path / "export.json"), PLAIN).read(0) == "été"
