@@ -28,7 +28,10 @@ def read(where: str, columns: Columns) -> Source:
     said = {task.id: merge(control, task) for task in tasks}
     labelled = [(task, target.label) for task in tasks if (target := said[task.id]) is not None]
     left = len(tasks) - len(labelled)
-    notes = (f"{left:,} tasks without a label that counts are left out.",) if left else ()
+    tasks_are = (
+        "1 task without a label that counts is" if left == 1 else f"{left:,} tasks without a label that counts are"
+    )
+    notes = (f"{tasks_are} left out.",) if left else ()
     values = [task.data.get(control.data_key) for task, _ in labelled]
     folder = columns.images or path.parent
 
@@ -47,13 +50,15 @@ def read(where: str, columns: Columns) -> Source:
 def find_image(folder: Path, reference: str) -> Path | None:
     """The file below a folder that an export's reference means, None when there is none.
 
-    `/data/upload/4/0a1b2c3d-cat.png` may lie there under its whole path, its name, or the name it was uploaded under;
-    `/data/local-files/?d=pets/cat.png` under `pets/cat.png` or its name; an address elsewhere under its path or name.
+    It may lie there under any tail of its path, the longest first, or under the name it was uploaded under:
+    `/data/upload/4/0a1b2c3d-cat.png` as `upload/4/0a1b2c3d-cat.png` or as `cat.png`, `/data/local-files/?d=pets/cat.png`
+    as `pets/cat.png`.
     """
     parts = urlsplit(reference)
     told = parse_qs(parts.query).get("d", [unquote(parts.path)])[0].lstrip("/")
-    name = Path(told).name
-    guesses = [told, told.removeprefix("data/"), told.removeprefix("data/upload/"), name, name.partition("-")[2]]
+    steps = [step for step in told.split("/") if step]
+    tails = ["/".join(steps[start:]) for start in range(len(steps))]
+    guesses = [*tails, Path(told).name.partition("-")[2]]
     root = folder.resolve()
     for guess in guesses:
         found = (root / guess).resolve()

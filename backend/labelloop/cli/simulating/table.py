@@ -17,6 +17,10 @@ TEXTS = ("text", "sentence", "message", "content", "review", "question", "title"
 """Usual names of columns, in the order they are looked for."""
 
 
+SHOWN = 30
+"""How many columns, and how many letters of each, are told of a table that lacks one; it may have no header at all."""
+
+
 def read(where: str, columns: Columns) -> Source:
     """Read a table with a header; the delimiter and the encoding are found.
 
@@ -64,7 +68,7 @@ def _delimiter(path: Path, text: str) -> str:
 
 
 def _column(path: Path, header: Sequence[str], named: str, usual: Sequence[str], option: str, what: str) -> int:
-    there = f"it has {', '.join(map(repr, header))}"
+    there = f"it has {', '.join(repr(name[:SHOWN]) for name in header[:SHOWN])}"
     if named:
         if named not in header:
             raise DataSetError(f"{path.name} has no column {named!r}; {there}.")

@@ -1,0 +1,292 @@
+"""`labelloop simulate`: from data on disk to a table, JSON and a page; stopped and resumed."""
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from labelloop.cli import app
+from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
+from labelloop.errors import SettingsError
+from labelloop.learning import simulation
+from labelloop.settings import get_settings, load_settings
+from support.datasets import exported_task, image_folder, tiny_image, write_export
+
+SMALL = ("--backbone", "plain", "--budget", "12", "--start", "4", "--batch", "4", "--seeds", "2")
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("LABELLOOP_DATA_DIR", str(tmp_path / "run"))
+    get_settings.cache_clear()
+    yield tmp_path / "run"
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return image_folder(tmp_path / "photos", 24)
+
+
+def simulate(*arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["simulate", *arguments], env={"COLUMNS": "160"})
+    assert done.exit_code == code, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def results(folder: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return read
+
+
+def test_a_folder_is_played_and_told(photos: Path, tmp_path: Path) -> None:
+    said = simulate(str(photos), *SMALL, "-s", "margin", "-s", "typiclust", "-o", str(tmp_path / "out"))
+
+    assert "photos: 48 of 48 items, 2 classes, features of plain." in said
+    assert re.search(r"random +\d+\.\d% ± \d", said)
+    assert "Labels for what random reaches" in said
+    found = results(tmp_path / "out")
+    assert [(cell["strategy"], cell["seed"]) for cell in found["cells"]] == [
+        (name, seed) for seed in (0, 1) for name in ("random", "margin", "typiclust")
+    ]
+    assert found["summary"]["curves"]["accuracy"][0]["labels"] == [4, 8, 12]
+    assert found["cells"][0]["rounds"][0]["bought"][0].endswith(".png")
+
+
+def test_the_same_call_gives_the_same_figures(photos: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        simulate(str(photos), *SMALL, "-s", "margin", "-o", str(tmp_path / name))
+
+    assert results(tmp_path / "one") == results(tmp_path / "two")
+
+
+def test_what_was_finished_is_not_played_again(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    play = simulation.Simulation.play
+    played: list[tuple[str, int]] = []
+
+    def counted(self: Any, strategy: str, seed: int, *arguments: Any) -> Any:
+        if len(played) == 2:
+            raise KeyboardInterrupt
+        played.append((strategy, seed))
+        return play(self, strategy, seed, *arguments)
+
+    monkeypatch.setattr(simulation.Simulation, "play", counted)
+    simulate(str(photos), *SMALL, "-s", "margin", "-o", str(out), code=130)
+    with (out / "cells.jsonl").open("a") as file:
+        file.write('{"fingerprint": "cut o')  # as a kill in mid-write leaves it
+    played.clear()
+    simulate(str(photos), *SMALL, "-s", "margin", "-o", str(out), "--resume")
+    assert played == [("random", 1), ("margin", 1)]
+    played.clear()
+    simulate(str(photos), *SMALL, "-s", "margin", "-o", str(out), "--resume")
+    assert played == []
+    simulate(str(photos), *SMALL, "-s", "margin", "-s", "entropy", "-o", str(out), "--resume")
+    assert played == [("entropy", 0), ("entropy", 1)]
+
+
+def test_cells_of_another_plan_or_other_data_are_not_taken(photos: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    simulate(str(photos), *SMALL, "-o", out)
+    simulate(str(photos), *SMALL[:-2], "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume")
+    (photos / "cat" / "0.png").write_bytes(tiny_image("owl", 1))
+    simulate(str(photos), *SMALL[:-2], "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume")
+
+    kept = [json.loads(line)["fingerprint"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
+    assert len(set(kept)) == 3
+
+
+def test_without_resume_it_begins_anew(photos: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        simulate(str(photos), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
+
+    assert len((tmp_path / "out" / "cells.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_is_wrong_with_the_data_is_shown_first(photos: Path, tmp_path: Path) -> None:
+    (photos / "cat" / "broken.png").write_bytes(b"no image")
+    (photos / "cat" / "empty.png").write_bytes(b"")
+    (photos / "dog" / "copy.png").write_bytes((photos / "dog" / "0.png").read_bytes())
+    said = simulate(str(photos), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
+
+    assert "48 of 51 items" in said
+    assert "broken: 1 item that cannot be read: missing or damaged. They are left out. cat/broken.png" in said
+    assert "empty: 1 item with nothing in them." in said
+    assert "duplicate: 1 item with the same content as an earlier one. The first is kept. dog/copy.png" in said
+    assert len(results(tmp_path / "out")["data"]["findings"]) == 3
+
+
+def test_features_are_computed_once(photos: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from labelloop.learning.backbones.plain_images import PlainImages
+
+    simulate(str(photos), *SMALL, "-s", "random")
+    monkeypatch.setattr(PlainImages, "embed", lambda *_: pytest.fail("embedded again"))
+    simulate(str(photos), *SMALL, "-s", "random")
+
+    assert (data_dir / "simulations" / "photos" / "report.html").exists()
+
+
+def test_json_is_what_the_file_holds(photos: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["simulate", str(photos), *SMALL, "--json", "-o", str(tmp_path / "out")])
+
+    assert json.loads(done.stdout) == results(tmp_path / "out")
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("href", "src")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_stands_alone_and_is_well_formed(tmp_path: Path) -> None:
+    photos = image_folder(tmp_path / "<b>a&b", 24)
+    simulate(str(photos), *SMALL, "-s", "margin", "-o", str(tmp_path / "out"))
+    text = (tmp_path / "out" / "report.html").read_text()
+    page = _Page()
+    page.feed(text)
+
+    assert page.open == []
+    assert page.addresses == []
+    assert "<script" not in text and "http" not in text
+    assert "Simulation on &lt;b&gt;a&amp;b" in text
+    assert "prefers-color-scheme: dark" in text
+    assert text.count('class="chart"') == 7  # accuracy, evenness, two of shares, macro F1, calibration, log loss
+    assert "labels bought" in text and "standard error" in text
+
+
+def test_one_seed_claims_no_band(photos: Path, tmp_path: Path) -> None:
+    simulate(str(photos), *SMALL[:-1], "1", "-s", "margin", "-o", str(tmp_path / "out"))
+    text = (tmp_path / "out" / "report.html").read_text()
+
+    assert "with one seed nothing is known of the chance in it" in text
+    assert "<polygon" not in text
+
+
+def test_a_table_of_texts_is_played(tmp_path: Path) -> None:
+    rows = [
+        f"{'refund my money' if n % 2 else 'where is my parcel'} number {n * n},{'refund' if n % 2 else 'parcel'}"
+        for n in range(60)
+    ]
+    (tmp_path / "mail.csv").write_text("text,label\n" + "\n".join(rows))
+    simulate(str(tmp_path / "mail.csv"), *SMALL, "-s", "least_confidence", "-o", str(tmp_path / "out"))
+
+    assert results(tmp_path / "out")["summary"]["curves"]["accuracy"][1]["mean"][-1] > 0.9
+
+
+def test_an_export_of_a_finished_project_is_played(tmp_path: Path) -> None:
+    image_folder(tmp_path / "uploads", 24)
+    tasks = [
+        exported_task(number, {"image": f"/data/upload/1/{label}/{number % 24}.png"}, label)
+        for number, label in enumerate(["cat"] * 24 + ["dog"] * 24)
+    ]
+    path = write_export(
+        tmp_path / "export.json", [*tasks, exported_task(99, {"image": "/data/upload/1/cat/0.png"}, None)]
+    )
+    said = simulate(str(path), "--images", str(tmp_path / "uploads"), *SMALL, "-o", str(tmp_path / "out"))
+
+    assert "1 task without a label that counts is left out." in said
+    assert results(tmp_path / "out")["data"]["used"] == 48
+
+
+def test_a_given_test_set_measures_and_its_copies_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
+    test = image_folder(tmp_path / "test", 4)
+    said = simulate(str(photos), *SMALL, "-s", "random", "--test", str(test), "-o", str(tmp_path / "out"))
+
+    assert "leak: 8 items to be trained on that are held out too" in said
+    found = results(tmp_path / "out")
+    assert found["data"]["used"] == 48
+    assert found["data"]["given_test"]
+
+
+def test_the_cats_and_dogs_recipe_runs_at_small_size(tmp_path: Path) -> None:
+    """The shape of the study with counts divided by 125, a plain backbone, and a learner without pseudo-labels."""
+    photos = image_folder(tmp_path / "photos", 60)
+    small = ("--start", "16", "--batch", "4", "--budget", "32", "--validation", "20", "--test-share", "20")
+    arguments = ("--recipe", "cats-and-dogs", "--backbone", "plain", "--finish", "", "--seeds", "2", *small)
+    simulate(str(photos), *arguments, "-o", str(tmp_path / "out"))
+
+    found = results(tmp_path / "out")
+    assert found["plan"]["strategies"] == ["random", "least_confidence"]
+    played = found["cells"][1]["rounds"]
+    assert [one["labels"] for one in played] == [16, 20, 24, 28, 32]
+    assert [one["order"] for one in played] == ["random"] + ["least_confidence"] * 4
+    assert "20 held-out labels" in played[-1]["reason"]
+
+
+def test_the_cats_and_dogs_recipe_is_the_classic_study() -> None:
+    plan = plan_of(read_recipe("cats-and-dogs"), load_settings(), items=25_000, classes=2)
+
+    assert list(plan.rounds()) == [2000, 2500, 3000, 3500, 4000]
+    assert (plan.validation, plan.test, plan.finish) == (2500, 2500, "pseudo_label")
+    assert plan.played == ("random", "least_confidence")
+    assert read_recipe("cats-and-dogs").backbone == "resnet50"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("budget = ", "is not TOML"),
+        ("labels = 3", "says 'labels', which means nothing; it may say strategies, budget"),
+        ('budget = "many"', "has 'many' for 'budget', which is of the wrong kind"),
+        ("seeds = true", "has True for 'seeds'"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_told(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        read_recipe(str(tmp_path / "own.toml"))
+
+
+def test_what_is_said_on_the_command_line_holds_over_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'strategies = ["entropy"]\nbudget = 50\nbatch = "double"\nensemble = ["a", "b"]\n'
+    )
+    wanted = Wanted(budget=20, finish="").over(read_recipe(str(tmp_path / "own.toml")))
+
+    assert wanted == Wanted(("entropy",), 20, batch="double", ensemble=("a", "b"), finish="")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-s", "marge"), "No strategy is called 'marge'; there are "),
+        (("--budget", "400"), "The budget of 400 labels is larger than the data, which has 48 items."),
+        (("--budget", "40"), "The budget of 40 labels is larger than the pool of 36 items"),
+        (("--start", "13"), "a start of 13 labels is not within the budget"),
+        (("--batch", "some"), "A batch is a number of labels above 0 or 'double', not 'some'."),
+        (("--recipe", "birds"), "There is no recipe 'birds'; name a TOML file or one of cats-and-dogs."),
+        (("--semi-supervised", "magic"), "magic"),
+        (("--ensemble", "magic"), "magic"),
+        (("--test-share", "30"), "30 items of 48 are wanted for test, more than half"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_sentence(photos: Path, arguments: tuple[str, ...], said: str) -> None:
+    told = simulate(str(photos), *SMALL, *arguments, code=1)
+
+    assert said in told
+    assert told.strip().splitlines()[-1].startswith("labelloop: ")
+
+
+def test_a_data_set_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None:
+    tasks = [exported_task(n, {"image": f"/data/upload/1/{n}.png"}, ("cat", "dog")[n % 2]) for n in range(20)]
+    path = write_export(tmp_path / "export.json", tasks)
+
+    assert "None of the 20 items of export.json can be read" in simulate(str(path), *SMALL, code=1)
