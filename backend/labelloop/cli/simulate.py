@@ -178,7 +178,13 @@ def _prepared(
     from labelloop.cli.simulating.features import prepare
 
     bar = progress.add_task("Reading and embedding", total=len(source.ids))
-    found = prepare(source, spec, backbone, where / "features", lambda done: progress.update(bar, completed=done))
+
+    def told(done: int) -> None:
+        ended = done == len(source.ids)
+        what = "Looking for duplicates and leaks" if ended else "Reading and embedding"
+        progress.update(bar, completed=done, description=what)
+
+    found = prepare(source, spec, backbone, where / "features", told)
     progress.remove_task(bar)
     return found
 

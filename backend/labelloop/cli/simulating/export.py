@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of
-from labelloop.errors import DataSetError, MediaBroken, PayloadError
-from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task, text_of
+from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of, words_of
+from labelloop.errors import DataSetError, PayloadError
+from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task
 from labelloop.learning.texts import decode_text
 from labelloop.records import Control, Modality
-from labelloop.settings import get_settings
 
 
 def read(where: str, columns: Columns) -> Source:
@@ -38,10 +37,7 @@ def read(where: str, columns: Columns) -> Source:
     def content(row: int) -> bytes | str:
         if control.modality is Modality.IMAGE:
             return bytes_of(find_image(folder, str(values[row])))
-        try:
-            return text_of(values[row], get_settings().text_max_chars)
-        except MediaBroken:
-            return ""
+        return words_of(values[row])
 
     ids = [f"task {task.id}" for task, _ in labelled]
     return Source(path.name, control.modality, ids, [label for _, label in labelled], content, notes=notes)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labelloop.errors import DataSetError
+from labelloop.errors import DataSetError, MediaBroken
 from labelloop.records import Modality
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -85,6 +85,17 @@ def _reader(where: str) -> Callable[[str, Columns], Source]:
     if path.suffix.lower() not in readers:
         raise DataSetError(f"{path.name} is neither a folder nor one of {', '.join(readers)}.")
     return readers[path.suffix.lower()]
+
+
+def words_of(value: object) -> str:
+    """A text as the service reads it from a task; nothing where it is none."""
+    from labelloop.labelstudio import text_of
+    from labelloop.settings import get_settings
+
+    try:
+        return text_of(value, get_settings().text_max_chars)
+    except MediaBroken:
+        return ""
 
 
 def bytes_of(path: Path | None) -> bytes:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of
+from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of, words_of
 from labelloop.errors import DataSetError
 from labelloop.learning.texts import decode_text
 from labelloop.records import Modality
@@ -45,7 +45,7 @@ def read(where: str, columns: Columns) -> Source:
         return Source(
             path.name, Modality.IMAGE, ids, labels, lambda row: bytes_of(folder / contents[row].strip()), notes=notes
         )
-    return Source(path.name, Modality.TEXT, ids, labels, contents.__getitem__, notes=notes)
+    return Source(path.name, Modality.TEXT, ids, labels, lambda row: words_of(contents[row]), notes=notes)
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
