@@ -203,7 +203,10 @@ def test_an_export_of_a_finished_project_is_played(tmp_path: Path) -> None:
     said = simulate(str(path), "--images", str(tmp_path / "uploads"), *SMALL, "-o", str(tmp_path / "out"))
 
     assert "1 task without a label that counts is left out." in said
-    assert results(tmp_path / "out")["data"]["used"] == 48
+    found = results(tmp_path / "out")
+    assert found["data"]["used"] == 48
+    assert found["plan"]["strategies"] == ["random", "margin", "as_labelled"]
+    assert found["cells"][2]["rounds"][-1]["counts"] == [12, 0]  # they labelled all cats first
 
 
 def test_a_given_test_set_measures_and_its_copies_are_not_trained_on(photos: Path, tmp_path: Path) -> None:
@@ -273,6 +276,7 @@ def test_what_is_said_on_the_command_line_holds_over_a_recipe(tmp_path: Path) ->
         (("--start", "13"), "a start of 13 labels is not within the budget"),
         (("--batch", "some"), "A batch is a number of labels above 0 or 'double', not 'some'."),
         (("--recipe", "birds"), "There is no recipe 'birds'; name a TOML file or one of cats-and-dogs."),
+        (("-s", "as_labelled"), "'as_labelled' needs data that tells when each item was labelled"),
         (("--semi-supervised", "magic"), "magic"),
         (("--ensemble", "magic"), "magic"),
         (("--test-share", "30"), "30 items of 48 are wanted for test, more than half"),

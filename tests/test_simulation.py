@@ -165,6 +165,19 @@ def test_a_strategy_that_needs_a_model_starts_cold(cells: list[Cell]) -> None:
     assert by_name["random", 0] == ["random"] * 5
 
 
+def test_the_order_people_labelled_in_can_be_played_where_it_is_known() -> None:
+    history = np.arange(180)[::-1].copy()
+    simulation = Simulation(_data(history=history), _plan(strategies=("as_labelled",)))
+    bought = [int(key.split()[1]) for played in simulation.play("as_labelled", 0).rounds for key in played.bought]
+
+    assert bought == sorted(bought, reverse=True)
+    assert bought[0] >= 175
+    with pytest.raises(LearningError, match="tells when each item was labelled"):
+        Simulation(_data(), _plan(strategies=("as_labelled",)))
+    with pytest.raises(LearningError, match="No strategy is called 'as_labelled'"):
+        _plan(cold_strategy="as_labelled")
+
+
 def test_the_cold_strategy_orders_until_there_are_labels_enough() -> None:
     simulation = Simulation(_data(), _plan(cold_labels=20, cold_strategy="typiclust"))
 

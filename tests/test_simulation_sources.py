@@ -122,6 +122,7 @@ def test_an_export_is_merged_as_the_service_does_it(tmp_path: Path) -> None:
         ("task 5", "dog"),
     ]
     assert source.read(2) == "marked & up"
+    assert [moment[17:19] for moment in source.history or ()] == ["00", "00", "01"]
     assert source.notes == ("2 tasks without a label that counts are left out.",)
 
 

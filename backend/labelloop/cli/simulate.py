@@ -97,7 +97,8 @@ def simulate(  # one parameter for each option
 ) -> None:
     """Replay a labelled data set as if annotators answered, and see how many labels a strategy saves.
 
-    Features, strategies, learner, holdout and gate are the service's own.
+    Features, strategies, learner, holdout and gate are the service's own. An export is also played in the order it was
+    labelled in (`as_labelled`).
 
     [dim]Examples:[/]
 
@@ -146,7 +147,9 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
     from labelloop.settings import get_settings
 
     settings = get_settings()
-    plan_of(wanted, settings, len(source.ids), len(source.classes))  # a wrong name is told before anything takes time
+    history = source.history is not None
+    # A wrong name is told before anything takes time.
+    plan_of(wanted, settings, len(source.ids), len(source.classes), history=history)
     image = source.modality is Modality.IMAGE
     spec = BackboneSpec(
         modality=source.modality,
@@ -160,7 +163,7 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
     with _progress() as progress:
         prepared = _prepared(progress, source, spec, backbone, where)
         show_findings(progress.console, source, backbone, prepared)
-        plan = plan_of(wanted, settings, len(prepared.data.labels), len(prepared.data.classes))
+        plan = plan_of(wanted, settings, len(prepared.data.labels), len(prepared.data.classes), history=history)
         folder = output or where / Path(source.name).stem
         cells = _cells(progress, Simulation(prepared.data, plan), backbone, prepared, folder, resume=resume)
     results = results_of(source, backbone, prepared, plan, cells)

@@ -40,7 +40,10 @@ def read(where: str, columns: Columns) -> Source:
         return words_of(values[row])
 
     ids = [f"task {task.id}" for task, _ in labelled]
-    return Source(path.name, control.modality, ids, [label for _, label in labelled], content, notes=notes)
+    labels = [label for _, label in labelled]
+    # A label counts from the first annotation on that was not a skip.
+    history = [min(said.updated_at for said in task.annotations if not said.was_cancelled) for task, _ in labelled]
+    return Source(path.name, control.modality, ids, labels, content, history=history, notes=notes)
 
 
 def find_image(folder: Path, reference: str) -> Path | None:

@@ -69,6 +69,7 @@ def prepare(
         tuple(source.ids[row] for row in rows),
         np.array(groups, dtype=np.int64),
         None if held_out is None else held_out[rows],
+        None if source.history is None else np.argsort(np.argsort(np.array(source.history), kind="stable"))[rows],
     )
     return Prepared(data, found.findings, tuple(contents[row] for row in rows))
 

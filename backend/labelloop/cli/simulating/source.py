@@ -37,6 +37,7 @@ class Source:
         labels: the label of each; empty where there is none.
         read: gives the content of an item by its number; empty where it is missing.
         test: whether each is of a test set that came with the data; None: none came.
+        history: a value for each that ascends in the order people labelled them; None: not known.
         notes: what was left out in reading, a sentence each.
     """
 
@@ -46,6 +47,7 @@ class Source:
     labels: Sequence[str]
     read: Callable[[int], bytes | str]
     test: Sequence[bool] | None = None
+    history: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -123,5 +125,6 @@ def with_test(source: Source, test: Source) -> Source:
         labels=[*source.labels, *test.labels],
         read=lambda row: source.read(row) if row < count else test.read(row - count),
         test=[False] * count + [True] * len(test.ids),
+        history=None if source.history is None else [*source.history, *[""] * len(test.ids)],
         notes=source.notes + test.notes,
     )

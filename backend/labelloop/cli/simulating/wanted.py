@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelloop.errors import SettingsError
-from labelloop.learning.simulation import DOUBLING, Judging, LearnerRecipe, Plan
+from labelloop.learning.simulation import AS_LABELLED, DOUBLING, Judging, LearnerRecipe, Plan
 from labelloop.settings import Settings
 
 LABELS_PER_CLASS = 30
@@ -96,7 +96,7 @@ def _kinds(name: str) -> tuple[type, ...]:
     return {"batch": (int, str), "test": (int, float)}.get(name, (str,))
 
 
-def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int) -> Plan:
+def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int, *, history: bool = False) -> Plan:
     """The plan that is wanted of a data set.
 
     Args:
@@ -104,6 +104,7 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int) -> Pla
         settings: the service's, which fill in what was not.
         items: how many items there are.
         classes: how many classes.
+        history: it is known in which order they were labelled, which then is played too.
 
     Raises:
         LearningError: a name in it is not known, or its numbers contradict each other.
@@ -114,7 +115,7 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int) -> Pla
         raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)
     return Plan(
-        strategies=wanted.strategies or (settings.strategy,),
+        strategies=(wanted.strategies or (settings.strategy,)) + ((AS_LABELLED,) if history else ()),
         budget=budget,
         start=start,
         batch=_batch(wanted.batch, max(1, (budget - start) // 10)),

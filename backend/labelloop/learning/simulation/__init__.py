@@ -12,11 +12,12 @@ from labelloop.learning.simulation.comparing import (
 )
 from labelloop.learning.simulation.data import LabelledData, Split, split_data
 from labelloop.learning.simulation.learners import LearnerRecipe
-from labelloop.learning.simulation.plan import BASELINE, DOUBLING, Judging, Plan
+from labelloop.learning.simulation.plan import AS_LABELLED, BASELINE, DOUBLING, Judging, Plan
 from labelloop.learning.simulation.playing import Simulation
 from labelloop.learning.simulation.results import Cell, Round
 
 __all__ = [
+    "AS_LABELLED",
     "BASELINE",
     "DOUBLING",
     "Cell",

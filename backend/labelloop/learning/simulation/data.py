@@ -21,6 +21,7 @@ class LabelledData:
         keys: n names, all different, that do not change with the order of the items.
         groups: int [n], number of the first item of each item's group of near-duplicates.
         given_test: bool [n], the items of a test set that came with the data; None: none came.
+        history: int [n], ascending in the order in which people labelled the items; None: not known.
     """
 
     features: Floats
@@ -29,6 +30,7 @@ class LabelledData:
     keys: tuple[str, ...]
     groups: Ints
     given_test: Bools | None = None
+    history: Ints | None = None
 
     def __post_init__(self) -> None:
         if not len(self.features) == len(self.labels) == len(self.keys) == len(self.groups):

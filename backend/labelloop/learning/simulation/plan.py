@@ -11,6 +11,8 @@ from labelloop.learning.uncertainty import measure_named
 
 BASELINE: Final = "random"
 DOUBLING: Final = 0
+AS_LABELLED: Final = "as_labelled"
+"""Beside the strategies: the order in which people labelled the data, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Plan:
     """One simulation.
 
     Attributes:
-        strategies: names; the baseline is always simulated too.
+        strategies: names, `AS_LABELLED` among them; the baseline is always simulated too.
         budget: labels bought in all, the start included.
         start: labels bought in the first round.
         batch: labels bought in each later one; `DOUBLING`: as many as there are already.
@@ -64,7 +66,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in (*self.strategies, self.cold_strategy):
-            strategy_named(name)
+            if name != AS_LABELLED or name == self.cold_strategy:
+                strategy_named(name)
         measure_named(self.learner.uncertainty)
         self._require(1 <= self.start <= self.budget, f"a start of {self.start} labels is not within the budget")
         self._require(self.batch >= DOUBLING, f"a round buys at least one label, not {self.batch}")

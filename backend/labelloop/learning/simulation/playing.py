@@ -15,7 +15,7 @@ from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.simulation.data import LabelledData, Split, counts_of, split_data
 from labelloop.learning.simulation.learners import LearnerRecipe, fit_arguments
-from labelloop.learning.simulation.plan import Plan
+from labelloop.learning.simulation.plan import AS_LABELLED, Plan
 from labelloop.learning.simulation.results import Cell, Round
 from labelloop.learning.uncertainty import MEASURES
 from labelloop.records import ClassTarget
@@ -49,6 +49,10 @@ class Simulation:
     def __init__(self, data: LabelledData, plan: Plan) -> None:
         self.data = data
         self.plan = plan
+        if AS_LABELLED in plan.strategies and data.history is None:
+            raise LearningError(
+                f"{AS_LABELLED!r} needs data that tells when each item was labelled, as an export does."
+            )
         self._targets = [ClassTarget(label) for label in data.labels]
         for method in {plan.learner.semi_supervised, plan.finish}:
             fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], 0)
@@ -65,7 +69,7 @@ class Simulation:
         play = _Play(self._split(seed), self._recipe(strategy))
         rounds = []
         for labels in self.plan.rounds():
-            order, chosen = self._choose(play, strategy_named(strategy), labels - len(play.bought), seed)
+            order, chosen = self._choose(play, strategy, labels - len(play.bought), seed)
             play.bought += chosen
             decision = self._train(play, play.recipe, seed)
             rounds.append(self._record(play, order, chosen, decision))
@@ -93,12 +97,15 @@ class Simulation:
         """The plan's learner, with the uncertainty that the strategy is named for, as the service has it."""
         return replace(self.plan.learner, uncertainty=strategy) if strategy in MEASURES else self.plan.learner
 
-    def _choose(self, play: _Play, strategy: Strategy, count: int, seed: int) -> tuple[str, list[int]]:
+    def _choose(self, play: _Play, name: str, count: int, seed: int) -> tuple[str, list[int]]:
         """Who chose, and the rows of the next labels to buy."""
+        rows = np.setdiff1d(play.split.pool, play.bought)
+        if name == AS_LABELLED and self.data.history is not None:
+            return name, rows[np.argsort(self.data.history[rows], kind="stable")[:count]].tolist()
+        strategy = strategy_named(name)
         trusted = play.live is not None and len(play.bought) >= self.plan.cold_labels
         if needs_model(strategy) and not trusted:
             strategy = strategy_named(self.plan.cold_strategy)
-        rows = np.setdiff1d(play.split.pool, play.bought)
         order = strategy.order(self._pool(play, rows), seed * 1_000_003 + len(play.bought))
         return strategy.name, rows[order[:count]].tolist()
 
