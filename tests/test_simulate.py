@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from labelloop.cli import app
+from labelloop.cli.simulating.charts import nice_ticks
+from labelloop.cli.simulating.report import saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
 from labelloop.errors import SettingsError
 from labelloop.learning import simulation
@@ -294,3 +296,32 @@ def test_a_data_set_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None
     path = write_export(tmp_path / "export.json", tasks)
 
     assert "None of the 20 items of export.json can be read" in simulate(str(path), *SMALL, code=1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "saved", "at_most", "said"),
+    [
+        (None, None, False, "not reached"),
+        (1250.0, 0.5, False, "1,250 (50% fewer)"),
+        (30.4, -0.25, False, "30 (25% more)"),
+        (10.0, 0.0, True, "at most 10 (as many)"),
+    ],
+)
+def test_savings_are_told_in_words(labels: float | None, saved: float | None, at_most: bool, said: str) -> None:
+    assert saving_text({"labels": labels, "saved": saved, "at_most": at_most}) == said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.5, 0.99, [0.5, 0.6, 0.7, 0.8, 0.9, 1.0]),
+        (0.7, 0.7, [0.6, 0.8]),
+        (0.0, 0.0, [0.0, 0.2]),
+        (3, 17, [0, 5, 10, 15, 20]),
+    ],
+)
+def test_an_axis_encloses_its_values_in_round_steps(low: float, high: float, ticks: list[float]) -> None:
+    found = nice_ticks(low, high)
+
+    assert found[0] <= low <= high <= found[-1]
+    assert found == pytest.approx(ticks)

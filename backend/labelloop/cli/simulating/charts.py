@@ -8,7 +8,7 @@ from typing import Final
 
 WIDTH: Final = 760
 HEIGHT: Final = 380
-LEFT: Final = 62
+LEFT: Final = 72
 RIGHT: Final = 16
 TOP: Final = 14
 BOTTOM: Final = 52

@@ -28,7 +28,7 @@ th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; fon
 .grid { stroke: var(--line); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 6px 0; font-size: 0.92rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 12px; }
-figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 18px; }
+figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 16px; }
 .legend svg { margin-right: 7px; vertical-align: middle; }
 """
 

@@ -90,8 +90,9 @@ def saving_text(saving: dict[str, Any]) -> str:
     if saving["labels"] is None:
         return "not reached"
     at_most = "at most " if saving["at_most"] else ""
-    saved = saving["saved"]
-    return f"{at_most}{saving['labels']:,.0f} ({abs(saved):.0%} {'fewer' if saved >= 0 else 'more'})"
+    percent = round(100 * saving["saved"])
+    compared = f"{abs(percent)}% {'fewer' if percent > 0 else 'more'}" if percent else "as many"
+    return f"{at_most}{saving['labels']:,.0f} ({compared})"
 
 
 def _accuracies(results: dict[str, Any]) -> Table:
