@@ -106,9 +106,9 @@ def picture(digit: int) -> bytes:
     from PIL import Image
 
     grey = (255 - load_digits().images[digit] * (255 / 16)).astype(np.uint8)
-    picture = BytesIO()
-    Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(picture, "PNG")
-    return picture.getvalue()
+    encoded = BytesIO()
+    Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(encoded, "PNG")
+    return encoded.getvalue()
 
 
 @lru_cache(maxsize=1)
