@@ -82,6 +82,7 @@ def release(
     labels = {
         "labels": {name: candidate.labels for name, candidate in candidates.items()},
         "sides": {name: candidate.sides for name, candidate in candidates.items()},
+        "judged": {name: sorted(candidate.judged) for name, candidate in candidates.items()},
     }
     versions.publish(version, {name: candidate.learner for name, candidate in candidates.items()}, labels)
     return version

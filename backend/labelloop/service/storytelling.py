@@ -121,9 +121,9 @@ class _Story:
         targets: Mapping[int, Target],
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
-        sides = self._versions.labels(self._version.name).get("sides", {}).get(record.control.name, {})
+        judged = set(self._versions.labels(self._version.name).get("judged", {}).get(record.control.name, ()))
         found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
-        rows = [row for row, content in enumerate(found.contents) if sides.get(content)]
+        rows = [row for row, content in enumerate(found.contents) if content in judged]
         said = learner.predict(found.features[rows]) if rows else []
         right = [one.label == targets[found.ids[row]].label for row, one in zip(rows, said, strict=True)]
         return pool_accuracy(

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import LEARNERS, ClassificationLearner, GateDecision, assign_holdout, judge, strategy_named
+from labelloop.learning import (
+    LEARNERS,
+    ClassificationLearner,
+    GateDecision,
+    assign_holdout,
+    judge,
+    judged_keys,
+    strategy_named,
+)
+from labelloop.learning.preparation import near_duplicate_groups
 from labelloop.records import Target
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.state import BrokenItem, Progress
@@ -28,9 +37,10 @@ class Candidate:
         record: its entry in a manifest.
         learner: the model.
         trained: labelled tasks it was trained on.
-        held_out: labelled tasks it was judged on.
+        held_out: labelled tasks it was not trained on.
         labels: label by task id (as text), of both.
         sides: True (held out) or False by content digest, of every content placed so far.
+        judged: the held-out contents it was judged on: one of each group of near-duplicates, none that has one in training.
         decision: what the gate says.
         broken: labelled tasks that cannot be read.
         unavailable: labelled tasks that could not be had this time.
@@ -42,6 +52,7 @@ class Candidate:
     held_out: int
     labels: dict[str, str]
     sides: dict[str, bool]
+    judged: frozenset[str]
     decision: GateDecision
     broken: dict[int, BrokenItem]
     unavailable: frozenset[int]
@@ -88,38 +99,46 @@ def train_control(
     if not embedded.ids and embedded.unavailable:
         raise MediaUnavailable(next(iter(embedded.unavailable.values())))
     wanted = [targets[task_id] for task_id in embedded.ids]
-    sides = _place(embedded, wanted, sides, settings)
+    sides, judged_on = _place(embedded, wanted, sides, settings)
     held_out = np.array([sides[content] for content in embedded.contents], dtype=bool)
+    is_judged = np.array([content in judged_on for content in embedded.contents], dtype=bool)
     report("train", 0, len(wanted))
-    judged = [target for target, held in zip(wanted, held_out, strict=True) if held]
+    judged = [target for target, held in zip(wanted, is_judged, strict=True) if held]
     learner = LEARNERS[record.control.tag].fit(
         embedded.features[~held_out],
         [target for target, held in zip(wanted, held_out, strict=True) if not held],
         record.classes,
         uncertainty=strategy_named(settings.strategy).measure,
         unlabelled=_pool_features(pool, embedder),
-        holdout=(embedded.features[held_out], judged) if len(judged) >= settings.holdout_min else None,
+        holdout=(embedded.features[is_judged], judged) if len(judged) >= settings.holdout_min else None,
         semi_supervised=settings.semi_supervised,
         ensemble=settings.ensemble,
         combination=settings.ensemble_combination,
     )
-    metrics = learner.evaluate(embedded.features[held_out], judged) if judged else None
+    metrics = learner.evaluate(embedded.features[is_judged], judged) if judged else None
     return Candidate(
         record=replace(record, kind=learner.kind, meta=learner.meta(), metrics=metrics, cv_metrics=learner.cv_metrics),
         learner=learner,
-        trained=len(wanted) - len(judged),
-        held_out=len(judged),
+        trained=int((~held_out).sum()),
+        held_out=int(held_out.sum()),
         labels={str(task_id): target.label for task_id, target in zip(embedded.ids, wanted, strict=True)},
         sides=sides,
-        decision=_judge(learner, embedded, held_out, judged, tasks, incumbent, settings),
+        judged=judged_on,
+        decision=_judge(learner, embedded, is_judged, judged, tasks, incumbent, settings),
         broken=embedded.broken,
         unavailable=frozenset(embedded.unavailable),
     )
 
 
-def _place(embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings) -> dict[str, bool]:
+def _place(
+    embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings
+) -> tuple[dict[str, bool], frozenset[str]]:
+    """Each content's side, near-duplicates on one, and the contents to judge on."""
     labels = {content: target.label for content, target in zip(embedded.contents, targets, strict=True)}
-    return assign_holdout(labels, sides, settings.holdout_share if len(labels) >= settings.holdout_from else 0.0)
+    groups = dict(zip(embedded.contents, near_duplicate_groups(embedded.features).tolist(), strict=True))
+    share = settings.holdout_share if len(labels) >= settings.holdout_from else 0.0
+    sides = assign_holdout(labels, sides, share, groups)
+    return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in labels}, groups))
 
 
 def _pool_features(pool: Sequence[TaskRecord], embedder: Embedder) -> NDArray[np.float32] | None:
@@ -132,14 +151,14 @@ def _pool_features(pool: Sequence[TaskRecord], embedder: Embedder) -> NDArray[np
 def _judge(
     learner: ClassificationLearner,
     embedded: Embedded,
-    held_out: NDArray[np.bool_],
+    is_judged: NDArray[np.bool_],
     judged: list[Target],
     tasks: list[TaskRecord],
     incumbent: Incumbent | None,
     settings: Settings,
 ) -> GateDecision:
-    candidate = _correct(learner, embedded.features[held_out], judged)
-    live = _live_correct(embedded, held_out, judged, tasks, incumbent)
+    candidate = _correct(learner, embedded.features[is_judged], judged)
+    live = _live_correct(embedded, is_judged, judged, tasks, incumbent)
     return judge(
         candidate,
         live,
@@ -152,7 +171,7 @@ def _judge(
 
 def _live_correct(
     embedded: Embedded,
-    held_out: NDArray[np.bool_],
+    is_judged: NDArray[np.bool_],
     judged: list[Target],
     tasks: list[TaskRecord],
     incumbent: Incumbent | None,
@@ -160,7 +179,7 @@ def _live_correct(
     """Where the live version is right on the held-out items, under its own backbone; an item it has no features of is wrong."""
     if incumbent is None:
         return None
-    ids = [task_id for task_id, held in zip(embedded.ids, held_out, strict=True) if held]
+    ids = [task_id for task_id, held in zip(embedded.ids, is_judged, strict=True) if held]
     by_id = {task.id: task for task in tasks}
     known = incumbent.embedder.cached([by_id[task_id] for task_id in ids])
     rows = {task_id: row for row, task_id in enumerate(known.ids)}

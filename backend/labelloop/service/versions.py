@@ -196,7 +196,7 @@ class Versions:
         return dict(load(data))
 
     def labels(self, name: str) -> dict[str, Any]:
-        """What a version was trained and judged on: by control, the task ids' labels and the content keys' sides."""
+        """What a version was trained and judged on: by control, the task ids' labels, the content keys' sides and those judged on."""
         return dict(self._store.read_json(f"{self._folder}/{name}/labels.json") or {})
 
     def retire(self, keep: int) -> list[str]:
