@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from labelloop.errors import LearningError
-from labelloop.learning import BackboneSpec, ClassMetrics, Metrics, Pool, ResolvedBackbone
+from labelloop.learning import BackboneSpec, ClassMetrics, Metrics, Pool, ResolvedBackbone, strategy_for
 from labelloop.records import ClassPrediction, Control, Modality
 from labelloop.service.embedding import Embedded
-from labelloop.service.ordering import LAST, Known, known_skill, score_of, score_queue, strategy_for, worth_showing
+from labelloop.service.ordering import LAST, Known, known_skill, score_of, score_queue, worth_showing
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
 
@@ -143,7 +143,7 @@ def test_skill_is_that_of_the_holdout_once_it_is_large_enough() -> None:
 
 def test_an_unknown_order_says_what_there_is() -> None:
     with pytest.raises(LearningError, match="'guess'; there are auto, badge"):
-        strategy_for(Pool(np.zeros((1, 1))), "guess", Settings())
+        strategy_for(Pool(np.zeros((1, 1))), "guess", "coverage", 4)
 
 
 def test_a_prediction_under_the_threshold_is_not_shown() -> None:

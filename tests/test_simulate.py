@@ -207,7 +207,7 @@ def test_an_export_of_a_finished_project_is_played(tmp_path: Path) -> None:
     assert "1 task without a label that counts is left out." in said
     found = results(tmp_path / "out")
     assert found["data"]["used"] == 48
-    assert found["plan"]["strategies"] == ["random", "margin", "as_labelled"]
+    assert found["plan"]["strategies"] == ["random", "auto", "as_labelled"]
     assert found["cells"][2]["rounds"][-1]["counts"] == [12, 0]  # they labelled all cats first
 
 
@@ -222,10 +222,10 @@ def test_a_given_test_set_measures_and_its_copies_are_not_trained_on(photos: Pat
 
 
 def test_the_cats_and_dogs_recipe_runs_at_small_size(tmp_path: Path) -> None:
-    """The shape of the study with counts divided by 125, a plain backbone, and a learner without pseudo-labels."""
+    """The shape of the study with counts divided by 125, and a plain backbone."""
     photos = image_folder(tmp_path / "photos", 60)
     small = ("--start", "16", "--batch", "4", "--budget", "32", "--validation", "20", "--test-share", "20")
-    arguments = ("--recipe", "cats-and-dogs", "--backbone", "plain", "--finish", "", "--seeds", "2", *small)
+    arguments = ("--recipe", "cats-and-dogs", "--backbone", "plain", "--seeds", "2", *small)
     simulate(str(photos), *arguments, "-o", str(tmp_path / "out"))
 
     found = results(tmp_path / "out")
@@ -234,6 +234,7 @@ def test_the_cats_and_dogs_recipe_runs_at_small_size(tmp_path: Path) -> None:
     assert [one["labels"] for one in played] == [16, 20, 24, 28, 32]
     assert [one["order"] for one in played] == ["random"] + ["least_confidence"] * 4
     assert "20 held-out labels" in played[-1]["reason"]
+    assert found["cells"][1]["finish"]["order"] == "pseudo_label"
 
 
 def test_the_cats_and_dogs_recipe_is_the_classic_study() -> None:

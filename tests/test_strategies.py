@@ -9,7 +9,6 @@ import pytest
 from labelloop.errors import LearningError
 from labelloop.learning import (
     STRATEGIES,
-    Auto,
     ClassMetrics,
     Metrics,
     Pool,
@@ -19,6 +18,7 @@ from labelloop.learning import (
     strategy_named,
 )
 from labelloop.learning.acquisition import diverse
+from labelloop.learning.acquisition.auto import Auto
 from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 

@@ -41,7 +41,13 @@ BackboneOption = Annotated[str | None, typer.Option(help="The backbone; the serv
 ColdOption = Annotated[
     str | None, typer.Option("--cold-strategy", help="Orders while there are too few labels to trust a model.")
 ]
-SemiOption = Annotated[str | None, typer.Option("--semi-supervised", help="A semi-supervised method for the learner.")]
+SemiOption = Annotated[
+    str | None,
+    typer.Option(
+        "--semi-supervised",
+        help="`auto`, `none` or a semi-supervised method for the learner; the service's setting otherwise.",
+    ),
+]
 EnsembleOption = Annotated[
     list[str] | None, typer.Option(help="A member of an ensemble for the learner; given once for each member.")
 ]

@@ -7,13 +7,13 @@ from typing import Final
 
 from labelloop.learning.acquisition import (
     STRATEGIES,
-    Auto,
     Need,
     Pool,
     Strategy,
     rank_scores,
     scores_along,
     skill,
+    strategy_for,
     strategy_named,
 )
 from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
@@ -38,7 +38,6 @@ __all__ = [
     "RECIPES",
     "SEMI_SUPERVISED",
     "STRATEGIES",
-    "Auto",
     "Backbone",
     "BackboneSpec",
     "Choice",
@@ -62,5 +61,6 @@ __all__ = [
     "resolve_backbone",
     "scores_along",
     "skill",
+    "strategy_for",
     "strategy_named",
 ]

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from labelloop.labelstudio import parse_label_config
 from labelloop.learning import (
-    Auto,
     ClassificationLearner,
     Pool,
-    Strategy,
+    believed,
     rank_scores,
     scores_along,
     skill,
-    strategy_named,
+    strategy_for,
 )
 from labelloop.records import Control, Prediction
 from labelloop.service.embedding import Embedded
@@ -91,22 +90,10 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     return {name: now[name] for name, kind in kinds.items() if (now[name].tag, now[name].modality) == kind}
 
 
-def strategy_for(pool: Pool, order: str, settings: Settings) -> Strategy:
-    """The strategy of that name, as the settings want it; the cold one where the pool lacks what that one goes by.
-
-    Raises:
-        LearningError: there is none of that name.
-    """
-    cold = strategy_named(settings.cold_strategy)
-    wanted = Auto(cold, settings.cold_labels_per_class) if order == Auto.name else strategy_named(order)
-    return wanted if wanted.need.met_by(pool) else cold
-
-
 def known_skill(record: LearnerRecord, holdout_min: int) -> float | None:
     """What a learner is known to be able to, from its holdout where that is large enough, else from cross-validation."""
-    if record.metrics is not None and record.metrics.items >= holdout_min:
-        return skill(record.metrics)
-    return skill(record.cv_metrics) if record.cv_metrics is not None else None
+    metrics = believed(record.metrics, record.cv_metrics, holdout_min)
+    return skill(metrics) if metrics is not None else None
 
 
 def score_queue(
@@ -152,7 +139,8 @@ def score_queue(
         skill=known.skill,
         batch=known.batch,
     )
-    places = strategy_for(pool, order, settings).order(pool, seed)
+    strategy = strategy_for(pool, order, settings.cold_strategy, settings.cold_labels_per_class)
+    places = strategy.order(pool, seed)
     given = rank_scores(places) if uncertainty is None else scores_along(places, uncertainty)
     scores.update(zip(features.ids, given.tolist(), strict=True))
     return scores

@@ -121,8 +121,11 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int, *, his
         batch=_batch(wanted.batch, max(1, (budget - start) // 10)),
         seeds=SEEDS if wanted.seeds is None else wanted.seeds,
         cold_strategy=wanted.cold_strategy or settings.cold_strategy,
-        cold_labels=settings.cold_labels_per_class * classes,
-        learner=LearnerRecipe(semi_supervised=wanted.semi_supervised or "", ensemble=wanted.ensemble),
+        labels_per_class=settings.cold_labels_per_class,
+        learner=LearnerRecipe(
+            semi_supervised=wanted.semi_supervised or settings.semi_supervised,
+            ensemble=wanted.ensemble or tuple(settings.ensemble),
+        ),
         finish=wanted.finish or "",
         test=TEST_SHARE if wanted.test is None else wanted.test,
         validation=wanted.validation or 0,

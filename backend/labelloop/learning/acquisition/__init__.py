@@ -34,7 +34,17 @@ _ALL: Final = (
 )
 STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy in _ALL}
 
-__all__ = ["STRATEGIES", "Auto", "Need", "Pool", "Strategy", "rank_scores", "scores_along", "skill", "strategy_named"]
+__all__ = [
+    "STRATEGIES",
+    "Need",
+    "Pool",
+    "Strategy",
+    "rank_scores",
+    "scores_along",
+    "skill",
+    "strategy_for",
+    "strategy_named",
+]
 
 
 def strategy_named(name: str) -> Strategy:
@@ -47,3 +57,20 @@ def strategy_named(name: str) -> Strategy:
         return STRATEGIES[name]
     except KeyError:
         raise LearningError(f"No strategy is called {name!r}; there are {', '.join(sorted(STRATEGIES))}.") from None
+
+
+def strategy_for(pool: Pool, name: str, cold: str, labels_per_class: int) -> Strategy:
+    """The strategy of that name, or the cold one where the pool lacks what that one goes by.
+
+    Args:
+        pool: what is to be ordered.
+        name: the strategy wanted.
+        cold: the name of the one that orders without a model, and that `auto` begins with.
+        labels_per_class: from which `auto` trusts a model.
+
+    Raises:
+        LearningError: there is none of such a name.
+    """
+    start = strategy_named(cold)
+    wanted = Auto(start, labels_per_class) if name == Auto.name else strategy_named(name)
+    return wanted if wanted.need.met_by(pool) else start

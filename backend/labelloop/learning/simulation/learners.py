@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
+from labelloop.learning.recipes import methods_named, recipe_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,12 @@ class LearnerRecipe:
 
     Attributes:
         uncertainty: the measure that the learner's predictions carry.
-        semi_supervised: a semi-supervised method; empty: labels alone.
+        semi_supervised: `auto`, `none` (labels alone) or a semi-supervised method.
         ensemble: names of an ensemble's members; empty: a single head.
     """
 
     uncertainty: str = "margin"
-    semi_supervised: str = ""
+    semi_supervised: str = "none"
     ensemble: tuple[str, ...] = ()
 
 
@@ -33,8 +33,13 @@ def fit_arguments(recipe: LearnerRecipe, unlabelled: Floats, seed: int) -> dict[
     Raises:
         LearningError: the learner has no such method.
     """
-    if recipe.semi_supervised:
-        raise LearningError(f"The learner has no semi-supervised method {recipe.semi_supervised!r}; leave it out.")
-    if recipe.ensemble:
-        raise LearningError(f"The learner has no ensemble of {', '.join(recipe.ensemble)}; leave it out.")
-    return {"uncertainty": recipe.uncertainty, "seed": seed}
+    methods_named(recipe.semi_supervised)
+    for member in recipe.ensemble:
+        recipe_named(member)
+    return {
+        "uncertainty": recipe.uncertainty,
+        "seed": seed,
+        "unlabelled": unlabelled,
+        "semi_supervised": recipe.semi_supervised,
+        "ensemble": recipe.ensemble,
+    }

@@ -42,8 +42,8 @@ class Plan:
         start: labels bought in the first round.
         batch: labels bought in each later one; `DOUBLING`: as many as there are already.
         seeds: how often each strategy is played.
-        cold_strategy: orders for a strategy that needs a model, while there is none to trust.
-        cold_labels: labels below which none is trusted.
+        cold_strategy: orders for a strategy that needs a model, while there is none, and what `auto` begins with.
+        labels_per_class: labels per class from which `auto` trusts a model.
         learner: what is trained.
         finish: a semi-supervised method tried once at the end, behind the gate; empty: none.
         test: share of the items that only measure, or their number where above 1; for a given test set of no meaning.
@@ -57,7 +57,7 @@ class Plan:
     batch: int = DOUBLING
     seeds: int = 1
     cold_strategy: str = "coverage"
-    cold_labels: int = 0
+    labels_per_class: int = 4
     learner: LearnerRecipe = field(default_factory=LearnerRecipe)
     finish: str = ""
     test: float = 0.25
@@ -95,7 +95,9 @@ class Plan:
 
     def cell_facts(self) -> dict[str, Any]:
         """What the result of a cell depends on, as JSON values: all but which cells there are."""
-        facts = {name: getattr(self, name) for name in ("budget", "start", "batch", "cold_strategy", "cold_labels")}
+        facts = {
+            name: getattr(self, name) for name in ("budget", "start", "batch", "cold_strategy", "labels_per_class")
+        }
         facts |= {name: getattr(self, name) for name in ("finish", "test", "validation")}
         judging = [self.judging.share, self.judging.start, self.judging.minimum, self.judging.tolerance]
         learner = [self.learner.uncertainty, self.learner.semi_supervised, *self.learner.ensemble]

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
-from labelloop.learning.acquisition import Pool, Strategy, strategy_named
+from labelloop.learning.acquisition import Pool, skill, strategy_for
 from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.classification import ClassificationLearner
-from labelloop.learning.evaluation import Metrics, measure
+from labelloop.learning.evaluation import Metrics, believed, measure
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.simulation.data import LabelledData, Split, counts_of, split_data
@@ -32,6 +32,7 @@ class _Play:
     recipe: LearnerRecipe
     bought: list[int] = field(default_factory=list)
     live: ClassificationLearner | None = None
+    skill: float | None = None
     sides: dict[str, bool] = field(default_factory=dict)
 
 
@@ -54,7 +55,7 @@ class Simulation:
                 f"{AS_LABELLED!r} needs data that tells when each item was labelled, as an export does."
             )
         self._targets = [ClassTarget(label) for label in data.labels]
-        for method in {plan.learner.semi_supervised, plan.finish}:
+        for method in {plan.learner.semi_supervised, plan.finish or "none"}:
             fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], 0)
         self._require_enough(self._split(0))
 
@@ -102,20 +103,23 @@ class Simulation:
         rows = np.setdiff1d(play.split.pool, play.bought)
         if name == AS_LABELLED and self.data.history is not None:
             return name, rows[np.argsort(self.data.history[rows], kind="stable")[:count]].tolist()
-        strategy = strategy_named(name)
-        trusted = play.live is not None and len(play.bought) >= self.plan.cold_labels
-        if needs_model(strategy) and not trusted:
-            strategy = strategy_named(self.plan.cold_strategy)
-        order = strategy.order(self._pool(play, rows), seed * 1_000_003 + len(play.bought))
+        pool = self._pool(play, rows, count)
+        strategy = strategy_for(pool, name, self.plan.cold_strategy, self.plan.labels_per_class)
+        order = strategy.order(pool, seed * 1_000_003 + len(play.bought))
         return strategy.name, rows[order[:count]].tolist()
 
-    def _pool(self, play: _Play, rows: Ints) -> Pool:
+    def _pool(self, play: _Play, rows: Ints, batch: int) -> Pool:
         """The items left, as strategies see them."""
         features, labelled = self.data.features[rows], self.data.features[play.bought]
-        if play.live is None:
-            return Pool(features, labelled=labelled)
-        probabilities = play.live.probabilities(features)
-        return Pool(features, MEASURES[play.live.uncertainty](probabilities), labelled)
+        return Pool(
+            features,
+            labelled=labelled,
+            probabilities=None if play.live is None else play.live.probabilities(features),
+            labels=np.array([self.data.classes.index(self.data.labels[row]) for row in play.bought], dtype=np.int64),
+            classes=len(self.data.classes),
+            skill=play.skill,
+            batch=max(batch, 1),
+        )
 
     def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> GateDecision:
         """Train a candidate on the labels bought and let it go live if the gate says so."""
@@ -137,8 +141,15 @@ class Simulation:
             tolerance=self.plan.judging.tolerance,
         )
         if decision.accepted:
-            play.live = candidate
+            play.live, play.skill = candidate, self._skill(candidate, judged)
         return decision
+
+    def _skill(self, learner: ClassificationLearner, judged: Ints) -> float | None:
+        """What the learner is known to be able to, as the service estimates it."""
+        targets = [self._targets[row] for row in judged]
+        holdout = learner.evaluate(self.data.features[judged], targets) if targets else None
+        metrics = believed(holdout, learner.cv_metrics, self.plan.judging.minimum)
+        return skill(metrics) if metrics is not None else None
 
     def _sides(self, play: _Play) -> tuple[Ints, Ints]:
         """The rows to judge on, and those to train on."""
@@ -181,12 +192,3 @@ class Simulation:
             return play.live.evaluate(self.data.features[test], [self._targets[row] for row in test])
         shares: Floats = np.tile(np.array(counts) / sum(counts), (test.size, 1))
         return measure(shares, [self.data.labels[row] for row in test], self.data.classes)
-
-
-def needs_model(strategy: Strategy) -> bool:
-    """Whether a strategy refuses a pool without a model."""
-    try:
-        strategy.order(Pool(np.zeros((1, 1), dtype=np.float32)), 0)
-    except LearningError:
-        return True
-    return False
