@@ -38,12 +38,15 @@ class ResolvedBackbone:
         id: a directory name that changes whenever the features would.
         dim: length of one feature row.
         note: why a fallback is used, one sentence; empty when it is none.
+        tuned: where weights fine-tuned on a project's labels are kept, as whoever keeps them names the place; a spec must
+            point to a copy of them before they are loaded. Empty: the weights are those that the spec means.
     """
 
     name: str
     id: str
     dim: int
     note: str = ""
+    tuned: str = ""
 
 
 class Backbone(Protocol):

@@ -39,18 +39,9 @@ class SentenceTexts:
     """
 
     def __init__(self, spec: BackboneSpec, resolved: ResolvedBackbone) -> None:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging as transformers_logging
-
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        folder = _find(spec.name, offline=True)
         self.id, self.dim = resolved.id, resolved.dim
         self._device = pick_device(spec.device)
-        try:
-            self._model: Any = SentenceTransformer(str(folder), device=str(self._device), local_files_only=True)
-        # Reading a model touches four libraries, each with errors of its own.
-        except Exception as error:
-            raise LearningError(f"The text backbone at {folder} cannot be loaded: {error}") from error
+        self._model = load_encoder(spec, self._device)
         self._longest = CHARS_PER_TOKEN * int(self._model.max_seq_length or 8192)
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
@@ -72,6 +63,25 @@ class SentenceTexts:
 
         run_in_batches(len(items), BATCH, run)
         return features
+
+
+def load_encoder(spec: BackboneSpec, device: Any) -> Any:
+    """The sentence-transformers model a spec means, on a device.
+
+    Raises:
+        LearningError: it cannot be loaded.
+        WeightsNotFound: it is not on this machine.
+    """
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    folder = _find(spec.name, offline=True)
+    try:
+        return SentenceTransformer(str(folder), device=str(device), local_files_only=True)
+    # Reading a model touches four libraries, each with errors of its own.
+    except Exception as error:
+        raise LearningError(f"The text backbone at {folder} cannot be loaded: {error}") from error
 
 
 def resolve_sentence(spec: BackboneSpec) -> ResolvedBackbone:

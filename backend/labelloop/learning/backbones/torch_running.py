@@ -40,12 +40,17 @@ def inference(device: Any) -> Iterator[None]:
     """No gradients; on CUDA half precision where it loses nothing."""
     import torch
 
-    global _has_run
-    _has_run = True
+    note_run()
     # bfloat16 has float32's range: no activation overflows, as it may in float16.
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=device.type == "cuda"):
         yield
+
+
+def note_run() -> None:
+    """Remember that this process has run a network, for the children it may yet fork."""
+    global _has_run
+    _has_run = True
 
 
 def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> None:
@@ -59,7 +64,7 @@ def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> No
         try:
             run(start, min(start + size, count))
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if size == 1:
                 raise LearningError("The device has too little memory for one item; use a smaller backbone.") from error
@@ -68,7 +73,7 @@ def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> No
             continue
         size = max(1, size // 2)
         logger.info("Out of memory; going on in batches of %d.", size)
-        _release_memory()
+        release_memory()
 
 
 def _stay_alone_after_fork() -> None:
@@ -86,12 +91,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_stay_alone_after_fork)
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or this machine, had too little memory for what raised this."""
     message = str(error).lower()
     return "out of memory" in message or "can't allocate memory" in message
 
 
-def _release_memory() -> None:
+def release_memory() -> None:
+    """Give back what a GPU's memory is kept for and not used."""
     import torch
 
     if torch.cuda.is_available():

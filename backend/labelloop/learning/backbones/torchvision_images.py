@@ -58,7 +58,7 @@ class TorchvisionImages:
 
     def _read(self, data: Any) -> Any:
         image = decode_image(data, shorter_side=self._shorter_side)
-        return None if image is None else self._transform(_middle(image))
+        return None if image is None else self._transform(middle_part(image))
 
     def _forward(self, images: list[Any]) -> Floats:
         import torch
@@ -69,7 +69,7 @@ class TorchvisionImages:
         return rows
 
 
-def _middle(image: Image.Image) -> Image.Image:
+def middle_part(image: Image.Image) -> Image.Image:
     """The middle of an image twice as long as wide: all that the square cut from it can see.
 
     Resizing the shorter side of a thin strip would otherwise make an image of gigabytes.

@@ -21,7 +21,7 @@ AUTO: Final = "mobilenet_v3_large"
 # The names torchvision gives the part of a classifier that comes after its features.
 _HEADS: Final = ("fc", "classifier", "heads", "head")
 # Second heads of GoogLeNet and Inception, for training alone.
-_UNUSED: Final = ("AuxLogits.", "aux1.", "aux2.")
+UNUSED: Final = ("AuxLogits.", "aux1.", "aux2.")
 # AlexNet and VGG flatten their feature map into more columns than are good for a head; their last hidden layer is used.
 _WIDEST: Final = 4096
 # Counted up when what is computed from the same weights changes.
@@ -105,9 +105,9 @@ def _load(network: Any, model: str, local: LocalWeights) -> None:
         missing, surplus = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise LearningError(f"{local.path} does not fit {model}: {str(error).splitlines()[1].strip()}") from None
-    lacking = [name for name in missing if not name.endswith("num_batches_tracked") and not name.startswith(_UNUSED)]
+    lacking = [name for name in missing if not name.endswith("num_batches_tracked") and not name.startswith(UNUSED)]
     # The head was cut off, so its weights, of however many classes, have no place left.
-    foreign = [name for name in surplus if name.split(".")[0] not in _HEADS and not name.startswith(_UNUSED)]
+    foreign = [name for name in surplus if name.split(".")[0] not in _HEADS and not name.startswith(UNUSED)]
     if lacking or foreign:
         fault = f"it lacks {lacking[0]!r}" if lacking else f"{foreign[0]!r} has no place there"
         raise LearningError(f"{local.path} is not of the model {model}: {fault}.")

@@ -1,0 +1,24 @@
+"""Fine-tuning: a backbone trained on a project's own labels, head and all, and kept as a backbone like any other.
+
+Importing this is cheap; torch is loaded by `fine_tune`. The modules below it that need torch import it at their top and are
+imported by functions alone.
+"""
+
+from labelloop.learning.tuning.checkpoints import CheckpointFile, Keeper
+from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
+from labelloop.learning.tuning.media import spec_of
+from labelloop.learning.tuning.options import METHODS, TuneOptions
+from labelloop.learning.tuning.records import EpochNote, Lesson, Tuned
+
+__all__ = [
+    "METHODS",
+    "CheckpointFile",
+    "EpochNote",
+    "Keeper",
+    "Lesson",
+    "TuneOptions",
+    "Tuned",
+    "fine_tune",
+    "spec_of",
+    "why_not",
+]

@@ -1,0 +1,182 @@
+"""The door to fine-tuning: a backbone and labelled items in, a tuned backbone out."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labelloop.errors import LearningError
+from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.media import Medium, open_medium, spec_of
+from labelloop.learning.tuning.options import TuneOptions
+from labelloop.learning.tuning.records import Lesson, Tuned
+from labelloop.learning.tuning.schedule import class_weights
+from labelloop.learning.tuning.splitting import Split, split
+from labelloop.records import Modality
+
+if TYPE_CHECKING:
+    from labelloop.learning.tuning.model import Model
+    from labelloop.learning.tuning.steps import Labelled
+    from labelloop.learning.tuning.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+_LIBRARY = {Modality.IMAGE: ("torchvision", "image"), Modality.TEXT: ("sentence_transformers", "text")}
+
+
+def why_not(spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
+    """Why the backbone that was found for a spec cannot be fine-tuned, one sentence; empty when it can."""
+    library, extra = _LIBRARY[spec.modality]
+    if find_spec(library) is None:
+        return f"Fine-tuning needs torch and {library}, which are not installed; install labelloop[{extra}]."
+    if resolved.name == "plain":
+        return "Plain features come from no network, so there is nothing to fine-tune; set a backbone with weights."
+    return ""
+
+
+def fine_tune(
+    spec: BackboneSpec,
+    lesson: Lesson,
+    folder: Path,
+    options: TuneOptions | None = None,
+    *,
+    keeper: Keeper | None = None,
+    give_way: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+) -> Tuned | None:
+    """Train a backbone and a head together, and keep the backbone.
+
+    The head is fitted to the features as they are first (Kumar et al., 2022); the epoch with the lowest loss on the
+    validation items wins, and that may be the one before the first. The same lesson, options and number of threads give the
+    same weights on a processor, also when it was killed in between and goes on from its checkpoint.
+
+    Args:
+        spec: the backbone to start from.
+        lesson: what to learn.
+        folder: where the tuned backbone is written, in a folder of its own.
+        options: how; None: the defaults.
+        keeper: keeps a checkpoint, from which the same call goes on. It is left there at the end, too; clearing it is the
+            caller's, once the result is safe.
+        give_way: asked before each step; True: make a checkpoint and return None.
+        on_progress: told of steps done and planned.
+
+    Raises:
+        LearningError: the backbone cannot be fine-tuned or loaded, or the device has too little memory for one item.
+        NotEnoughLabels: fewer than two classes have a usable label, or no item is left to decide when to stop.
+        WeightsNotFound: the backbone's weights are not on this machine.
+    """
+    import torch
+
+    options = options or TuneOptions()
+    start = resolve_backbone(spec)
+    if reason := why_not(spec, start):
+        raise LearningError(reason)
+    parts = split(lesson, options)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(options.seed)
+        medium = open_medium(spec, flip=options.flip)
+        trainer = _trainer(medium, parts, lesson, options, keeper, _fingerprint(start, parts, lesson, options))
+        ending = trainer.run(give_way, on_progress)
+        if ending is None:
+            return None
+        model = trainer.take_best()
+    where = folder / f"{_plain_name(start)}-tuned"
+    medium.save(model.network, where)
+    tuned_as = spec_of(spec, where)
+    found = replace(resolve_backbone(tuned_as), name=f"{_plain_name(start)}, fine-tuned")
+    standing = trainer.standing
+    tuned = Tuned(
+        found,
+        tuned_as,
+        where,
+        tuple(standing.epochs),
+        standing.best,
+        ending,
+        len(parts.validation_targets),
+        standing.seconds,
+    )
+    logger.info("%s", tuned)
+    return tuned
+
+
+def _trainer(
+    medium: Medium, parts: Split, lesson: Lesson, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+) -> "Trainer":
+    from labelloop.learning.tuning.model import Model
+    from labelloop.learning.tuning.shelves import Shelf
+    from labelloop.learning.tuning.steps import Labelled, Steps
+    from labelloop.learning.tuning.trainer import Trainer
+
+    model = Model(medium.network, medium.dim, len(lesson.classes)).to(medium.device)
+    balanced = class_weights(np.bincount(parts.targets, minlength=len(lesson.classes)).astype(float), options.balance)
+    train = Labelled(Shelf(parts.items, medium.open), parts.targets, parts.weights * balanced[parts.targets])
+    validation = Labelled(
+        Shelf(parts.validation_items, medium.open), parts.validation_targets, parts.validation_weights
+    )
+    checkpoint = find_checkpoint(keeper, fingerprint)
+    if checkpoint is None:
+        _start(medium, model, train, parts.features, options.at_once)
+    steps = Steps(medium, model, train, Shelf(lesson.unlabelled, medium.open), options)
+    trainer = Trainer(steps, validation, options, keeper, fingerprint)
+    if checkpoint is not None:
+        trainer.resume(checkpoint)
+    return trainer
+
+
+def _start(medium: Medium, model: "Model", train: "Labelled", features: Floats | None, at_once: int) -> None:
+    """Fit the head to the backbone as it is."""
+    import torch
+
+    from labelloop.learning.tuning.model import start_head
+
+    rows = features if features is not None else _embed(medium, train, at_once)
+    known = np.isfinite(rows).all(axis=1)
+    weights = train.weights[known]
+    start_head(
+        model,
+        rows[known],
+        torch.from_numpy(train.targets[known]),
+        torch.from_numpy((weights / max(float(weights.mean()), 1e-12)).astype(np.float32)),
+    )
+
+
+def _embed(medium: Medium, items: "Labelled", at_once: int) -> Floats:
+    """Features float32 [n, d] of the backbone as it is; NaN for an item that cannot be read."""
+    import torch
+
+    features = np.full((len(items.targets), medium.dim), np.nan, dtype=np.float32)
+    medium.network.eval()
+    for start in range(0, len(features), at_once):
+        rows = range(start, min(start + at_once, len(features)))
+        opened = {row: item for row, item in zip(rows, items.shelf.take(rows), strict=True) if item is not None}
+        if opened:
+            with torch.no_grad():
+                answer = medium.network(medium.batch(list(opened.values()), "plain"))
+            features[list(opened)] = answer.float().cpu().numpy()
+    return features
+
+
+def _fingerprint(start: ResolvedBackbone, parts: Split, lesson: Lesson, options: TuneOptions) -> str:
+    """Names a fine-tuning: what is learnt from how many items, with which labels, from which weights on, and how."""
+    said = [
+        start.id,
+        list(lesson.classes),
+        parts.targets.tolist(),
+        parts.weights.tolist(),
+        parts.validation_targets.tolist(),
+        len(lesson.unlabelled),
+        asdict(options),
+    ]
+    return sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _plain_name(backbone: ResolvedBackbone) -> str:
+    return backbone.name.removesuffix(", fine-tuned").removesuffix("-tuned")

@@ -1,0 +1,108 @@
+"""Which labelled items teach, and which decide when to stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.holdout import assign_holdout
+from labelloop.learning.tuning.options import TuneOptions
+from labelloop.learning.tuning.records import Lesson
+from labelloop.records import ClassTarget
+
+
+class Chosen(Sequence[Any]):
+    """Some rows of a sequence, read from it when they are asked for."""
+
+    def __init__(self, items: Sequence[Any], rows: Ints) -> None:
+        self._items = items
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._items[int(self._rows[place])]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Items that teach, and items that decide when to stop; class numbers int [n], weights float64 [n] in (0, 1].
+
+    `features` float32 [n, d] belong to the items that teach, where the lesson has them.
+    """
+
+    items: Sequence[Any]
+    targets: Ints
+    weights: Floats
+    features: Floats | None
+    validation_items: Sequence[Any]
+    validation_targets: Ints
+    validation_weights: Floats
+
+
+def split(lesson: Lesson, options: TuneOptions) -> Split:
+    """Leave out what cannot be learnt from, and set validation items aside where the lesson has none.
+
+    Raises:
+        LearningError: there are not as many targets as items, or not as many rows of features.
+        NotEnoughLabels: fewer than two classes are left to learn, or no item is left to decide when to stop.
+    """
+    _check(lesson)
+    numbers, weights = _numbers(lesson.targets, lesson.classes)
+    usable: Ints = np.flatnonzero(numbers >= 0)
+    own, own_weights = _numbers(lesson.validation_targets, lesson.classes)
+    teach: Ints = usable
+    aside: Ints = np.flatnonzero(own >= 0)
+    if aside.size:
+        source: Sequence[Any] = lesson.validation_items
+    else:
+        teach, aside = _set_aside(lesson, numbers, usable, options.validation_share)
+        source, own, own_weights = lesson.items, numbers, weights
+    if np.unique(numbers[teach]).size < 2:
+        raise NotEnoughLabels(
+            "Fine-tuning needs labels of two classes beside those that decide when to stop; label more."
+        )
+    if aside.size == 0:
+        raise NotEnoughLabels("Fine-tuning needs labelled items to decide when to stop; label more of each class.")
+    return Split(
+        Chosen(lesson.items, teach),
+        numbers[teach],
+        weights[teach],
+        None if lesson.features is None else lesson.features[teach],
+        Chosen(source, aside),
+        own[aside],
+        own_weights[aside],
+    )
+
+
+def _set_aside(lesson: Lesson, numbers: Ints, usable: Ints, share: float) -> tuple[Ints, Ints]:
+    """Rows that teach and rows that do not, a share of each class; equal items stand on one side."""
+    keys = {int(row): _content(lesson.items[int(row)]) for row in usable}
+    labels = {key: str(numbers[row]) for row, key in keys.items()}
+    held = assign_holdout(labels, {}, share)
+    out = np.array([held[keys[int(row)]] for row in usable], dtype=bool)
+    return usable[~out], usable[out]
+
+
+def _numbers(targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Ints, Floats]:
+    place = {label: number for number, label in enumerate(classes)}
+    numbers = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
+    return numbers, np.array([target.weight for target in targets], dtype=np.float64)
+
+
+def _content(item: bytes | str) -> str:
+    return sha256(item.encode(errors="replace") if isinstance(item, str) else item).hexdigest()
+
+
+def _check(lesson: Lesson) -> None:
+    pairs = [(lesson.items, lesson.targets), (lesson.validation_items, lesson.validation_targets)]
+    for items, targets in pairs:
+        if len(items) != len(targets):
+            raise LearningError(f"There are {len(targets)} targets for {len(items)} items to fine-tune on.")
+    if lesson.features is not None and len(lesson.features) != len(lesson.items):
+        raise LearningError(f"There are {len(lesson.features)} rows of features for {len(lesson.items)} items.")

@@ -1,0 +1,148 @@
+"""One fine-tuning under way: steps, looks at the validation items, checkpoints, and when it ends."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from labelloop.learning.backbones.torch_running import note_run
+from labelloop.learning.tuning.checkpoints import Checkpoint, Keeper, pack
+from labelloop.learning.tuning.model import Model
+from labelloop.learning.tuning.options import TuneOptions
+from labelloop.learning.tuning.records import Ending, EpochNote
+from labelloop.learning.tuning.standing import Standing, Tensors, joined, parted
+from labelloop.learning.tuning.steps import Labelled, Steps
+
+logger = logging.getLogger(__name__)
+
+# Loss by which an epoch must be better than the best to count.
+GAIN: Final = 1e-4
+
+
+class Trainer:
+    """Trains a model until it ends, or has to give way.
+
+    Args:
+        steps: the model and how it learns.
+        validation: what decides when to stop, and which epoch is best.
+        options: how.
+        keeper: keeps checkpoints; None: none are made.
+        fingerprint: names what is trained on what and how.
+    """
+
+    def __init__(
+        self, steps: Steps, validation: Labelled, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+    ) -> None:
+        self.standing = Standing(planned=options.epochs)
+        self._steps = steps
+        self._validation = validation
+        self._options = options
+        self._keeper = keeper
+        self._fingerprint = fingerprint
+        self._best: Tensors = {}
+        self._kept_at = self._read_at = time.monotonic()
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of the same fine-tuning."""
+        parts = parted(checkpoint.tensors)
+        self._best = parts.get("best", {})
+        self._steps.restore(parts, checkpoint.facts["scaler"])
+        self.standing = Standing.from_json(checkpoint.facts["standing"])
+
+    def run(self, give_way: Callable[[], bool], on_progress: Callable[[int, int], None]) -> Ending | None:
+        """Train to the end; None when it gave way. A checkpoint is left behind either way.
+
+        Args:
+            give_way: asked before each step.
+            on_progress: told of steps done and planned.
+
+        Raises:
+            LearningError: the device has too little memory for one item.
+        """
+        note_run()
+        self._read_at = time.monotonic()
+        ending = self._ending()
+        while ending is None:
+            on_progress(self.standing.step, self._planned_steps)
+            if give_way() or not self._advance(give_way):
+                self.keep()
+                return None
+            self._spend()
+            if time.monotonic() - self._kept_at >= self._options.checkpoint_every:
+                self.keep()
+            ending = self._ending()
+        self.keep()
+        return ending
+
+    def take_best(self) -> Model:
+        """The model of the best epoch."""
+        judged = self._steps.judged
+        judged.load_state_dict(self._best)
+        return judged
+
+    def keep(self) -> None:
+        """Make a checkpoint."""
+        self._kept_at = time.monotonic()
+        if self._keeper is None:
+            return
+        parts, scaler = self._steps.state()
+        facts = {"fingerprint": self._fingerprint, "standing": self.standing.to_json(), "scaler": scaler}
+        self._keeper.write(pack(Checkpoint(joined(parts | {"best": self._best}), facts)))
+
+    @property
+    def _planned_steps(self) -> int:
+        return self.standing.planned * self._steps.per_epoch
+
+    def _advance(self, give_way: Callable[[], bool]) -> bool:
+        """Do a step, or look at the validation items where an epoch is complete; False when that was broken off."""
+        standing = self.standing
+        if standing.step == len(standing.epochs) * self._steps.per_epoch:
+            return self._look(give_way)
+        self._steps.step(standing.step, self._planned_steps)
+        standing.step += 1
+        return True
+
+    def _ending(self) -> Ending | None:
+        standing = self.standing
+        if not standing.epochs:  # the head alone is judged whatever the budget
+            return None
+        if len(standing.epochs) > standing.planned:
+            return "all epochs" if standing.planned == self._options.epochs else "budget"
+        if len(standing.epochs) - 1 - standing.best >= self._options.patience:
+            return "no further gain"
+        if self._options.seconds and standing.seconds >= self._options.seconds:
+            return "budget"
+        return None
+
+    def _look(self, give_way: Callable[[], bool]) -> bool:
+        """Judge on the validation items; False when it had to give way before it was through."""
+        self._steps.judged.eval()
+        sums = [0.0, 0.0, 0.0]
+        count, size = len(self._validation.targets), self._options.at_once
+        for start in range(0, count, size):
+            if give_way():
+                return False
+            part = self._steps.judge(self._validation, range(start, min(start + size, count)))
+            sums = [total + more for total, more in zip(sums, part, strict=True)]
+        self._note(sums[0] / max(sums[2], 1e-12), sums[1] / max(sums[2], 1e-12))
+        return True
+
+    def _note(self, loss: float, accuracy: float) -> None:
+        standing = self.standing
+        note = EpochNote(len(standing.epochs), loss, accuracy)
+        standing.epochs.append(note)
+        logger.info("Epoch %d: log loss %.4f, accuracy %.3f", note.epoch, loss, accuracy)
+        if note.epoch == 0 or loss < standing.epochs[standing.best].loss - GAIN:
+            standing.best = note.epoch
+            state = self._steps.judged.state_dict()
+            self._best = {name: tensor.detach().clone() for name, tensor in state.items()}
+        if self._options.seconds and note.epoch:
+            # So that the rates come down in time, no more epochs are planned than the budget reaches.
+            self._spend()
+            reach = int(self._options.seconds / (standing.seconds / note.epoch))
+            standing.planned = max(note.epoch, min(self._options.epochs, reach))
+
+    def _spend(self) -> None:
+        now = time.monotonic()
+        self.standing.seconds += now - self._read_at
+        self._read_at = now
