@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -73,15 +75,12 @@ def fine_tune(
         NotEnoughLabels: fewer than two classes have a usable label, or no item is left to decide when to stop.
         WeightsNotFound: the backbone's weights are not on this machine.
     """
-    import torch
-
     options = options or TuneOptions()
     start = resolve_backbone(spec)
     if reason := why_not(spec, start):
         raise LearningError(reason)
     parts = split(lesson, options)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(options.seed)
+    with _alone(options):
         medium = open_medium(spec, flip=options.flip)
         trainer = _trainer(medium, parts, lesson, options, keeper, _fingerprint(start, parts, lesson, options))
         ending = trainer.run(give_way, on_progress)
@@ -105,6 +104,21 @@ def fine_tune(
     )
     logger.info("%s", tuned)
     return tuned
+
+
+@contextmanager
+def _alone(options: TuneOptions) -> Iterator[None]:
+    """Draws and threads of one's own; those of the caller are as they were afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // 2))
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(options.seed)
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _trainer(

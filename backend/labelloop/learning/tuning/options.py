@@ -35,6 +35,8 @@ class TuneOptions:
         ramp_up: share of all steps over which that weight rises.
         teacher_decay: share of itself that the mean teacher keeps at each step.
         confidence: probability above which a pseudo-label is believed, for the class learnt best; less for the others.
+        threads: threads of the processor that the networks may use; 0: half of its cores, at least one, since a fine-tuning
+            runs beside a server and rounds, and threads that wait for each other on a busy machine cost it many times over.
         seed: decides every draw.
     """
 
@@ -59,6 +61,7 @@ class TuneOptions:
     ramp_up: float = 0.4
     teacher_decay: float = 0.99
     confidence: float = 0.9
+    threads: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 
 from labelloop.learning.backbones import BackboneSpec
-from labelloop.learning.backbones.sentence_texts import CHARS_PER_TOKEN, load_encoder
+from labelloop.learning.backbones.sentence_texts import CHARS_PER_TOKEN, load_encoder, resolve_sentence
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.texts import well_formed
 from labelloop.learning.tuning.media import View
@@ -28,7 +28,7 @@ class Sentences:
         self.device = pick_device(spec.device)
         encoder = load_encoder(spec, self.device)
         self.network = _Encoded(encoder)
-        self.dim = int(encoder.get_sentence_embedding_dimension())
+        self.dim = resolve_sentence(spec).dim
         self._longest = CHARS_PER_TOKEN * int(encoder.max_seq_length or 8192)
 
     def open(self, item: Any) -> tuple[str, int]:

@@ -1,0 +1,87 @@
+"""A fine-tuning that is killed goes on from its checkpoint as if nothing had happened."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labelloop.learning.tuning import CheckpointFile, TuneOptions, fine_tune
+from labelloop.learning.tuning.checkpoints import Checkpoint, pack, unpack
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from support.tuning_bench import digit_images, lesson, made_weights, spec_for  # noqa: E402
+
+OPTIONS = TuneOptions(
+    method="mean_teacher", epochs=4, batch=16, head_rate=3e-3, backbone_rate=3e-3, checkpoint_every=0, threads=1
+)
+
+
+def tune(folder: Path, weights: Path) -> bytes:
+    """Fine-tune in this process; the tuned weights."""
+    pool, _ = digit_images(20, first=200)
+    keeper = CheckpointFile(folder / "checkpoint")
+    found = fine_tune(spec_for(weights), lesson(40, unlabelled=pool), folder, OPTIONS, keeper=keeper)
+    assert found is not None
+    return (found.folder / "weights.safetensors").read_bytes()
+
+
+def test_killed_in_the_middle_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    weights = made_weights(tmp_path / "made")
+    code = f"from pathlib import Path; import test_fine_tuning_survival as t; t.tune(Path({str(tmp_path / 'killed')!r}), Path({str(weights)!r}))"
+    environment = {**os.environ, "PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    file = tmp_path / "killed" / "checkpoint"
+
+    def steps_done() -> int:
+        found = unpack(file.read_bytes()) if file.exists() else None
+        return found.facts["standing"]["step"] if found else 0
+
+    deadline = time.monotonic() + 120
+    while steps_done() < 3:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert 3 <= steps_done() < 8, "it was killed in the middle"
+    assert not list((tmp_path / "killed").glob("*-tuned"))
+
+    assert tune(tmp_path / "killed", weights) == tune(tmp_path / "whole", weights)
+
+
+def test_a_checkpoint_is_read_as_it_was_written() -> None:
+    tensors = {"a/b": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(3)}
+    found = unpack(pack(Checkpoint(tensors, {"step": 4, "text": "ü"})))
+
+    assert found is not None
+    assert found.facts == {"step": 4, "text": "ü"}
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("data", [b"", b"12345678", b"\x80\x04pickle", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 40])
+def test_what_is_no_checkpoint_counts_as_none(data: bytes) -> None:
+    assert unpack(data) is None
+
+
+def test_a_checkpoint_cut_short_counts_as_none() -> None:
+    data = pack(Checkpoint({"a": torch.zeros(100)}, {}))
+    assert unpack(data[:-50]) is None
+
+
+def test_a_checkpoint_file_is_whole_or_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = CheckpointFile(tmp_path / "deep" / "checkpoint")
+    assert keeper.read() is None
+    keeper.write(b"one")
+    monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        keeper.write(b"two")
+
+    assert keeper.read() == b"one"
+    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["checkpoint"]
+    keeper.clear()
+    assert keeper.read() is None
