@@ -17,8 +17,8 @@ pytest.importorskip("torchvision")
 from labelloop.learning.tuning.media import open_medium  # noqa: E402
 from labelloop.learning.tuning.methods import MeanTeacher, PseudoLabel  # noqa: E402
 from labelloop.learning.tuning.model import Model, parameter_groups  # noqa: E402
-from labelloop.learning.tuning.steps import Labelled, Steps  # noqa: E402
 from labelloop.learning.tuning.shelves import Shelf  # noqa: E402
+from labelloop.learning.tuning.steps import Labelled, Steps  # noqa: E402
 from support.tuning_bench import CLASSES, digit_images, lesson, made_weights, spec_for  # noqa: E402
 
 QUICK = TuneOptions(epochs=2, batch=16, head_rate=3e-3, backbone_rate=3e-3, ramp_up=0.0, confidence=0.3, threads=1)
@@ -41,7 +41,9 @@ def _steps(
     numbers = np.array([CLASSES.index(target.label) for target in targets])
     train = Labelled(Shelf(items, medium.open), numbers, np.full(16, labelled_weight))
     pool, _ = digit_images(unlabelled, first=200)
-    return model, Steps(medium, model, train, Shelf(pool, medium.open), replace(QUICK, method=method, weight_decay=0.0, **more))
+    return model, Steps(
+        medium, model, train, Shelf(pool, medium.open), replace(QUICK, method=method, weight_decay=0.0, **more)
+    )
 
 
 def _state(model: Model) -> dict[str, Any]:

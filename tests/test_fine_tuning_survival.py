@@ -32,9 +32,9 @@ def tune(folder: Path, weights: Path) -> bytes:
 
 def test_killed_in_the_middle_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     weights = made_weights(tmp_path / "made")
-    code = f"from pathlib import Path; import test_fine_tuning_survival as t; t.tune(Path({str(tmp_path / 'killed')!r}), Path({str(weights)!r}))"
+    code = "import sys, pathlib, test_fine_tuning_survival as t; t.tune(*map(pathlib.Path, sys.argv[1:]))"
     environment = {**os.environ, "PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed"), str(weights)], env=environment)
     file = tmp_path / "killed" / "checkpoint"
 
     def steps_done() -> int:

@@ -63,5 +63,5 @@ def test_an_unknown_job_has_no_state(redis: Redis) -> None:
     assert job_state(redis, "round-nobody") is None
 
 
-def test_rounds_come_before_pushes() -> None:
-    assert [name.removeprefix("labelloop-") for name in QUEUES] == ["rounds", "pushes"]
+def test_rounds_come_before_pushes_and_tunings_last() -> None:
+    assert [name.removeprefix("labelloop-") for name in QUEUES] == ["rounds", "pushes", "tunings"]

@@ -122,6 +122,22 @@ class Settings(BaseSettings):
         description="How the heads of an ensemble answer: average (soft voting), weighted, vote (hard voting) or stacking.",
     )
 
+    # Fine-tuning
+    fine_tune: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Fine-tune backbones behind the live version: on, off, or auto: with an NVIDIA GPU, or where fine_tune_minutes is set.",
+    )
+    fine_tune_minutes: float = Field(
+        default=0.0, ge=0, description="Minutes one fine-tuning may train in all; 0: 20 where fine-tuning is on."
+    )
+    fine_tune_from: int = Field(
+        default=200, ge=10, description="Labels of a control below which nothing is fine-tuned."
+    )
+    fine_tune_method: Literal["supervised", "mean_teacher", "pseudo_label"] = Field(
+        default="supervised",
+        description="supervised; mean_teacher and pseudo_label learn from tasks without a label, too.",
+    )
+
     # How it is judged
     holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")
     holdout_from: int = Field(default=40, ge=0, description="Labels below which nothing is set aside yet.")

@@ -60,6 +60,8 @@ def _show(console: Console, report: "Report") -> None:
         table.add_row("last training", escape(f"{report.last_training} ({report.last_training_at})"))
     if report.last_refusal and report.last_refusal not in report.last_training:
         table.add_row("last refusal", escape(report.last_refusal))
+    if report.fine_tuning:
+        table.add_row("fine-tuning", escape(report.fine_tuning))
     for name, text in _trouble_rows(report):
         table.add_row(name, text)
     console.print(table)

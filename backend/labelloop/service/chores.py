@@ -11,6 +11,7 @@ from collections.abc import Callable
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push, write_push
+from labelloop.service.tuned import delete_unused
 from labelloop.service.versions import Version, is_version_name
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,11 @@ def tidy(context: Context, project: Project, interrupted: Callable[[], bool]) ->
     """
     versions = context.versions(project)
     live, push = versions.live(), read_push(context.store, project.folder)
-    for name in versions.retire(context.settings.keep_versions):
+    retired = versions.retire(context.settings.keep_versions)
+    for name in retired:
         logger.info("Project %d: version %s is removed from the store", project.key.id, name)
+    if retired:
+        delete_unused(context, project)
     if live is None or push is None or not push.switched or push.version != live.name:
         return False
     left = _delete_small(context, project, live.name)

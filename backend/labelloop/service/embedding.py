@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from labelloop.errors import MediaBroken, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone, load_backbone
+from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone
 from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.features import Matrix, content_key, item_key
 from labelloop.service.projects import Project
 from labelloop.service.reading import media_of
 from labelloop.service.state import BrokenItem, Progress
+from labelloop.service.tuned import load_recorded
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Embedder:
 
     @cached_property
     def _backbone(self) -> Backbone:
-        return load_backbone(self._spec, self._resolved)
+        return load_recorded(self._context, self._spec, self._resolved)
 
     def cached(self, tasks: Sequence[TaskRecord]) -> Embedded:
         """The features that are here already; nothing is fetched."""

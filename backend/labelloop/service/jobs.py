@@ -12,7 +12,7 @@ from labelloop.service.context import Context, open_context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_part
-from labelloop.service.queueing import rounds_wait
+from labelloop.service.queueing import others_wait, rounds_wait
 from labelloop.service.round import run_round
 from labelloop.service.state import (
     ProjectState,
@@ -23,6 +23,7 @@ from labelloop.service.state import (
     read_state,
     write_state,
 )
+from labelloop.service.tuning import tune
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ def push_job(slug: str) -> None:
     _guarded(slug, "push", _push)
 
 
+def tuning_job(slug: str) -> None:
+    """A project's fine-tuning, or as much as is done before something more urgent wants the worker."""
+    _guarded(slug, "fine-tuning", _tune)
+
+
 def _round(context: Context, project: Project, force: bool) -> None:
     run_round(context, project, progress_to(context.redis, project.slug), force=force)
 
@@ -49,6 +55,16 @@ def _push(context: Context, project: Project) -> None:
             return
     if tidy(context, project, lambda: rounds_wait(context.redis)):
         Marks(context.redis, project.slug).want_push()
+
+
+def _tune(context: Context, project: Project) -> None:
+    ends_at = time.monotonic() + context.settings.job_timeout / 2
+
+    def give_way() -> bool:
+        return time.monotonic() > ends_at or others_wait(context.redis)
+
+    if not tune(context, project, give_way, progress_to(context.redis, project.slug)):
+        Marks(context.redis, project.slug).want_tuning()
 
 
 def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> None:

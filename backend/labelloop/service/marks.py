@@ -45,6 +45,7 @@ class Marks:
         self._key = f"labelloop:{slug}:marks"
         self._due_key = f"labelloop:{slug}:due"
         self._push_key = f"labelloop:{slug}:push"
+        self._tuning_key = f"labelloop:{slug}:tuning"
         self._heard_key = f"labelloop:{slug}:heard"
 
     def note(self, changes: int = 0, *, arrivals: int = 0, force: bool = False, full: bool = False) -> Mark:
@@ -102,6 +103,18 @@ class Marks:
     def clear_push(self) -> None:
         """It goes on."""
         self._redis.delete(self._push_key)
+
+    def want_tuning(self) -> None:
+        """Ask for a fine-tuning to go on when nothing more urgent waits."""
+        self._redis.set(self._tuning_key, 1)
+
+    def tuning_wanted(self) -> bool:
+        """Whether a fine-tuning is to go on."""
+        return bool(self._redis.exists(self._tuning_key))
+
+    def clear_tuning(self) -> None:
+        """It goes on."""
+        self._redis.delete(self._tuning_key)
 
 
 def _mark(raw: Mapping[Any, Any]) -> Mark:

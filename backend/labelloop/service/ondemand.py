@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import LabelloopError, LearningError
-from labelloop.learning import Backbone, load_backbone
+from labelloop.learning import Backbone
 from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.features import item_key
 from labelloop.service.reading import media_of
+from labelloop.service.tuned import load_recorded
 from labelloop.service.versions import LearnerRecord
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class OnDemand:
                 raise LearningError(reason)
             logger.info("Loading the backbone %s", name)
             try:
-                self._backbones[name] = load_backbone(record.backbone_spec, record.backbone)
+                self._backbones[name] = load_recorded(self._context, record.backbone_spec, record.backbone)
             except LabelloopError as error:
                 self._failed[name] = (time.monotonic(), str(error))
                 raise

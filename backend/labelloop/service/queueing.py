@@ -1,4 +1,4 @@
-"""The wire: Redis and the RQ queues on it. At most one round a project waits or runs, and at most one push."""
+"""The wire: Redis and the RQ queues on it. At most one round a project waits or runs, one push, and one fine-tuning."""
 
 import logging
 from typing import Any
@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = "labelloop-rounds"
 PUSHES = "labelloop-pushes"
-QUEUES = (ROUNDS, PUSHES)
-"""In the order a worker looks at them: learning first, then the queue's order."""
+TUNINGS = "labelloop-tunings"
+QUEUES = (ROUNDS, PUSHES, TUNINGS)
+"""In the order a worker looks at them: learning first, then the queue's order, and what can wait last."""
 
 CRASH_RETRIES = 3
 ROUND_PREFIX = "round-"
@@ -49,6 +50,11 @@ def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
     return _enqueue(redis, PUSHES, f"push-{slug}", "labelloop.service.jobs.push_job", [slug], settings)
 
 
+def enqueue_tuning(redis: Redis, slug: str, settings: Settings) -> bool:
+    """Ask for a project's fine-tuning to begin or go on; False when one waits or runs already."""
+    return _enqueue(redis, TUNINGS, f"tuning-{slug}", "labelloop.service.jobs.tuning_job", [slug], settings)
+
+
 def round_id(slug: str) -> str:
     """The id of a project's round."""
     return f"{ROUND_PREFIX}{slug}"
@@ -57,6 +63,11 @@ def round_id(slug: str) -> str:
 def rounds_wait(redis: Redis) -> bool:
     """Whether a worker that is free now would start a round."""
     return queue_of(redis, ROUNDS).count > 0
+
+
+def others_wait(redis: Redis) -> bool:
+    """Whether a worker that is free now would start something more urgent than a fine-tuning."""
+    return rounds_wait(redis) or queue_of(redis, PUSHES).count > 0
 
 
 def recover_abandoned(redis: Redis) -> None:

@@ -32,10 +32,14 @@ RECORDED_SETTINGS = (
 
 
 def learner_record(settings: Settings, control: Control, live: Version | None) -> LearnerRecord:
-    """The control with its backbone; one that the live version found for the same request is not looked for again."""
+    """The control with its backbone; one that the live version found for the same request is not looked for again.
+
+    One that was fine-tuned for a control stays with that control.
+    """
     spec = backbone_spec(settings, control.modality)
-    for known in live.learners if live else ():
-        if known.backbone_spec == spec:
+    learners = live.learners if live else ()
+    for known in sorted(learners, key=lambda known: known.control.name != control.name):
+        if known.backbone_spec == spec and (known.control.name == control.name or not known.backbone.tuned):
             return LearnerRecord(control, control.labels, "", spec, known.backbone)
     resolved = resolve_backbone(spec)
     if resolved.note:

@@ -15,6 +15,7 @@ from labelloop.service.push_state import read_push
 from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 from labelloop.service.state import ProjectState, read_progress, read_state
 from labelloop.service.stopping import advice_on
+from labelloop.service.tuning_due import describe_tuning
 from labelloop.service.versions import LearnerRecord, Version
 from labelloop.service.workers import listening_workers
 from labelloop.settings import Settings
@@ -67,6 +68,7 @@ def report_on(context: Context, project: Project) -> Report:
         set_aside=state.set_aside,
         broken=state.broken,
         studio=studio,
+        fine_tuning=describe_tuning(context, project, live),
         errors=([state.error] if state.error else []) + list(dict.fromkeys(errors)),
     )
 

@@ -120,6 +120,7 @@ class Report:
         set_aside: notes on labels that are not used, one line each.
         broken: tasks set aside, by id.
         studio: the project in Label Studio; None when it cannot be asked.
+        fine_tuning: what the fine-tuning of the backbone does, or what came of the last; empty where there was none.
         errors: what went wrong, one sentence each.
     """
 
@@ -149,4 +150,5 @@ class Report:
     set_aside: tuple[str, ...]
     broken: dict[int, BrokenItem]
     studio: StudioReport | None
+    fine_tuning: str = ""
     errors: list[str] = field(default_factory=list)

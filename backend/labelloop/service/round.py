@@ -8,16 +8,16 @@ from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelStudioRejected, NotEnoughLabels
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
-from labelloop.learning import LEARNERS
 from labelloop.records import Control
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
+from labelloop.service.incumbents import incumbent_of, sides_of
 from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, in_queue, plain
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
-from labelloop.service.queueing import enqueue_push
+from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.releases import learner_record, release, release_cold
 from labelloop.service.state import (
     BrokenItem,
@@ -31,8 +31,9 @@ from labelloop.service.state import (
 from labelloop.service.stopping import spent_on, why_stopped
 from labelloop.service.storytelling import note_history
 from labelloop.service.sync import synchronise
-from labelloop.service.training import Candidate, Incumbent, train_control
+from labelloop.service.training import Candidate, train_control
 from labelloop.service.triggers import Decision, decide
+from labelloop.service.tuning_due import tuning_is_due
 from labelloop.service.versions import Version
 from labelloop.settings import Settings
 
@@ -94,6 +95,8 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     _cover(context, scene)
     if push_is_due(context, scene.project, scene.book):
         enqueue_push(context.redis, project.slug, context.settings)
+    if tuning_is_due(context, scene.project):
+        enqueue_tuning(context.redis, project.slug, context.settings)
     Marks(context.redis, project.slug).set_due(_next_look(decision, now, context.settings))
     return replace(state, last_round_at=now_iso(), error="", failures=0)
 
@@ -238,32 +241,12 @@ def _train_one(
         tasks,
         targets,
         embedder,
-        _sides(context, scene, control),
-        _incumbent(context, scene, control, broken),
+        sides_of(context, scene.project, scene.live, control),
+        incumbent_of(context, scene.project, scene.live, control, broken),
         context.settings,
         report,
         [t for t in scene.book.tasks.values() if t.id not in targets and in_queue(t, scene.project.overlap)],
     )
-
-
-def _sides(context: Context, scene: _Scene, control: Control) -> dict[str, bool]:
-    if scene.live is None:
-        return {}
-    kept: dict[str, bool] = (
-        context.versions(scene.project).labels(scene.live.name).get("sides", {}).get(control.name, {})
-    )
-    return kept
-
-
-def _incumbent(context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem]) -> Incumbent | None:
-    """The live version's learner of a control; None where there is none, or it knew other classes and cannot be compared."""
-    for record in scene.live.learners if scene.live else ():
-        if record.control.name == control.name and record.kind and record.classes == control.labels and scene.live:
-            arrays = context.versions(scene.project).arrays(scene.live.name, control.name)
-            learner = LEARNERS[control.tag].from_arrays(arrays, record.meta)
-            embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
-            return Incumbent(record, learner, embedder)
-    return None
 
 
 def _signature(config: LabelConfig) -> dict[str, list[Any]]:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from labelloop.errors import LabelloopError
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
-from labelloop.service.queueing import enqueue_push, enqueue_round, recover_abandoned
+from labelloop.service.queueing import enqueue_push, enqueue_round, enqueue_tuning, recover_abandoned
 from labelloop.service.triggers import round_is_due
 
 logger = logging.getLogger(__name__)
@@ -81,6 +81,8 @@ class Ticker:
             enqueue_round(redis, slug, settings, force=mark.force)
         if marks.push_wanted() and enqueue_push(redis, slug, settings):
             marks.clear_push()
+        if marks.tuning_wanted() and enqueue_tuning(redis, slug, settings):
+            marks.clear_tuning()
 
     def _tell_once(self, trouble: str) -> None:
         if trouble and not self._trouble:

@@ -12,7 +12,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from labelloop.learning import preload
-from labelloop.service.queueing import QUEUES, connect_redis, queue_of, recover_abandoned
+from labelloop.service.queueing import QUEUES, TUNINGS, connect_redis, queue_of, recover_abandoned
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 5
 GRACE = 5
 JOBS = "labelloop.service.jobs"
+GENTLY = 10
+"""How much a fine-tuning leaves the processor to the server and to rounds (its niceness)."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -33,6 +35,8 @@ class LoopWorker(Worker):
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Run one job in the forked child, which the kernel ends if this worker dies first."""
         die_with_parent()
+        if queue.name == TUNINGS:
+            os.nice(GENTLY)
         super().main_work_horse(job, queue)
 
 

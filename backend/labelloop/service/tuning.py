@@ -1,0 +1,208 @@
+"""Fine-tunes a backbone behind the live version: train, embed every task with it, and only then ask the gate.
+
+Each part gives way to rounds and pushes and goes on later: the training from a checkpoint in the store, the embedding from the
+shards that are there.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
+from labelloop.labelstudio import TaskRecord
+from labelloop.learning import ResolvedBackbone, resolve_backbone
+from labelloop.learning.tuning import TuneOptions, fine_tune
+from labelloop.records import Control
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
+from labelloop.service.projects import Project
+from labelloop.service.queueing import enqueue_push
+from labelloop.service.releases import backbone_spec, release
+from labelloop.service.state import Progress, note_broken
+from labelloop.service.store import Store
+from labelloop.service.tuned import delete_unused, keep_tuned
+from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
+from labelloop.service.tuning_lesson import control_of, lesson_of, settle
+from labelloop.service.tuning_scene import Scene
+from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
+from labelloop.service.tuning_verdict import judge_tuned
+from labelloop.service.versions import LearnerRecord
+
+logger = logging.getLogger(__name__)
+
+EMBED_SLICE: Final = 256
+"""Tasks embedded between two looks at whether something more urgent waits."""
+TEMPORARY: Final = (MediaUnavailable, LabelStudioError, StoreError, RedisError)
+"""What may be mended when it is tried again; after anything else the attempt is given up."""
+
+
+def tune(context: Context, project: Project, give_way: Callable[[], bool], report: Progress) -> bool:
+    """Do as much of a project's fine-tuning as nothing more urgent stands in the way of.
+
+    Args:
+        context: the doors.
+        project: whose.
+        give_way: asked often; True: stop here and go on another time.
+        report: told of each step.
+
+    Returns:
+        True when there is nothing left to do.
+
+    Raises:
+        LabelloopError: it could not be done; unless trying again may help, the attempt is given up and the reason kept.
+    """
+    live = context.versions(project).live()
+    if live is None or live.stage != "trained" or why_off(context.settings):
+        return True
+    work = _Tuning(Scene.of(context, project, live), give_way, report)
+    try:
+        return work.go_on()
+    except TEMPORARY:
+        raise
+    except Exception as error:
+        work.end(f"Failed: {error}")
+        raise
+
+
+class _Tuning:
+    """One fine-tuning of one project.
+
+    Args:
+        scene: the project.
+        give_way: asked often.
+        report: told of each step.
+    """
+
+    def __init__(self, scene: Scene, give_way: Callable[[], bool], report: Progress) -> None:
+        self._scene = scene
+        self._context = scene.context
+        self._project = scene.project
+        self._give_way = give_way
+        self._report = report
+        self._state = read_tuning(self._context.store, self._project.folder)
+        self._keeper = _StoreKeeper(self._context.store, f"{self._project.folder}/tuning-checkpoint.safetensors")
+
+    def go_on(self) -> bool:
+        """Begin, or go on; True when nothing is left to do."""
+        attempt = self._state.attempt or self._begin()
+        if attempt is None:
+            return True
+        control = control_of(self._scene, attempt)
+        if control is None:
+            return self.end("Given up: the label config or the tasks that it learnt from have changed.")
+        if attempt.backbone is None and not self._train(attempt, control):
+            return self._state.attempt is None
+        trained = self._state.attempt
+        if trained is None or trained.backbone is None:
+            return True
+        record = self._record(control, trained.backbone)
+        if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
+            return False
+        return self._publish(trained, record)
+
+    def end(self, outcome: str) -> bool:
+        """The attempt is over; remember what came of it, and clear up."""
+        logger.info("Project %d: fine-tuning: %s", self._project.key.id, outcome)
+        self._note(self._state.over(outcome))
+        self._keeper.clear()
+        delete_unused(self._context, self._project)
+        return True
+
+    def _begin(self) -> Attempt | None:
+        record = next_to_tune(self._context, self._project, self._scene.live, self._state)
+        attempt = settle(self._scene, record) if record else None
+        if record is not None and attempt is not None:
+            labels = len(self._scene.labelled[record.control.name].targets)
+            said = f"Learns {attempt.control!r} from {len(attempt.labels)} labels."
+            self._note(TuningState(self._state.tried | {attempt.control: labels}, attempt, said))
+        return attempt
+
+    def _train(self, attempt: Attempt, control: Control) -> bool:
+        """Fine-tune, or some of it; True when there is a backbone to go on with."""
+        settings = self._context.settings
+        spec = backbone_spec(settings, control.modality)
+        embedder = self._scene.embedder(self._record(control, resolve_backbone(spec)))
+        tasks = [self._scene.book.tasks[task_id] for task_id in attempt.labels]
+        if not self._embed(embedder, tasks):
+            return False
+        with TemporaryDirectory() as folder:
+            tuned = fine_tune(
+                spec,
+                lesson_of(self._scene, attempt, control, embedder.cached(tasks)),
+                Path(folder),
+                TuneOptions(method=settings.fine_tune_method, seconds=60 * minutes_of(settings)),
+                keeper=self._keeper,
+                give_way=self._give_way,
+                on_progress=lambda done, planned: self._report("fine-tune", done, planned),
+            )
+            if tuned is None:
+                return False
+            if tuned.best == 0:
+                self.end(f"Refused before the gate, as nothing was gained. {tuned}")
+                return False
+            kept = keep_tuned(self._context.store, self._project, tuned)
+        trained = replace(attempt, backbone=kept, summary=str(tuned))
+        self._note(TuningState(self._state.tried, trained, f"Embeds every task anew. {tuned}"))
+        self._keeper.clear()
+        return True
+
+    def _publish(self, attempt: Attempt, record: LearnerRecord) -> bool:
+        """Ask the gate; publish or refuse. False when another version went live meanwhile, with which to compare again."""
+        verdict = judge_tuned(self._scene, attempt, record, self._report)
+        if not verdict.candidates:
+            return self.end(f"Refused: {verdict.reason} {attempt.summary}")
+        versions, settings = self._context.versions(self._project), self._context.settings
+        try:
+            version = release(versions, self._scene.live, verdict.candidates, settings)
+        except VersionError as error:
+            logger.info("Project %d: %s", self._project.key.id, error)
+            return False
+        enqueue_push(self._context.redis, self._project.slug, settings)
+        return self.end(f"Published {version.name}. {verdict.reason} {attempt.summary}")
+
+    def _embed(self, embedder: Embedder, tasks: Sequence[TaskRecord]) -> bool:
+        """Embed what has no features yet, a slice at a time; False when it had to give way."""
+        known = set(embedder.cached(tasks).ids)
+        lacking = [task for task in tasks if task.id not in known]
+        for start in range(0, len(lacking), EMBED_SLICE):
+            if self._give_way():
+                return False
+            self._report("embed", start, len(lacking))
+            embedded = embedder.embed(lacking[start : start + EMBED_SLICE], _silent)
+            self._scene.broken.update(embedded.broken)
+            note_broken(self._context.store, self._project.folder, embedded.broken, self._scene.book.tasks)
+        return True
+
+    def _record(self, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:
+        spec = backbone_spec(self._context.settings, control.modality)
+        return LearnerRecord(control, control.labels, "", spec, backbone)
+
+    def _note(self, state: TuningState) -> None:
+        self._state = state
+        write_tuning(self._context.store, self._project.folder, state)
+
+
+class _StoreKeeper:
+    """Keeps a checkpoint in the store, where any worker finds it."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        self._store = store
+        self._path = path
+
+    def write(self, data: bytes) -> None:
+        self._store.write(self._path, data)
+
+    def read(self) -> bytes | None:
+        return self._store.read(self._path)
+
+    def clear(self) -> None:
+        self._store.delete(self._path)
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    return

@@ -1,0 +1,109 @@
+"""What a fine-tuning learns: settled when it begins, so that it can go on from where it was."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from labelloop.labelstudio import TaskRecord
+from labelloop.learning import assign_holdout
+from labelloop.learning.tuning import Lesson
+from labelloop.records import ClassTarget, Control
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedded
+from labelloop.service.labelling import in_queue
+from labelloop.service.reading import media_of
+from labelloop.service.tuning_scene import Scene
+from labelloop.service.tuning_state import Attempt
+from labelloop.service.versions import LearnerRecord
+
+VALIDATION_SHARE: Final = 0.2
+VALIDATION_MOST: Final = 300
+UNLABELLED_MOST: Final = 2000
+
+
+def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
+    """What is learnt for a learner of the live version; None where the label config has changed since.
+
+    Labels that the live version trained on teach, or decide when to stop. Those it holds out are never looked at, and those it
+    has not placed yet might be held out by the next.
+    """
+    control = next((c for c in scene.config.controls if c.name == record.control.name), None)
+    if control is None or control.labels != record.classes:
+        return None
+    targets, sides = scene.labelled[control.name].targets, scene.sides(control)
+    found = scene.embedder(record).cached([scene.book.tasks[task_id] for task_id in sorted(targets)])
+    content_of = {
+        i: content for i, content in zip(found.ids, found.contents, strict=True) if sides.get(content) is False
+    }
+    aside = _aside({content: targets[task_id].label for task_id, content in content_of.items()})
+    said = {task_id: (targets[task_id].label, targets[task_id].weight) for task_id in content_of}
+    return Attempt(
+        control=control.name,
+        classes=control.labels,
+        labels={i: label for i, label in said.items() if content_of[i] not in aside},
+        validation={i: label for i, label in said.items() if content_of[i] in aside},
+        unlabelled=_unlabelled(scene),
+        contents=tuple(sorted(set(content_of.values()))),
+    )
+
+
+def control_of(scene: Scene, attempt: Attempt) -> Control | None:
+    """The control an attempt is about; None when it is not as it was, or a task that is still to teach is gone."""
+    wanted = {*attempt.labels, *attempt.validation, *attempt.unlabelled}
+    if attempt.backbone is None and not wanted <= scene.book.tasks.keys():
+        return None
+    same = (c for c in scene.config.controls if (c.name, c.labels) == (attempt.control, attempt.classes))
+    return next(same, None)
+
+
+def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) -> Lesson:
+    """An attempt's lesson.
+
+    Args:
+        scene: the project.
+        attempt: what was settled.
+        control: what it is about.
+        read: features of those of its tasks that can be read, under the backbone to start from.
+    """
+    return Lesson(
+        _media(scene, control, read.ids),
+        [ClassTarget(*attempt.labels[task_id]) for task_id in read.ids],
+        attempt.classes,
+        _media(scene, control, list(attempt.validation)),
+        [ClassTarget(*said) for said in attempt.validation.values()],
+        _media(scene, control, attempt.unlabelled),
+        read.features,
+    )
+
+
+def _unlabelled(scene: Scene) -> tuple[int, ...]:
+    if scene.context.settings.fine_tune_method == "supervised":
+        return ()
+    overlap = scene.project.overlap
+    pool = sorted(t.id for t in scene.book.tasks.values() if in_queue(t, overlap) and t.id not in scene.broken)
+    return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
+
+
+def _aside(labels: dict[str, str]) -> set[str]:
+    """The contents that decide when to stop, a share of each class."""
+    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(labels), 1))
+    return {content for content, held in assign_holdout(labels, {}, share).items() if held}
+
+
+def _media(scene: Scene, control: Control, task_ids: Sequence[int]) -> Any:
+    return _Media(scene.context, control, [scene.book.tasks[task_id] for task_id in task_ids])
+
+
+class _Media(Sequence[Any]):
+    """What tasks show, read when it is needed."""
+
+    def __init__(self, context: Context, control: Control, tasks: Sequence[TaskRecord]) -> None:
+        self._context = context
+        self._control = control
+        self._tasks = tasks
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __getitem__(self, place: Any) -> Any:
+        task = self._tasks[place]
+        return media_of(self._context, self._control, task.id, task.data.get(self._control.data_key))

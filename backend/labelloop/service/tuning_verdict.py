@@ -1,0 +1,87 @@
+"""Whether a tuned backbone goes live: a head on its features against the live version, and against the features in use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labelloop.records import Control
+from labelloop.service.incumbents import incumbent_of
+from labelloop.service.releases import learner_record
+from labelloop.service.state import Progress
+from labelloop.service.training import Candidate, train_control
+from labelloop.service.tuning_scene import Scene
+from labelloop.service.tuning_state import Attempt
+from labelloop.service.versions import LearnerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a tuned backbone.
+
+    Attributes:
+        candidates: by control name, all that the version to publish consists of; empty when it is refused.
+        reason: one sentence with the figures.
+    """
+
+    candidates: Mapping[str, Candidate]
+    reason: str
+
+
+def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: Progress) -> Verdict:
+    """Train a head on the tuned features and let the gate compare it with the live version on the same held-out labels.
+
+    It must also beat a head trained on the same labels and the features in use, or the gain would be the new labels'. Every
+    task has its tuned features already.
+
+    Raises:
+        NotEnoughLabels: fewer than two classes have labels now.
+    """
+    sides = scene.sides(record.control)
+    if any(sides.get(content) for content in attempt.contents):
+        return Verdict({}, "The live version holds out labels that the backbone was trained on.")
+    tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report)
+    in_use = learner_record(scene.context.settings, record.control, scene.live)
+    if refusal := _refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
+        return Verdict({}, refusal)
+    found = {c.name: _other(scene, c, report) for c in _others(scene, record.control)} | {record.control.name: tuned}
+    ordered = {control.name: found[control.name] for control in scene.config.controls if control.name in found}
+    return Verdict(ordered, tuned.decision.reason)
+
+
+def _others(scene: Scene, tuned: Control) -> list[Control]:
+    """The other controls that the live version has learnt; one version holds all, so they are trained anew."""
+    learnt = {record.control.name for record in scene.live.learners if record.kind} - {tuned.name}
+    return [control for control in scene.config.controls if control.name in learnt]
+
+
+def _other(scene: Scene, control: Control, report: Progress) -> Candidate:
+    record = learner_record(scene.context.settings, control, scene.live)
+    return _candidate(scene, record, scene.sides(control), report)
+
+
+def _candidate(scene: Scene, record: LearnerRecord, sides: dict[str, bool], report: Progress) -> Candidate:
+    targets = scene.labelled[record.control.name].targets
+    return train_control(
+        record,
+        [scene.book.tasks[task_id] for task_id in sorted(targets)],
+        targets,
+        scene.embedder(record),
+        sides,
+        incumbent_of(scene.context, scene.project, scene.live, record.control, scene.broken),
+        scene.context.settings,
+        report,
+    )
+
+
+def _refusal(tuned: Candidate, in_use: Candidate) -> str:
+    """Why the tuned backbone may not go live; empty when it may."""
+    if not tuned.decision.accepted:
+        return tuned.decision.reason
+    new, old = tuned.record.metrics, in_use.record.metrics
+    if new is None or old is None:
+        return "There are no held-out labels to judge on."
+    if new.accuracy <= old.accuracy:
+        return (
+            f"A head on the tuned features is right on {new.accuracy:.1%} of {new.items} held-out labels, "
+            f"one on the features in use on {old.accuracy:.1%}."
+        )
+    return ""

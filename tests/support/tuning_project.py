@@ -1,0 +1,77 @@
+"""A project of digit images in a store, with labels and a first version live, for tests that fine-tune behind it."""
+
+import base64
+from pathlib import Path
+
+from labelloop.labelstudio import ProjectKey, TaskRecord
+from labelloop.labelstudio.tasks import AnnotationRecord
+from labelloop.service.book import Book, write_book
+from labelloop.service.context import Context
+from labelloop.service.releases import learner_record, release
+from labelloop.service.training import train_control
+from labelloop.service.tuning_scene import Scene
+from labelloop.service.versions import Version
+from labelloop.settings import Settings
+from support.tuning_bench import CLASSES, digit_images
+
+CHOICES = "".join(f'<Choice value="{label}"/>' for label in CLASSES)
+CONFIG = f'<View><Image name="image" value="$image"/><Choices name="digit" toName="image">{CHOICES}</Choices></View>'
+
+
+def settings_for(folder: Path, weights: Path, redis_url: str, **more: object) -> Settings:
+    return Settings(
+        label_studio_url="http://127.0.0.1:9",
+        label_studio_api_key="0123456789abcdef0123456789abcdef01234567",  # type: ignore[arg-type]
+        redis_url=redis_url,
+        data_dir=folder,
+        image_weights=str(weights),
+        device="cpu",
+        offline=True,
+        holdout_share=0.3,
+        holdout_from=10,
+        holdout_min=10,
+        **{"fine_tune": "on", "fine_tune_from": 60, **more},  # type: ignore[arg-type]
+    )
+
+
+class TuningProject:
+    """The project; annotators have labelled its first tasks."""
+
+    def __init__(self, context: Context, tasks: int = 110) -> None:
+        self.context = context
+        self.project = context.projects.register(ProjectKey(7, 1), CONFIG, "digits", 1)
+        items, self.targets = digit_images(tasks)
+        self.values = [f"data:image/png;base64,{base64.b64encode(item).decode()}" for item in items]
+
+    def label(self, count: int) -> None:
+        """Write the book of a project whose first tasks are labelled."""
+        tasks = {n + 1: self._task(n, labelled=n < count) for n in range(len(self.values))}
+        write_book(self.context.store, self.project.folder, Book(tasks))
+
+    def publish(self) -> Version:
+        """Train and publish as a round does."""
+        scene = self.scene()
+        control = scene.config.controls[0]
+        record = learner_record(self.context.settings, control, scene.live)
+        targets = scene.labelled[control.name].targets
+        tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
+        sides = scene.sides(control)
+        candidate = train_control(
+            record, tasks, targets, scene.embedder(record), sides, None, self.context.settings, silent
+        )
+        versions = self.context.versions(self.project)
+        return release(versions, scene.live, {control.name: candidate}, self.context.settings)
+
+    def scene(self) -> Scene:
+        live = self.context.versions(self.project).live()
+        return Scene.of(self.context, self.project, live)  # type: ignore[arg-type]
+
+    def _task(self, number: int, labelled: bool) -> TaskRecord:
+        said = {"from_name": "digit", "to_name": "image", "type": "choices"}
+        result = [{**said, "value": {"choices": [self.targets[number].label]}}]
+        annotations = (AnnotationRecord(number + 1, 1, False, False, "2026", result),) if labelled else ()
+        return TaskRecord(number + 1, {"image": self.values[number]}, "2026", annotations)
+
+
+def silent(step: str, done: int, total: int) -> None:
+    return

@@ -1,0 +1,327 @@
+"""Fine-tuning behind the live version: it gives way, goes on, asks the gate last, and what it publishes is kept by later rounds."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labelloop.errors import LearningError, StoreError
+from labelloop.labelstudio import ProjectKey
+from labelloop.learning import GateDecision
+from labelloop.learning.tuning import TuneOptions
+from labelloop.service.context import Context
+from labelloop.service.live import LiveModels
+from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
+from labelloop.service.releases import learner_record
+from labelloop.service.report import report_on
+from labelloop.service.tuned import delete_unused, load_recorded
+from labelloop.service.tuning import tune
+from labelloop.service.tuning_due import describe_tuning, tuning_is_due
+from labelloop.service.tuning_state import read_tuning
+from support.redis_process import RedisProcess
+
+pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+from support.tuning_bench import digit_images, made_weights
+from support.tuning_project import TuningProject, settings_for, silent
+
+QUICK = TuneOptions(
+    epochs=8, batch=16, head_rate=3e-3, backbone_rate=3e-3, first_layer_share=0.5, augmentation="none", threads=1
+)
+LABELLED = 80
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_weights(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, weights: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TuningProject]:
+    monkeypatch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: replace(QUICK, **said))
+    context = Context(settings_for(tmp_path, weights, redis_server.url))
+    project = TuningProject(context)
+    project.label(LABELLED)
+    project.publish()
+    yield project
+    context.redis.close()
+
+
+def never() -> bool:
+    return False
+
+
+def _with(bench: TuningProject, **settings: object) -> Context:
+    return Context(bench.context.settings.model_copy(update=settings))
+
+
+def test_a_tuned_backbone_is_published_and_orders_the_queue(bench: TuningProject) -> None:
+    context, project = bench.context, bench.project
+    before = context.versions(project).live()
+    assert before is not None
+    assert tuning_is_due(context, project)
+    assert tune(context, project, never, silent)
+    live = context.versions(project).live()
+
+    assert live is not None
+    assert live.parent == before.name
+    assert live.learners[0].backbone.id != before.learners[0].backbone.id
+    assert live.learners[0].metrics.accuracy > before.learners[0].metrics.accuracy
+    assert queue_of(context.redis, PUSHES).count == 1
+    outcome = read_tuning(context.store, project.folder).outcome
+    assert outcome.startswith(f"Published {live.name}.")
+    assert report_on(context, project).fine_tuning == outcome
+    assert not tuning_is_due(context, project)
+
+
+def test_every_task_has_its_features_before_the_version_is_live(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = bench.context, bench.project
+    counted: list[int] = []
+
+    def looked(*args: Any) -> Any:
+        attempt = read_tuning(context.store, project.folder).attempt
+        assert attempt is not None and attempt.backbone is not None
+        counted.append(len(context.features(project, attempt.backbone.id)))
+        return release(*args)
+
+    from labelloop.service.releases import release
+
+    monkeypatch.setattr("labelloop.service.tuning.release", looked)
+    tune(context, project, never, silent)
+    assert counted == [len(bench.values)]
+
+
+def test_nothing_held_out_or_not_placed_yet_is_learnt(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.label(LABELLED + 10)  # ten labels that no version has placed
+    seen: list[Any] = []
+    monkeypatch.setattr("labelloop.service.tuning.fine_tune", lambda spec, lesson, *a, **k: seen.append(lesson))
+    assert not tune(bench.context, bench.project, never, silent)
+    scene = bench.scene()
+    control = scene.config.controls[0]
+    held = {content for content, out in scene.sides(control).items() if out}
+    attempt = read_tuning(bench.context.store, bench.project.folder).attempt
+
+    assert attempt is not None
+    assert held
+    assert held.isdisjoint(attempt.contents)
+    learnt = attempt.labels.keys() | attempt.validation.keys()
+    assert learnt <= set(range(1, LABELLED + 1))
+    assert len(learnt) + len(held) == LABELLED
+    assert attempt.labels.keys().isdisjoint(attempt.validation)
+    assert (len(seen[0].items), len(seen[0].validation_items)) == (len(attempt.labels), len(attempt.validation))
+    assert seen[0].items[0] == digit_images(110)[0][next(iter(attempt.labels)) - 1]
+
+
+def test_it_gives_way_at_any_point_and_comes_to_the_same_end(bench: TuningProject, tmp_path: Path) -> None:
+    context, project = bench.context, bench.project
+    asked = itertools.count(1)
+    turns = 0
+    while not tune(context, project, lambda: next(asked) % 9 == 0, silent):
+        turns += 1
+        assert turns < 50
+    outcome = read_tuning(context.store, project.folder).outcome
+
+    assert turns > 3
+    assert outcome.startswith("Published")
+    assert context.store.read(f"{project.folder}/tuning-checkpoint.safetensors") is None
+
+
+def test_later_rounds_keep_the_tuned_backbone_and_others_do_not_get_it(bench: TuningProject) -> None:
+    context, project = bench.context, bench.project
+    tune(context, project, never, silent)
+    live = context.versions(project).live()
+    assert live is not None
+    control = bench.scene().config.controls[0]
+    assert learner_record(context.settings, control, live).backbone == live.learners[0].backbone
+    other = replace(control, name="other")
+    assert learner_record(context.settings, other, live).backbone.tuned == ""
+
+    bench.label(LABELLED + 10)
+    following = bench.publish()
+    assert following.learners[0].backbone == live.learners[0].backbone
+    models = LiveModels(context, lambda *_: None)
+    models.refresh()
+    model = models.of(ProjectKey(7, 1))
+    assert model is not None
+    assert model.version == following.name
+    assert len(model.learners[0].features) == len(bench.values)
+
+
+def test_a_tuned_backbone_loads_from_the_store_and_from_a_remote_one(bench: TuningProject, tmp_path: Path) -> None:
+    context, project = bench.context, bench.project
+    tune(context, project, never, silent)
+    live = context.versions(project).live()
+    assert live is not None
+    record = live.learners[0]
+    items, _ = digit_images(3)
+    rows = load_recorded(context, record.backbone_spec, record.backbone).embed(items)
+    elsewhere = Context(context.settings.model_copy(update={"store_url": "memory://tuned", "data_dir": tmp_path / "b"}))
+    for path in sorted((tmp_path / "store").rglob("*")):
+        if path.is_file() and "tuned" in path.parts:
+            elsewhere.store.write(str(path.relative_to(tmp_path / "store")), path.read_bytes())
+
+    again = load_recorded(elsewhere, record.backbone_spec, record.backbone).embed(items)
+    assert np.array_equal(rows, again)
+    context.store.delete(f"{project.folder}/tuned")
+    with pytest.raises(StoreError, match="missing from the store"):
+        load_recorded(context, record.backbone_spec, record.backbone)
+
+
+def test_the_gates_refusal_is_kept_and_the_live_version_stays(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = bench.context, bench.project
+    before = context.versions(project).live_name()
+    monkeypatch.setattr("labelloop.service.training.judge", lambda *a, **k: GateDecision(False, "Worse by far."))
+    assert tune(context, project, never, silent)
+
+    assert context.versions(project).live_name() == before
+    assert report_on(context, project).fine_tuning.startswith("Refused: Worse by far.")
+    assert context.store.names(f"{project.folder}/tuned") == []
+    assert len(context.store.names(f"{project.folder}/features")) == 1
+    assert not tuning_is_due(context, project)
+
+
+def test_no_gain_is_refused_before_anything_is_embedded(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    none = replace(QUICK, head_rate=0.0, backbone_rate=0.0, epochs=1)
+    monkeypatch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: none)
+    assert tune(bench.context, bench.project, never, silent)
+
+    outcome = read_tuning(bench.context.store, bench.project.folder).outcome
+    assert outcome.startswith("Refused before the gate")
+    assert len(bench.context.store.names(f"{bench.project.folder}/features")) == 1
+
+
+def test_a_failure_is_kept_and_not_tried_again_at_once(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise LearningError("The device melted.")
+
+    monkeypatch.setattr("labelloop.service.tuning.fine_tune", fail)
+    with pytest.raises(LearningError):
+        tune(bench.context, bench.project, never, silent)
+    assert read_tuning(bench.context.store, bench.project.folder).outcome == "Failed: The device melted."
+    assert not tuning_is_due(bench.context, bench.project)
+
+
+def test_a_changed_label_config_ends_the_attempt(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = bench.context
+    assert not tune(context, bench.project, lambda: True, silent)
+    changed = bench.project.label_config.replace('value="4"', 'value="four"')
+    project = context.projects.register(bench.project.key, changed, "digits", 1)
+    assert tune(context, project, never, silent)
+    assert read_tuning(context.store, project.folder).outcome.startswith("Given up")
+
+
+def test_labels_it_learnt_from_are_never_judged_on(bench: TuningProject) -> None:
+    context, project = bench.context, bench.project
+    asked = itertools.count()
+    while read_tuning(context.store, project.folder).attempt is None or not _backbone(bench):
+        tune(context, project, lambda: next(asked) % 40 == 39 or _backbone(bench), silent)
+    live = context.versions(project).live()
+    assert live is not None
+    labels = context.versions(project).labels(live.name)
+    attempt = read_tuning(context.store, project.folder).attempt
+    assert attempt is not None
+    labels["sides"]["digit"][attempt.contents[0]] = True
+    context.store.write_json(f"{project.folder}/versions/{live.name}/labels.json", labels)
+    assert tune(context, project, never, silent)
+
+    assert "holds out" in read_tuning(context.store, project.folder).outcome
+    assert context.versions(project).live_name() == live.name
+
+
+def _backbone(bench: TuningProject) -> bool:
+    attempt = read_tuning(bench.context.store, bench.project.folder).attempt
+    return attempt is not None and attempt.backbone is not None
+
+
+def test_a_version_that_goes_live_meanwhile_is_compared_with_next(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = bench.context, bench.project
+    from labelloop.service.tuning_verdict import judge_tuned
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.setattr("labelloop.service.tuning.judge_tuned", judge_tuned)
+        verdict = judge_tuned(*args)
+        bench.publish()
+        return verdict
+
+    monkeypatch.setattr("labelloop.service.tuning.judge_tuned", overtaken)
+    assert not tune(context, project, never, silent)
+    overtaker = context.versions(project).live_name()
+    assert tune(context, project, never, silent)
+    live = context.versions(project).live()
+    assert live is not None
+    assert live.parent == overtaker
+
+
+def test_what_no_version_stands_on_is_deleted(bench: TuningProject) -> None:
+    context, project = bench.context, bench.project
+    tune(context, project, never, silent)
+    versions = context.versions(project)
+    live = versions.live()
+    assert live is not None and live.parent is not None
+    delete_unused(context, project)
+    assert context.store.names(f"{project.folder}/tuned") == [live.learners[0].backbone.id]
+    versions.make_live(live.parent)
+    context.store.delete(f"{project.folder}/versions/{live.name}")
+    delete_unused(context, project)
+    assert context.store.names(f"{project.folder}/tuned") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"fine_tune": "off"}, "Off."),
+        ({"fine_tune": "auto"}, "no NVIDIA GPU"),
+        ({"fine_tune_from": 500}, "Waits for 500 labels of 'digit'; there are 80."),
+        ({"holdout_min": 99}, "Waits for 99 held-out labels"),
+    ],
+)
+def test_why_nothing_is_tuned_is_said(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], said: str
+) -> None:
+    monkeypatch.setattr("labelloop.service.tuning_due._gpu", lambda device: False)
+    context = _with(bench, **settings)
+    live = context.versions(bench.project).live()
+
+    assert not tuning_is_due(context, bench.project)
+    assert said in describe_tuning(context, bench.project, live)
+    assert tune(context, bench.project, never, silent)
+    assert read_tuning(context.store, bench.project.folder).attempt is None
+
+
+def test_a_budget_or_a_gpu_turns_it_on(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tuning_is_due(_with(bench, fine_tune="auto", fine_tune_minutes=5), bench.project)
+    assert tuning_is_due(_with(bench, fine_tune="auto", device="cuda"), bench.project)
+
+
+def test_it_is_tried_again_with_half_as_many_labels_more(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelloop.service.training.judge", lambda *a, **k: GateDecision(False, "No."))
+    tune(bench.context, bench.project, never, silent)
+    bench.label(LABELLED + 20)
+    bench.publish()
+    assert not tuning_is_due(bench.context, bench.project)
+    grown = TuningProject(bench.context, 130)
+    grown.label(120)
+    grown.publish()
+    assert tuning_is_due(bench.context, grown.project)
+
+
+def test_a_project_has_one_tuning_and_it_waits_for_everything_else(bench: TuningProject) -> None:
+    context, slug = bench.context, bench.project.slug
+    assert [enqueue_tuning(context.redis, slug, context.settings) for _ in range(3)] == [True, False, False]
+    assert queue_of(context.redis, TUNINGS).count == 1
+    assert not others_wait(context.redis)
+    queue_of(context.redis, PUSHES).enqueue("time.sleep", 0)
+    assert others_wait(context.redis)
