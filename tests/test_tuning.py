@@ -1,6 +1,7 @@
 """Fine-tuning behind the live version: it gives way, goes on, asks the gate last, and what it publishes is kept by later rounds."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,13 @@ from labelloop.learning.tuning import TuneOptions
 from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
-from labelloop.service.releases import learner_record
+from labelloop.service.releases import learner_record, release
 from labelloop.service.report import report_on
 from labelloop.service.tuned import delete_unused, load_recorded
 from labelloop.service.tuning import tune
 from labelloop.service.tuning_due import describe_tuning, tuning_is_due
 from labelloop.service.tuning_state import read_tuning
+from labelloop.service.tuning_verdict import judge_tuned, refusal
 from support.redis_process import RedisProcess
 
 pytest.importorskip("torch")
@@ -31,7 +33,7 @@ from support.tuning_bench import digit_images, made_weights
 from support.tuning_project import TuningProject, settings_for, silent
 
 QUICK = TuneOptions(
-    epochs=8, batch=16, head_rate=3e-3, backbone_rate=3e-3, first_layer_share=0.5, augmentation="none", threads=1
+    epochs=5, batch=16, head_rate=3e-3, backbone_rate=3e-3, first_layer_share=0.5, augmentation="none", threads=1
 )
 LABELLED = 80
 
@@ -51,6 +53,29 @@ def bench(
     project.label(LABELLED)
     project.publish()
     yield project
+    context.redis.close()
+
+
+@pytest.fixture(scope="module")
+def tuned_store(tmp_path_factory: pytest.TempPathFactory, weights: Path, _redis_process: RedisProcess) -> Path:
+    """A folder in which a tuned backbone has been published."""
+    folder = tmp_path_factory.mktemp("tuned")
+    context = Context(settings_for(folder, weights, _redis_process.url))
+    project = TuningProject(context)
+    project.label(LABELLED)
+    project.publish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: replace(QUICK, **said))
+        assert tune(context, project.project, never, silent)
+    context.redis.close()
+    return folder
+
+
+@pytest.fixture
+def tuned(tuned_store: Path, tmp_path: Path, weights: Path, redis_server: RedisProcess) -> Iterator[TuningProject]:
+    shutil.copytree(tuned_store, tmp_path / "copy")
+    context = Context(settings_for(tmp_path / "copy", weights, redis_server.url))
+    yield TuningProject(context)
     context.redis.close()
 
 
@@ -93,8 +118,6 @@ def test_every_task_has_its_features_before_the_version_is_live(
         counted.append(len(context.features(project, attempt.backbone.id)))
         return release(*args)
 
-    from labelloop.service.releases import release
-
     monkeypatch.setattr("labelloop.service.tuning.release", looked)
     tune(context, project, never, silent)
     assert counted == [len(bench.values)]
@@ -121,11 +144,11 @@ def test_nothing_held_out_or_not_placed_yet_is_learnt(bench: TuningProject, monk
     assert seen[0].items[0] == digit_images(110)[0][next(iter(attempt.labels)) - 1]
 
 
-def test_it_gives_way_at_any_point_and_comes_to_the_same_end(bench: TuningProject, tmp_path: Path) -> None:
+def test_it_gives_way_again_and_again_and_still_publishes(bench: TuningProject) -> None:
     context, project = bench.context, bench.project
     asked = itertools.count(1)
     turns = 0
-    while not tune(context, project, lambda: next(asked) % 9 == 0, silent):
+    while not tune(context, project, lambda: next(asked) % 7 == 0, silent):
         turns += 1
         assert turns < 50
     outcome = read_tuning(context.store, project.folder).outcome
@@ -135,39 +158,37 @@ def test_it_gives_way_at_any_point_and_comes_to_the_same_end(bench: TuningProjec
     assert context.store.read(f"{project.folder}/tuning-checkpoint.safetensors") is None
 
 
-def test_later_rounds_keep_the_tuned_backbone_and_others_do_not_get_it(bench: TuningProject) -> None:
-    context, project = bench.context, bench.project
-    tune(context, project, never, silent)
+def test_later_rounds_keep_the_tuned_backbone_and_others_do_not_get_it(tuned: TuningProject) -> None:
+    context, project = tuned.context, tuned.project
     live = context.versions(project).live()
     assert live is not None
-    control = bench.scene().config.controls[0]
+    control = tuned.scene().config.controls[0]
     assert learner_record(context.settings, control, live).backbone == live.learners[0].backbone
     other = replace(control, name="other")
     assert learner_record(context.settings, other, live).backbone.tuned == ""
 
-    bench.label(LABELLED + 10)
-    following = bench.publish()
+    tuned.label(LABELLED + 10)
+    following = tuned.publish()
     assert following.learners[0].backbone == live.learners[0].backbone
     models = LiveModels(context, lambda *_: None)
     models.refresh()
     model = models.of(ProjectKey(7, 1))
     assert model is not None
     assert model.version == following.name
-    assert len(model.learners[0].features) == len(bench.values)
+    assert len(model.learners[0].features) == len(tuned.values)
 
 
-def test_a_tuned_backbone_loads_from_the_store_and_from_a_remote_one(bench: TuningProject, tmp_path: Path) -> None:
-    context, project = bench.context, bench.project
-    tune(context, project, never, silent)
+def test_a_tuned_backbone_loads_from_the_store_and_from_a_remote_one(tuned: TuningProject, tmp_path: Path) -> None:
+    context, project = tuned.context, tuned.project
     live = context.versions(project).live()
     assert live is not None
     record = live.learners[0]
     items, _ = digit_images(3)
     rows = load_recorded(context, record.backbone_spec, record.backbone).embed(items)
     elsewhere = Context(context.settings.model_copy(update={"store_url": "memory://tuned", "data_dir": tmp_path / "b"}))
-    for path in sorted((tmp_path / "store").rglob("*")):
-        if path.is_file() and "tuned" in path.parts:
-            elsewhere.store.write(str(path.relative_to(tmp_path / "store")), path.read_bytes())
+    store = tmp_path / "copy" / "store"
+    for path in (path for path in store.rglob("*") if path.is_file() and "tuned" in path.parts):
+        elsewhere.store.write(str(path.relative_to(store)), path.read_bytes())
 
     again = load_recorded(elsewhere, record.backbone_spec, record.backbone).embed(items)
     assert np.array_equal(rows, again)
@@ -248,7 +269,6 @@ def test_a_version_that_goes_live_meanwhile_is_compared_with_next(
     bench: TuningProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, project = bench.context, bench.project
-    from labelloop.service.tuning_verdict import judge_tuned
 
     def overtaken(*args: Any) -> Any:
         monkeypatch.setattr("labelloop.service.tuning.judge_tuned", judge_tuned)
@@ -265,9 +285,8 @@ def test_a_version_that_goes_live_meanwhile_is_compared_with_next(
     assert live.parent == overtaker
 
 
-def test_what_no_version_stands_on_is_deleted(bench: TuningProject) -> None:
-    context, project = bench.context, bench.project
-    tune(context, project, never, silent)
+def test_what_no_version_stands_on_is_deleted(tuned: TuningProject) -> None:
+    context, project = tuned.context, tuned.project
     versions = context.versions(project)
     live = versions.live()
     assert live is not None and live.parent is not None
@@ -306,9 +325,28 @@ def test_a_budget_or_a_gpu_turns_it_on(bench: TuningProject, monkeypatch: pytest
     assert tuning_is_due(_with(bench, fine_tune="auto", device="cuda"), bench.project)
 
 
+def test_more_right_but_too_sure_is_refused(bench: TuningProject) -> None:
+    scene = bench.scene()
+    record = scene.live.learners[0]
+    assert record.metrics is not None
+    candidate = bench.candidate()
+    now = replace(
+        candidate, record=replace(candidate.record, metrics=replace(record.metrics, accuracy=0.5, log_loss=1.0))
+    )
+
+    def said(accuracy: float, log_loss: float) -> str:
+        metrics = replace(record.metrics, accuracy=accuracy, log_loss=log_loss)
+        return refusal(replace(candidate, record=replace(candidate.record, metrics=metrics)), now)
+
+    assert said(0.6, 0.9) == ""
+    assert "too sure" in said(0.6, 1.1)
+    assert "features in use" in said(0.5, 0.1)
+
+
 def test_it_is_tried_again_with_half_as_many_labels_more(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelloop.service.training.judge", lambda *a, **k: GateDecision(False, "No."))
-    tune(bench.context, bench.project, never, silent)
+    monkeypatch.setattr("labelloop.service.tuning.fine_tune", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tune(bench.context, bench.project, never, silent)
     bench.label(LABELLED + 20)
     bench.publish()
     assert not tuning_is_due(bench.context, bench.project)

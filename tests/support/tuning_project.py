@@ -8,7 +8,7 @@ from labelloop.labelstudio.tasks import AnnotationRecord
 from labelloop.service.book import Book, write_book
 from labelloop.service.context import Context
 from labelloop.service.releases import learner_record, release
-from labelloop.service.training import train_control
+from labelloop.service.training import Candidate, train_control
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.versions import Version
 from labelloop.settings import Settings
@@ -50,17 +50,17 @@ class TuningProject:
 
     def publish(self) -> Version:
         """Train and publish as a round does."""
+        candidate, versions = self.candidate(), self.context.versions(self.project)
+        return release(versions, versions.live(), {candidate.record.control.name: candidate}, self.context.settings)
+
+    def candidate(self) -> Candidate:
         scene = self.scene()
         control = scene.config.controls[0]
         record = learner_record(self.context.settings, control, scene.live)
         targets = scene.labelled[control.name].targets
         tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
         sides = scene.sides(control)
-        candidate = train_control(
-            record, tasks, targets, scene.embedder(record), sides, None, self.context.settings, silent
-        )
-        versions = self.context.versions(self.project)
-        return release(versions, scene.live, {control.name: candidate}, self.context.settings)
+        return train_control(record, tasks, targets, scene.embedder(record), sides, None, self.context.settings, silent)
 
     def scene(self) -> Scene:
         live = self.context.versions(self.project).live()

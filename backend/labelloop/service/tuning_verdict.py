@@ -40,8 +40,8 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
         return Verdict({}, "The live version holds out labels that the backbone was trained on.")
     tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report)
     in_use = learner_record(scene.context.settings, record.control, scene.live)
-    if refusal := _refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
-        return Verdict({}, refusal)
+    if reason := refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
+        return Verdict({}, reason)
     found = {c.name: _other(scene, c, report) for c in _others(scene, record.control)} | {record.control.name: tuned}
     ordered = {control.name: found[control.name] for control in scene.config.controls if control.name in found}
     return Verdict(ordered, tuned.decision.reason)
@@ -72,7 +72,7 @@ def _candidate(scene: Scene, record: LearnerRecord, sides: dict[str, bool], repo
     )
 
 
-def _refusal(tuned: Candidate, in_use: Candidate) -> str:
+def refusal(tuned: Candidate, in_use: Candidate) -> str:
     """Why the tuned backbone may not go live; empty when it may."""
     if not tuned.decision.accepted:
         return tuned.decision.reason
@@ -83,5 +83,11 @@ def _refusal(tuned: Candidate, in_use: Candidate) -> str:
         return (
             f"A head on the tuned features is right on {new.accuracy:.1%} of {new.items} held-out labels, "
             f"one on the features in use on {old.accuracy:.1%}."
+        )
+    # A backbone knows the labels it was trained on, so what cross-validation calibrates on its features is too sure of itself.
+    if new.log_loss > old.log_loss:
+        return (
+            f"A head on the tuned features is right on {new.accuracy:.1%} of {new.items} held-out labels instead of "
+            f"{old.accuracy:.1%}, but too sure where it is wrong: log loss {new.log_loss:.3f} instead of {old.log_loss:.3f}."
         )
     return ""
