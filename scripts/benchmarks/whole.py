@@ -54,7 +54,8 @@ class Whole:
 
         def pushed() -> bool:
             project = self.context.label_studio.project(project_id)
-            waiting = project["task_number"] - project["num_tasks_with_annotations"]
+            # One annotation a task here; Label Studio's count of annotated tasks leaves imported ones out.
+            waiting = project["task_number"] - project["total_annotations_number"]
             return self.context.label_studio.model_versions(project_id).get(version, 0) >= waiting
 
         return wait_for(pushed, f"the whole push of {version}", every=0.2)
