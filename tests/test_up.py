@@ -120,5 +120,9 @@ def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
 
 
 def test_a_closed_terminal_stops_as_ctrl_c_does() -> None:
-    with pytest.raises(KeyboardInterrupt), _stopped_by_signals():
-        signal.raise_signal(signal.SIGHUP)
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), _stopped_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, former)

@@ -37,6 +37,7 @@ class UpProcess:
                 env={**inherited, "LABELLOOP_DATA_DIR": str(self.folder), "LABELLOOP_OFFLINE": "true"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=_heed_signals,
             )
 
     def another(self) -> "UpProcess":
@@ -101,6 +102,12 @@ class UpProcess:
         while left := self.children():
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
+
+
+def _heed_signals() -> None:
+    """As in a terminal of a user's: what runs the tests may be in the background, where Ctrl-C and hang-ups are ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _kind(line: str) -> str:
