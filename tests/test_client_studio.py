@@ -249,3 +249,13 @@ def test_an_uploaded_image_is_fetched_and_a_lost_one_is_broken(
         with pytest.raises(MediaBroken, match=r"not there|no longer has"):
             fetcher.fetch(task["id"], lost, Modality.IMAGE)
     client.delete(f"/api/projects/{made['id']}/")
+
+
+def test_more_uploads_than_sqlite_takes_at_once_are_read(client: LabelStudio, studio: StudioProcess) -> None:
+    project = client.create_project("uploads", '<View><Image name="image" value="$image"/></View>')["id"]
+    browser = studio.session()
+    for start in range(0, 1100, 100):
+        files = {f"f{n}": (f"{n}.png", b"\x89PNG\r\n\x1a\n", "image/png") for n in range(start, start + 100)}
+        address = f"{studio.url}/api/projects/{project}/import"
+        browser.post(address, files=files, timeout=60).raise_for_status()
+    assert len({task["id"] for task in client.tasks(project)}) == 1100

@@ -6,7 +6,7 @@ from typing import Any, Self
 import requests
 
 from labelloop.errors import LabelStudioRejected
-from labelloop.labelstudio.data_manager import changed_since
+from labelloop.labelstudio.data_manager import PAGE, changed_since
 from labelloop.labelstudio.integrations import Integrations, Json
 from labelloop.labelstudio.predictions import Predictions
 from labelloop.settings import Settings
@@ -63,7 +63,7 @@ class LabelStudio(Predictions, Integrations):
         return project
 
     def tasks(
-        self, project_id: int, *, updated_since: str | None = None, page_size: int = 1000
+        self, project_id: int, *, updated_since: str | None = None, page_size: int = PAGE
     ) -> Iterator[dict[str, Any]]:
         """Tasks with their annotations, in order of id, fetched a page at a time.
 

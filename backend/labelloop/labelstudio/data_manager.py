@@ -8,6 +8,9 @@ from labelloop.labelstudio.verbs import Verbs
 
 Filter = dict[str, Any]
 
+PAGE = 500
+"""Tasks asked for at a time: from about a thousand uploaded files on a page, SQLite gives up on what Label Studio asks of it."""
+
 
 class DataManager(Verbs):
     """Lists tasks."""

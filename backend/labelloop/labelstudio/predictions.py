@@ -6,11 +6,10 @@ from typing import Any
 
 import requests
 
-from labelloop.labelstudio.data_manager import DataManager, without_version
+from labelloop.labelstudio.data_manager import PAGE, DataManager, without_version
 
 CLEARED_AT_ONCE = 25
 PAUSE = 0.15
-IDS_AT_ONCE = 10_000
 
 
 class Predictions(DataManager):
@@ -61,7 +60,7 @@ class Predictions(DataManager):
 
         Label Studio looks for the text anywhere in a version's name: no other version's name may contain this one.
         """
-        tasks = self.list_tasks(project_id, "id", IDS_AT_ONCE, without_version(model_version))
+        tasks = self.list_tasks(project_id, "id", PAGE, without_version(model_version))
         return (int(task["id"]) for task in tasks)
 
     def delete_model_version(self, project_id: int, model_version: str) -> None:
