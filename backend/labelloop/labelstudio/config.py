@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from labelloop.labelstudio.codecs import CODECS
 from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
 from labelloop.records import Control, Modality
 
@@ -28,7 +29,7 @@ class LabelConfig:
 
 @lru_cache(maxsize=256)
 def parse_label_config(xml: str) -> LabelConfig:
-    """Find what can be learnt in a label config: every single `Choices` on an image or a text.
+    """Find what can be learnt in a label config: every control that a codec reads, on an object that it can be about.
 
     Cheap enough for every request: the last 256 configs are remembered.
 
@@ -49,48 +50,53 @@ def parse_label_config(xml: str) -> LabelConfig:
 def _control(name: str, tag: Tag, tags: Tags) -> Control:
     to_name = tag.attributes["toName"]
     shown = tags.objects[to_name]
-    data_key = shown.attributes["value"][1:]
-    return Control(name, tag.kind, to_name, data_key, MODALITIES[shown.kind], tuple(tag.labels))
+    described = CODECS[tag.kind].describe(tag)
+    return Control(
+        name=name,
+        tag=tag.kind,
+        to_name=to_name,
+        data_key=shown.attributes["value"][1:],
+        modality=MODALITIES[shown.kind],
+        labels=described.labels,
+        kind=described.kind,
+        threshold=_share(tag.attributes.get("model_score_threshold", "")),
+        predicted_values=tuple(tag.predicted.items()),
+        options=described.options,
+    )
 
 
 def _why_not(tag: Tag, tags: Tags) -> str:
     """Why a control cannot be learnt; empty when it can."""
-    if tag.kind != "Choices":
-        return "only Choices are, in this version"
-    return _why_not_choices(tag) or _why_not_object(tag.attributes["toName"], tags)
-
-
-def _why_not_choices(tag: Tag) -> str:
-    attributes = tag.attributes
-    if attributes.get("choice") == "multiple":
-        return 'choice="multiple" allows several classes at once; only single choice is'
-    for flag in ("perRegion", "perItem"):
-        if attributes.get(flag) == "true":
-            return f'{flag}="true" asks about parts of a task; only a choice for the whole task is'
-    if attributes.get("value", "").startswith("$"):
-        return "its choices come from each task's data; only choices written in the config are"
-    if tag.nested or attributes.get("allowNested") == "true":
-        return "its choices are nested; only a flat list is"
-    if len(tag.labels) < 2:
-        return "it has fewer than two choices"
+    if tag.kind not in CODECS:
+        return f"only {', '.join(CODECS)} are, in this version"
     if tag.repeated:
-        return "it is repeated for a list; only a choice for the whole task is"
+        return "it is repeated for a list; only a control for the whole task is"
     if tag.conditional:
         return "visibleWhen shows it under a condition only; take the condition away to have it learnt"
-    return ""
+    return CODECS[tag.kind].why_not(tag) or _why_not_object(tag, tags)
 
 
-def _why_not_object(to_name: str, tags: Tags) -> str:
+def _why_not_object(tag: Tag, tags: Tags) -> str:
+    to_name, objects = tag.attributes["toName"], CODECS[tag.kind].objects
     if to_name not in tags.objects:
         return f"toName={to_name!r} names no object tag with a value, or more than one"
     shown = tags.objects[to_name]
-    if shown.kind not in MODALITIES:
-        return f"it is about {shown.kind}; only {', '.join(MODALITIES)} are read"
+    if shown.kind not in objects:
+        return f"it is about {shown.kind}; only {', '.join(kind for kind in MODALITIES if kind in objects)} are read"
     if not _VARIABLE.fullmatch(shown.attributes.get("value", "")):
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
     return ""
+
+
+def _share(text: str) -> float:
+    """A number in [0, 1]; 0 for what is none."""
+    try:
+        share = float(text)
+    except ValueError:
+        return 0.0
+    return share if 0 <= share <= 1 else 0.0
 
 
 def _value_type(tag: Tag) -> str:

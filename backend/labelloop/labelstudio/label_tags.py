@@ -26,6 +26,7 @@ class Tag:
         conditional: it, or a tag around it, is visible under a condition only.
         labels: of a control, its labels in order (an alias replaces its value).
         nested: a label lies within another, as in a tree of choices.
+        predicted: of a control, the label that stands for each of a model's own names (`predicted_values`).
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Tag:
     conditional: bool = False
     labels: dict[str, None] = field(default_factory=dict)
     nested: bool = False
+    predicted: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,6 +110,8 @@ def _add_label(around: _Around, attributes: Attributes) -> None:
     if around.control is not None and label:
         around.control.labels[label] = None
         around.control.nested |= around.in_label
+        names = (name.strip() for name in attributes.get("predicted_values", "").split(","))
+        around.control.predicted.update({name: label for name in names if name})
 
 
 def _refuse(*_: object) -> None:

@@ -1,37 +1,44 @@
-"""From a task's annotations to one label, and from a prediction to what Label Studio imports."""
+"""From a task's annotations to one target, and from a prediction to what Label Studio imports."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from labelloop.labelstudio.codecs import codec_for
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord
-from labelloop.records import ClassTarget, Control, Prediction, Target
+from labelloop.records import Control, Prediction, Target
 
-Vote = tuple[AnnotationRecord, str]
+Vote = tuple[AnnotationRecord, Target]
 
 
 def merge(control: Control, task: TaskRecord) -> Target | None:
-    """What people say of a task, merged into one label.
+    """What people say of a task, merged into one.
 
-    Skips are no labels. Where there is ground truth, only that counts. Each annotator has one vote, the latest; the
-    majority wins, a tie goes to the label given most recently, then to the one that comes first in the config.
+    Skips are no labels. Where there is ground truth, only that counts. Each annotator has one vote, the latest; how votes
+    are merged is the codec's business, which prefers the most recent, and of the same moment what comes first in the config.
 
     Returns:
-        The label, with the share of the votes that agree as its weight; None when nobody has said anything clear.
+        The target, with the share of the votes that agree as its weight; None when nobody has said anything clear.
     """
     votes = _votes(control, task.annotations)
     truth = [vote for vote in votes if vote[0].ground_truth]
     votes = _latest_by_annotator(truth or votes)
     if not votes:
         return None
-    label, agreeing = _majority(control, votes)
-    return ClassTarget(label, agreeing / len(votes), ground_truth=bool(truth))
+    votes.sort(key=lambda vote: _places(control, vote[1]))
+    votes.sort(key=lambda vote: vote[0].updated_at, reverse=True)
+    merged: Any = codec_for(control).merge(control, [target for _, target in votes])
+    found: Target = replace(merged, ground_truth=bool(truth))
+    return found
 
 
 def prediction_json(
-    task_id: int, model_version: str, score: float, shown: Iterable[tuple[Control, Prediction]]
+    task_id: int,
+    model_version: str,
+    score: float,
+    shown: Iterable[tuple[Control, Prediction]],
+    data: Mapping[str, Any],
 ) -> dict[str, Any]:
     """A prediction as the bulk import wants it.
 
@@ -40,13 +47,18 @@ def prediction_json(
         model_version: by which version.
         score: the task's place in the queue, lowest first; held within [0, 1].
         shown: what annotators are to see of each control; where it is empty, the score alone orders the queue.
+        data: the task's.
 
     Raises:
         ValueError: the score is not a finite number; databases disagree on where a null sorts.
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    result = [region for control, prediction in shown for region in codec_for(control).write(control, prediction)]
+    result = [
+        region
+        for control, prediction in shown
+        for region in codec_for(control).write(control, prediction, data.get(control.data_key))
+    ]
     return {
         "task": task_id,
         "result": result,
@@ -62,7 +74,7 @@ def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vo
         for annotation in annotations
         if not annotation.was_cancelled
     ]
-    return [(annotation, label) for annotation, label in said if label is not None]
+    return [(annotation, target) for annotation, target in said if target is not None]
 
 
 def _latest_by_annotator(votes: list[Vote]) -> list[Vote]:
@@ -75,17 +87,9 @@ def _latest_by_annotator(votes: list[Vote]) -> list[Vote]:
     return list(latest.values())
 
 
-def _majority(control: Control, votes: list[Vote]) -> tuple[str, int]:
-    counts = Counter(label for _, label in votes)
-    most = max(counts.values())
-    recent = max(annotation.updated_at for annotation, label in votes if counts[label] == most)
-    winners = {label for annotation, label in votes if counts[label] == most and annotation.updated_at == recent}
-    return min(winners, key=lambda label: _place(control, label)), most
-
-
-def _place(control: Control, label: str) -> tuple[int, str]:
-    known = label in control.labels
-    return control.labels.index(label) if known else len(control.labels), label
+def _places(control: Control, target: Target) -> list[tuple[int, str]]:
+    last = len(control.labels)
+    return [(control.labels.index(c) if c in control.labels else last, c) for c in target.classes]
 
 
 def _age(vote: Vote) -> tuple[str, int]:

@@ -16,20 +16,34 @@ from labelloop.learning.acquisition import (
     strategy_for,
     strategy_named,
 )
-from labelloop.learning.backbones import Backbone, BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
+from labelloop.learning.backbones import (
+    Backbone,
+    BackboneSpec,
+    Dense,
+    DenseBackbone,
+    Parts,
+    ResolvedBackbone,
+    load_backbone,
+    resolve_backbone,
+)
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.ensembles import COMBINATIONS
 from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
+from labelloop.learning.figures import Figures
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout, judged_keys
+from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.uncertainty import MEASURES, measure_named
+from labelloop.records import Kind
 
-# The learner of each control tag.
-LEARNERS: Final[dict[str, type[ClassificationLearner]]] = {"Choices": ClassificationLearner}
+# The learner of each kind of control.
+LEARNERS: Final[dict[Kind, type[Learner]]] = {
+    Kind.CLASS: ClassificationLearner,
+}
 
 __all__ = [
     "COMBINATIONS",
@@ -43,13 +57,21 @@ __all__ = [
     "Choice",
     "ClassMetrics",
     "ClassificationLearner",
+    "Dense",
+    "DenseBackbone",
+    "Figures",
     "GateDecision",
+    "Learner",
     "Metrics",
     "Need",
+    "Parts",
     "Pool",
+    "Reads",
     "Reliability",
     "ResolvedBackbone",
     "Strategy",
+    "Training",
+    "TrainingOptions",
     "assign_holdout",
     "believed",
     "judge",

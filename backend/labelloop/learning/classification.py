@@ -15,6 +15,7 @@ from labelloop.learning.choice import Choice
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import STORED, Head, LinearHead
+from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import make_lesson, prepare, prepare_unseen, scaled_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
@@ -41,6 +42,7 @@ class ClassificationLearner:
     """
 
     kind: ClassVar[str] = "classification"
+    reads: ClassVar[Reads] = Reads.ROWS
 
     def __init__(
         self,
@@ -122,6 +124,28 @@ class ClassificationLearner:
             reliability=trained.reliability,
         )
 
+    @classmethod
+    def train(cls, training: Training) -> "ClassificationLearner":
+        """`fit` under the contract of every learner.
+
+        Raises:
+            NotEnoughLabels: fewer than two classes have a usable label.
+            LearningError: no uncertainty, method, head or combination has that name, or the arrays do not go together.
+        """
+        options = training.options
+        return cls.fit(
+            training.inputs,
+            training.targets,
+            training.classes,
+            uncertainty=options.uncertainty,
+            seed=options.seed,
+            unlabelled=training.unlabelled,
+            holdout=training.holdout,
+            semi_supervised=options.semi_supervised,
+            ensemble=options.ensemble,
+            combination=options.combination,
+        )
+
     def predict(self, features: Floats) -> list[ClassPrediction]:
         """What the model says of each row of features [n, d].
 
@@ -188,6 +212,13 @@ class ClassificationLearner:
         """
         rows, labels, _ = usable(features, targets, self.classes)
         return measure(self.probabilities(rows), [self.classes[i] for i in labels], self.classes, source="holdout")
+
+    def quality(self, features: Floats, targets: Sequence[ClassTarget]) -> Floats:
+        """1 for each item it gives the right class, 0 for each other; float64 [n]."""
+        if not targets:
+            return np.zeros(0)
+        said = self.predict(features)
+        return np.array([float(p.label == t.label) for p, t in zip(said, targets, strict=True)])
 
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""

@@ -65,6 +65,21 @@ class Metrics:
     accuracy_interval: Interval | None = None
     macro_f1_interval: Interval | None = None
 
+    @property
+    def name(self) -> str:
+        """What `value` is."""
+        return "accuracy"
+
+    @property
+    def value(self) -> float:
+        """The figure to go by, in [0, 1]; more is better."""
+        return self.accuracy
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the value; None where it is not known."""
+        return self.accuracy_interval
+
     def to_json(self) -> dict[str, Any]:
         """The metrics as JSON values, for a manifest."""
         return asdict(self)

@@ -2,12 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from labelloop.learning.arrays import Floats
 from labelloop.records import Modality
 
 OnProgress = Callable[[int], None]
+
+
+class Parts(StrEnum):
+    """Which parts of an item have features of their own."""
+
+    NONE = ""  # the item as a whole alone
+    MAP = "map"  # the cells of a grid over the image
+    TOKENS = "tokens"  # the words, or pieces of words, of the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,7 @@ class BackboneSpec:
         weights: path of local weights for an image backbone; empty: the ones its library names.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         offline: never try to download weights.
+        parts: which parts have features beside the item as a whole; `Parts.NONE`: none.
     """
 
     modality: Modality
@@ -27,6 +37,7 @@ class BackboneSpec:
     weights: str = ""
     device: str = "auto"
     offline: bool = False
+    parts: Parts = Parts.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """From a spec to a backbone: found first, loaded where it is needed."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from labelloop.errors import LearningError
-from labelloop.learning.backbones.base import Backbone, BackboneSpec, ResolvedBackbone
+from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
@@ -13,12 +13,20 @@ from labelloop.learning.backbones.torchvision_images import TorchvisionImages
 from labelloop.learning.backbones.torchvision_models import resolve_torchvision
 from labelloop.records import Modality
 
-_PLAIN: Final = {Modality.IMAGE: PLAIN_IMAGES, Modality.TEXT: PLAIN_TEXTS}
-_LOAD_PLAIN: Final[dict[Modality, Callable[[], Backbone]]] = {Modality.IMAGE: PlainImages, Modality.TEXT: PlainTexts}
-_RESOLVE: Final = {Modality.IMAGE: resolve_torchvision, Modality.TEXT: resolve_sentence}
-_LOAD: Final[dict[Modality, Callable[[BackboneSpec, ResolvedBackbone], Backbone]]] = {
-    Modality.IMAGE: TorchvisionImages,
-    Modality.TEXT: SentenceTexts,
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The backbones that read one modality and give features of certain parts."""
+
+    plain: ResolvedBackbone
+    load_plain: Callable[[], Backbone]
+    resolve: Callable[[BackboneSpec], ResolvedBackbone]
+    load: Callable[[BackboneSpec, ResolvedBackbone], Backbone]
+
+
+_FAMILIES: Final = {
+    (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
+    (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
 }
 
 
@@ -32,16 +40,16 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
         LearningError: there is no backbone of that name, its library is not installed, or local weights are wrong.
         WeightsNotFound: the weights of a backbone asked for by name are neither here nor to be had.
     """
-    plain = _PLAIN[spec.modality]
+    family = _family(spec)
     if spec.name == "plain":
-        return plain
+        return family.plain
     try:
-        return _RESOLVE[spec.modality](spec)
+        return family.resolve(spec)
     except LearningError as error:
         # Weights that a person points to are wanted, so being unable to use them is not passed over.
         if spec.name != "auto" or spec.weights:
             raise
-        return replace(plain, note=f"Plain features are used. {error}")
+        return replace(family.plain, note=f"Plain features are used. {error}")
 
 
 def load_backbone(spec: BackboneSpec, resolved: ResolvedBackbone) -> Backbone:
@@ -51,12 +59,20 @@ def load_backbone(spec: BackboneSpec, resolved: ResolvedBackbone) -> Backbone:
         LearningError: what the spec means here is not what was found, or the device does not exist.
         WeightsNotFound: its weights are neither here nor to be had.
     """
-    if resolved.id == _PLAIN[spec.modality].id:
-        return _LOAD_PLAIN[spec.modality]()
-    here = _RESOLVE[spec.modality](spec)
+    family = _family(spec)
+    if resolved.id == family.plain.id:
+        return family.load_plain()
+    here = family.resolve(spec)
     if here.id != resolved.id:
         raise LearningError(
             f"The backbone {spec.name!r} is {here.id} on this machine, but the features at hand are of {resolved.id}; "
             "use the same weights everywhere."
         )
-    return _LOAD[spec.modality](spec, resolved)
+    return family.load(spec, resolved)
+
+
+def _family(spec: BackboneSpec) -> _Family:
+    try:
+        return _FAMILIES[spec.modality, spec.parts]
+    except KeyError:
+        raise LearningError(f"No backbone gives features of an {spec.modality}'s {spec.parts}.") from None

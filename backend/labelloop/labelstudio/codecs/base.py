@@ -1,0 +1,79 @@
+"""What a codec is: how one kind of control tag is read from a label config, from results, and written back."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Control, Kind, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a label config says of one control tag.
+
+    Attributes:
+        kind: what people say with it.
+        labels: the classes as they appear in results.
+        options: further attributes that matter, sorted by name.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...]
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class Codec(ABC):
+    """Reads and writes one kind of control tag.
+
+    Attributes:
+        objects: the object tags that it can be about.
+    """
+
+    objects: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def why_not(self, tag: Tag) -> str:
+        """Why a tag cannot be learnt, as a clause; empty when it can."""
+
+    @abstractmethod
+    def describe(self, tag: Tag) -> Described:
+        """What there is to learn of a tag that can be learnt."""
+
+    @abstractmethod
+    def read(self, control: Control, result: list[Region]) -> Target | None:
+        """What an annotation says of the control; None when it says nothing, or nothing clear."""
+
+    @abstractmethod
+    def write(self, control: Control, prediction: Any, value: object) -> list[Region]:
+        """The regions that show a prediction; each region's `score` is the confidence in it, in [0, 1].
+
+        Args:
+            control: whose.
+            prediction: of the control's kind.
+            value: what the task's data holds under the control's key.
+        """
+
+    def merge(self, control: Control, targets: Sequence[Target]) -> Target:
+        """What several annotators say together: the majority, and of equally many the first.
+
+        Args:
+            control: whose.
+            targets: one of each annotator, at least one, the one to prefer first.
+
+        Returns:
+            Its weight is the share of the annotators that agree.
+        """
+        votes = Counter(target.summary for target in targets)
+        winner: Any = max(targets, key=lambda target: votes[target.summary])
+        merged: Target = replace(winner, weight=votes[winner.summary] / len(targets))
+        return merged
+
+
+def of_control(control: Control, result: list[Region]) -> list[dict[str, Any]]:
+    """The values of a control's own regions."""
+    mine = (region.get("value") for region in result if region.get("from_name") == control.name)
+    return [value for value in mine if isinstance(value, dict)]

@@ -1,0 +1,57 @@
+"""What of a label config is to be learnt."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Modality(StrEnum):
+    """What a control tag's object shows, and so which family of backbones reads it."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+
+class Kind(StrEnum):
+    """What people say with a control, and so which learner learns it."""
+
+    CLASS = "class"  # one class for the item
+    SET = "set"  # any number of classes for the item
+    RATING = "rating"  # one of the classes "1", "2", … for the item, in that order
+    BOXES = "boxes"  # rectangles in an image, each of a class
+    MASKS = "masks"  # areas of an image, each of a class
+    SPANS = "spans"  # stretches of a text, each of a class
+    TEXT = "text"  # a text in answer to the item, such as its translation
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """One control tag of a label config that Labelloop can learn.
+
+    Attributes:
+        name: the tag's name, `from_name` in a result.
+        tag: the tag's kind as written in the config, for example `Choices`.
+        to_name: the object tag's name, `to_name` in a result.
+        data_key: the key of a task's `data` that holds the object.
+        modality: what the object shows.
+        labels: the classes as they appear in results (an alias replaces its value), in the config's order; none where the
+            answer is a text.
+        kind: what people say with it.
+        threshold: `model_score_threshold`: regions that a model is less sure of than this are not shown, in [0, 1].
+        predicted_values: a model's own names of classes, each with the label that stands for it here.
+        options: further attributes of the tag that its codec or learner goes by, sorted by name.
+    """
+
+    name: str
+    tag: str
+    to_name: str
+    data_key: str
+    modality: Modality
+    labels: tuple[str, ...]
+    kind: Kind = Kind.CLASS
+    threshold: float = 0.0
+    predicted_values: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str, default: str = "") -> str:
+        """One of `options`, or the default where the tag does not have it."""
+        return dict(self.options).get(name, default)
