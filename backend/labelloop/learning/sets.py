@@ -10,6 +10,7 @@ from labelloop.learning.arrays import Array, Bools, Floats
 from labelloop.learning.binary import Binaries, calibrate_one, deal, fit_binaries, logistic, smoothed_rate
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
+from labelloop.learning.lessons import read_rows
 from labelloop.learning.reduction import reduce
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.set_figures import item_f1, measure_sets
@@ -17,9 +18,6 @@ from labelloop.learning.threads import one_thread
 from labelloop.learning.thresholds import USUAL, choose_thresholds
 from labelloop.learning.uncertainty import binary, measure_named
 from labelloop.records import SetPrediction, SetTarget
-
-REDUCTION: Final = "sum"
-"""How much there is to doubt in all: classes that are surely absent change nothing, however many a config lists."""
 
 # Probabilities are held this far from 0 and 1 before their logarithm is taken.
 EDGE: Final = 1e-6
@@ -32,8 +30,9 @@ class SetLearner:
     there are items enough to know it, else from 0.5. A class that all or none of the items have keeps its smoothed rate for a
     probability and is left out of uncertainty and confidence. Training needs scikit-learn; predicting needs numpy alone.
 
-    The uncertainty of an item is 1 - exp(-s), s being the sum over the classes of the chosen measure of (p, 1 - p). The
-    confidence is the probability that the whole set is right: the product over the classes, calibrated on the sets that
+    The uncertainty of an item is 1 - exp(-s / (1 + m)): s is the sum over the classes of the chosen measure of (p, 1 - p), m how
+    many of them a labelled item has on average. So classes that are surely absent change nothing, however many a config lists, and
+    a config of large sets is no more doubtful than one of small ones. The confidence is the probability that the whole set is right: the product over the classes, calibrated on the sets that
     cross-validation held back.
 
     Attributes:
@@ -104,7 +103,8 @@ class SetLearner:
         """
         probabilities = self.class_probabilities(features)
         sets, varying = self._sets(probabilities), probabilities[:, self._arrays["seen"]]
-        doubt = reduce(self._measure(binary(varying)), REDUCTION)
+        usual = 1 + self._arrays["rates"][self._arrays["seen"]].sum()
+        doubt = reduce(self._measure(binary(varying)) / usual, "sum")
         slope, shift = self._arrays["sureness"]
         sure = logistic(_log_odds(varying, sets[:, self._arrays["seen"]]) * slope + shift)
         return [
@@ -125,16 +125,10 @@ class SetLearner:
         Raises:
             LearningError: a row is not finite, or not as long as those the model was trained on.
         """
-        centre = self._arrays["centre"]
-        if features.ndim != 2 or features.shape[1] != centre.size:
-            raise LearningError(
-                f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
-                "were they made by another backbone?"
-            )
-        if not np.isfinite(features).all():
-            raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
         probabilities = np.repeat(self._arrays["rates"][None], len(features), axis=0)
-        probabilities[:, self._arrays["seen"]] = self._binaries.probabilities(unit_rows(features, centre))
+        probabilities[:, self._arrays["seen"]] = self._binaries.probabilities(
+            read_rows(features, self._arrays["centre"])
+        )
         return probabilities
 
     def evaluate(self, features: Floats, targets: Sequence[SetTarget]) -> Figures:
