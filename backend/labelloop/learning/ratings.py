@@ -23,8 +23,8 @@ class RatingLearner:
     """Parallel logistic cuts between neighbouring ratings, on centred features of length 1, each calibrated.
 
     On made ratings they did better than unordered classes and than cuts of a direction each (Frank and Hall, 2001), by the
-    more the fewer the labels. The rating predicted is the median of what the model holds possible, which is the nearest on average; ratings without a
-    label get probability 0. Training needs scikit-learn and scipy; predicting needs numpy alone.
+    more the fewer the labels. The rating predicted is the median of what the model holds possible, which is the nearest on
+    average; ratings without a label get probability 0. Training needs scikit-learn and scipy; predicting needs numpy alone.
 
     The uncertainty of an item is the standard deviation of its rating as a share of the largest there can be, (n - 1) / 2: between
     neighbours it is small, between the ends it is 1. The measures of unordered classes do not apply.

@@ -30,10 +30,10 @@ class SetLearner:
     there are items enough to know it, else from 0.5. A class that all or none of the items have keeps its smoothed rate for a
     probability and is left out of uncertainty and confidence. Training needs scikit-learn; predicting needs numpy alone.
 
-    The uncertainty of an item is 1 - exp(-s / (1 + m)): s is the sum over the classes of the chosen measure of (p, 1 - p), m how
-    many of them a labelled item has on average. So classes that are surely absent change nothing, however many a config lists, and
-    a config of large sets is no more doubtful than one of small ones. The confidence is the probability that the whole set is right: the product over the classes, calibrated on the sets that
-    cross-validation held back.
+    The uncertainty of an item is 1 - exp(-s / (1 + m)): s is the sum over the classes of the chosen measure of (p, 1 - p), m
+    how many of them a labelled item has on average. So classes that are surely absent change nothing, however many a config
+    lists, and a config of large sets is no more doubtful than one of small ones. The confidence is the probability that the
+    whole set is right: the product over the classes, calibrated on the sets that cross-validation held back.
 
     Attributes:
         classes: every class of the control, in the config's order.
@@ -76,9 +76,10 @@ class SetLearner:
         with one_thread():
             scaled, answers = unit_rows(rows, centre), truth[:, varies]
             answered = fit_binaries(scaled, answers, weights, *deal(answers, options.seed))
-        thresholds, said = choose_thresholds(answered.probabilities, answers[answered.rows])
-        right = (said == answers[answered.rows]).all(axis=1)
-        sureness = calibrate_one(_log_odds(answered.probabilities, said), right, weights[answered.rows])
+        tested = answered.rows
+        thresholds, said = choose_thresholds(answered.probabilities, answers[tested])
+        right = (said == answers[tested]).all(axis=1)
+        sureness = calibrate_one(_log_odds(answered.probabilities, said), right, weights[tested])
         rates = smoothed_rate(truth, weights)
         arrays = {
             **answered.binaries.arrays(),
@@ -88,11 +89,9 @@ class SetLearner:
             "thresholds": thresholds,
             "sureness": np.array(sureness),
         }
-        sets = np.repeat((rates >= USUAL)[None], answered.rows.size, axis=0)
+        sets = np.repeat((rates >= USUAL)[None], tested.size, axis=0)
         sets[:, varies] = said
-        metrics = None
-        if answered.rows.size:
-            metrics = measure_sets(sets, truth[answered.rows], training.classes, "cross-validation")
+        metrics = measure_sets(sets, truth[tested], training.classes, "cross-validation") if tested.size else None
         return cls(training.classes, arrays, uncertainty=options.uncertainty, cv_metrics=metrics)
 
     def predict(self, features: Floats) -> list[SetPrediction]:
