@@ -25,7 +25,7 @@ def test_face_is_sorted_and_complete() -> None:
 
 
 def test_choices_are_learnt_by_the_classification_learner() -> None:
-    assert learning.LEARNERS["Choices"] is learning.ClassificationLearner
+    assert learning.LEARNERS[Kind.CLASS] is learning.ClassificationLearner
     assert learning.LEARNERS["Choices"].kind == "classification"
 
 

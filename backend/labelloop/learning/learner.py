@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
 
 from labelloop.learning.arrays import Array, Floats
-from labelloop.learning.evaluation import Metrics
-from labelloop.learning.figures import Figures
+from labelloop.learning.figures import Measured
 from labelloop.records import Prediction
 
 
@@ -71,7 +70,7 @@ class Learner(Protocol):
     reads: ClassVar[Reads]
 
     @property
-    def cv_metrics(self) -> Metrics | Figures | None:
+    def cv_metrics(self) -> Measured | None:
         """How good models trained on a part of the labels are on the rest; None when there are too few."""
         ...
 
@@ -93,7 +92,7 @@ class Learner(Protocol):
         """
         ...
 
-    def evaluate(self, inputs: Any, targets: Sequence[Any]) -> Metrics | Figures:
+    def evaluate(self, inputs: Any, targets: Sequence[Any]) -> Measured:
         """How good it is on labelled items it was not trained on.
 
         Raises:

@@ -9,10 +9,11 @@ import numpy as np
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
+from labelloop.learning import Reads
 from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
-from labelloop.service.ondemand import Item, OnDemand, Row
+from labelloop.service.ondemand import Found, Item, OnDemand
 from labelloop.service.ordering import score_of, still_asked_for, worth_showing
 from labelloop.settings import Settings
 
@@ -53,37 +54,40 @@ class Predictor:
                     said[place][control] = prediction
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
-        return [self._item(model.version, found) if found else [] for found in said]
+        return [
+            self._item(model.version, found, task) if found else [] for found, task in zip(said, tasks, strict=True)
+        ]
 
     def _predict(
         self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
     ) -> Iterator[tuple[int, Prediction]]:
-        rows = self._features(live, control, tasks, deadline)
-        places = [place for place, row in enumerate(rows) if row is not None]
+        found = self._features(live, control, tasks, deadline)
+        places = [place for place, one in enumerate(found) if one is not None]
         if not places:
             return
-        matrix = np.stack([row for row in rows if row is not None])
-        yield from zip(places, live.learner.predict(matrix), strict=True)
+        inputs = _inputs(live.learner.reads, [one for one in found if one is not None])
+        yield from zip(places, live.learner.predict(inputs), strict=True)
 
     def _features(
         self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
-    ) -> list[Row | None]:
+    ) -> list[Found | None]:
         items = {place: item for place, task in enumerate(tasks) if (item := _item_of(control, task)) is not None}
-        rows: list[Row | None] = [None] * len(tasks)
-        matrix, found = live.features.get([item_key(control.modality, item.value) for item in items.values()])
+        features: list[Found | None] = [None] * len(tasks)
+        keys = [item_key(control.modality, item.value) for item in items.values()]
+        matrix, found = live.features.get(keys)
         places = np.array(list(items), dtype=int)
-        for place, row in zip(places[found], matrix, strict=True):
-            rows[place] = row if np.isfinite(row).all() else None
+        for place, row, dense in zip(places[found], matrix, live.features.dense(keys), strict=True):
+            features[place] = Found(row, dense) if np.isfinite(row).all() else None
         missing = [int(place) for place in places[~found]]
-        computed = self._ondemand.rows(live.record, control, [items[place] for place in missing], deadline)
-        for place, computed_row in zip(missing, computed, strict=True):
-            rows[place] = computed_row
-        return rows
+        computed = self._ondemand.features(live.record, control, [items[place] for place in missing], deadline)
+        for place, one in zip(missing, computed, strict=True):
+            features[place] = one
+        return features
 
-    def _item(self, version: str, said: Said) -> dict[str, Any]:
+    def _item(self, version: str, said: Said, task: Mapping[str, Any]) -> dict[str, Any]:
         predictions = {control.name: prediction for control, prediction in said.items()}
         shown = worth_showing(said, predictions, self._settings.show_threshold)
-        item = prediction_json(0, version, score_of(predictions), shown)
+        item = prediction_json(0, version, score_of(predictions), shown, task["data"])
         del item["task"]  # the item's place in the answer says which it is
         return item
 
@@ -100,6 +104,11 @@ def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[Live
     for live in model.learners:
         if live.record.control.name in controls:
             yield live, controls[live.record.control.name]
+
+
+def _inputs(reads: Reads, found: Sequence[Found]) -> Any:
+    """What a learner reads of some items."""
+    return [one.dense for one in found] if reads is Reads.DENSE else np.stack([one.row for one in found])
 
 
 def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelloop.learning import Metrics
+from labelloop.learning import Measured
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice
 from labelloop.service.state import BrokenItem
@@ -30,15 +30,15 @@ class LearnerReport:
     classes: tuple[str, ...]
     backbone: str
     note: str
-    holdout: Metrics | None
-    cross_validation: Metrics | None
+    holdout: Measured | None
+    cross_validation: Measured | None
     holdout_trusted: bool
     pool: PoolAccuracy | None = None
     agreement: Agreement | None = None
     choice: str = ""
 
     @property
-    def metrics(self) -> Metrics | None:
+    def metrics(self) -> Measured | None:
         """The metrics to believe: the holdout's once it is trusted, else the cross-validated."""
         return self.holdout if self.holdout_trusted else self.cross_validation or self.holdout
 
