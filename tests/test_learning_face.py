@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import labelloop.learning as learning
+from labelloop.records import Kind
 
 HEAVY = {"torch", "torchvision", "sklearn", "scipy", "sentence_transformers", "transformers", "huggingface_hub"}
 
@@ -26,7 +27,7 @@ def test_face_is_sorted_and_complete() -> None:
 
 def test_choices_are_learnt_by_the_classification_learner() -> None:
     assert learning.LEARNERS[Kind.CLASS] is learning.ClassificationLearner
-    assert learning.LEARNERS["Choices"].kind == "classification"
+    assert learning.LEARNERS[Kind.CLASS].kind == "classification"
 
 
 def _environment() -> dict[str, str]:

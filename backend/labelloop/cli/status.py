@@ -166,6 +166,7 @@ def _next_training(report: "Report") -> str:
 def _trouble_rows(report: "Report") -> list[tuple[str, str]]:
     rows = [("not learnt", escape(line)) for line in report.unsupported]
     rows += [("set aside", escape(line)) for line in report.set_aside]
+    rows += [("labels", escape(line)) for line in report.findings]
     for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]:
         rows.append(("broken task", escape(f"{task_id}: {item.reason}")))
     if len(report.broken) > BROKEN_SHOWN:

@@ -17,6 +17,7 @@ from labelloop.learning.acquisition import (
     strategy_named,
 )
 from labelloop.learning.backbones import (
+    JOINT,
     Backbone,
     BackboneSpec,
     Dense,
@@ -47,6 +48,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
 
 __all__ = [
     "COMBINATIONS",
+    "JOINT",
     "LEARNERS",
     "MEASURES",
     "RECIPES",

@@ -26,6 +26,7 @@ class TrainingOptions:
         semi_supervised: `auto`, `none`, or the name of the one method to try.
         ensemble: names of heads and methods to try together.
         combination: how their answers become one.
+        blocks: how many columns of a row are of each backbone; empty: all are of one.
         seed: decides what is random in training.
     """
 
@@ -33,6 +34,7 @@ class TrainingOptions:
     semi_supervised: str = "auto"
     ensemble: tuple[str, ...] = ()
     combination: str = "weighted"
+    blocks: tuple[int, ...] = ()
     seed: int = 0
 
 
@@ -106,6 +108,10 @@ class Learner(Protocol):
 
     def probabilities(self, inputs: Any) -> Floats | None:
         """float64 [n, C] that sum to 1 over the classes of the item; None where an item does not have one class."""
+        ...
+
+    def members(self, inputs: Any) -> Floats | None:
+        """The same of each member of an ensemble, float64 [k, n, C]; None where there is one model."""
         ...
 
     def arrays(self) -> dict[str, Array]:

@@ -56,14 +56,18 @@ def predict_all(learners: Mapping[str, Learner], embedded: Mapping[str, Embedded
     return predictions
 
 
-def task_uncertainty(predictions: Mapping[str, Prediction]) -> float:
-    """A task is as uncertain as the most uncertain of its controls."""
-    return max(prediction.uncertainty for prediction in predictions.values())
+def task_uncertainty(predictions: Mapping[str, Prediction], settings: Settings) -> float:
+    """How uncertain a task is, by what its controls say and the settings weigh; in [0, 1]."""
+    weights = {name: settings.control_weights.get(name, 1.0) for name in predictions}
+    weighted = [weights[name] * prediction.uncertainty for name, prediction in predictions.items()]
+    if settings.task_uncertainty == "mean":
+        return sum(weighted) / (sum(weights.values()) or 1.0)
+    return max(weighted)
 
 
-def score_of(predictions: Mapping[str, Prediction]) -> float:
+def score_of(predictions: Mapping[str, Prediction], settings: Settings) -> float:
     """Label Studio's score: 1 - uncertainty, in [0, 1]."""
-    return float(min(1.0, max(0.0, 1.0 - task_uncertainty(predictions))))
+    return float(min(1.0, max(0.0, 1.0 - task_uncertainty(predictions, settings))))
 
 
 def worth_showing(
@@ -101,6 +105,8 @@ def score_queue(
     features: Embedded,
     probabilities: NDArray[Any] | None,
     known: Known,
+    *,
+    members: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> dict[int, float]:
     """Score the queue so that the lowest scores first is the strategy's order.
@@ -117,6 +123,7 @@ def score_queue(
         probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing, or items do not
             have one class.
         known: what else strategies go by.
+        members: [k, n, C] that each member of an ensemble gives those tasks; None: there is one model.
         seed: for strategies that draw.
 
     Raises:
@@ -125,20 +132,21 @@ def score_queue(
     scores = dict.fromkeys(queue, LAST)
     if not features.ids:
         return scores
-    doubts = [task_uncertainty(predictions[i]) if i in predictions else 1.0 for i in features.ids]
+    doubts = [task_uncertainty(predictions[i], settings) if i in predictions else 1.0 for i in features.ids]
     uncertainty = np.clip(np.nan_to_num(np.array(doubts), nan=1.0), 0.0, 1.0) if predictions else None
     pool = Pool(
         features.features,
         uncertainty,
         known.features,
         probabilities,
+        members,
         labels=known.labels,
         classes=known.classes,
         skill=known.skill,
         batch=known.batch,
     )
     strategy = strategy_for(pool, order, settings.cold_strategy, settings.cold_labels_per_class)
-    places = strategy.order(pool, seed)
+    places = strategy.order(pool, seed, balance=settings.balance, apart=settings.apart)
     given = rank_scores(places) if uncertainty is None else scores_along(places, uncertainty)
     scores.update(zip(features.ids, given.tolist(), strict=True))
     return scores

@@ -87,7 +87,7 @@ class Predictor:
     def _item(self, version: str, said: Said, task: Mapping[str, Any]) -> dict[str, Any]:
         predictions = {control.name: prediction for control, prediction in said.items()}
         shown = worth_showing(said, predictions, self._settings.show_threshold)
-        item = prediction_json(0, version, score_of(predictions), shown, task["data"])
+        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"])
         del item["task"]  # the item's place in the answer says which it is
         return item
 

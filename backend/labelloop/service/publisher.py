@@ -197,8 +197,10 @@ class _Push:
         ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
         predictions = predict_all(self._learners, embedded)
         order, settings = self._version.order, self._context.settings
-        probabilities = self._probabilities(features)
-        scores = score_queue(order, settings, ready, predictions, features, probabilities, self._known())
+        probabilities, members = self._beliefs(features)
+        scores = score_queue(
+            order, settings, ready, predictions, features, probabilities, self._known(), members=members
+        )
         self._state.scores.update(scores)
         return bool(scores)
 
@@ -219,10 +221,14 @@ class _Push:
             for task in tasks
         ]
 
-    def _probabilities(self, features: Embedded) -> NDArray[Any] | None:
-        """What the first control's learner says of the tasks that have its features; None when it has learnt nothing."""
+    def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """Class probabilities of the tasks that have the first control's features, and its ensemble's members', as far as any are."""
         learner = self._learners.get(self._version.learners[0].control.name)
-        return None if learner is None or not features.ids else learner.probabilities(features.inputs(learner.reads))
+        if learner is None or not features.ids:
+            return None, None
+        inputs = features.inputs(learner.reads)
+        members = learner.members(inputs) if self._version.order == "bald" else None
+        return learner.probabilities(inputs), members
 
     def _known(self) -> Known:
         """What strategies go by beside the queue, of the first control."""

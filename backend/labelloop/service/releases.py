@@ -7,7 +7,7 @@ from importlib.metadata import version as library_version
 from typing import Any
 
 from labelloop.errors import VersionError
-from labelloop.learning import LEARNERS, BackboneSpec, Parts, Reads, resolve_backbone
+from labelloop.learning import JOINT, LEARNERS, BackboneSpec, Parts, Reads, resolve_backbone
 from labelloop.records import Control, Modality
 from labelloop.service.state import now_iso
 from labelloop.service.training import Candidate
@@ -56,6 +56,8 @@ def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
         name, weights = settings.image_backbone, settings.image_weights
     else:
         name, weights = settings.text_backbone, ""
+    if parts is not Parts.NONE:  # one network's parts do not lie where another's do
+        name = name.split(JOINT)[0]
     return BackboneSpec(control.modality, name, weights, settings.device, settings.offline, parts)
 
 

@@ -118,6 +118,7 @@ class Report:
         last_refusal: why the gate last refused a candidate; empty once one is published.
         unsupported: controls that are not learnt, one line each.
         set_aside: notes on labels that are not used, one line each.
+        findings: what is wrong with the labelled tasks, and what was done about it, one line each.
         broken: tasks set aside, by id.
         studio: the project in Label Studio; None when it cannot be asked.
         fine_tuning: what the fine-tuning of the backbone does, or what came of the last; empty where there was none.
@@ -148,6 +149,7 @@ class Report:
     last_refusal: str
     unsupported: tuple[str, ...]
     set_aside: tuple[str, ...]
+    findings: tuple[str, ...]
     broken: dict[int, BrokenItem]
     studio: StudioReport | None
     fine_tuning: str = ""

@@ -210,7 +210,13 @@ def _train(
         candidates[control.name] = candidate
         broken |= candidate.broken
     note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
-    state = replace(_with_changes(state, 0, 0.0), percent=0, waiting_for=" ".join(notes), last_training_at=now_iso())
+    state = replace(
+        _with_changes(state, 0, 0.0),
+        percent=0,
+        waiting_for=" ".join(notes),
+        last_training_at=now_iso(),
+        findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
+    )
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
     refused = [candidate.decision.reason for candidate in candidates.values() if not candidate.decision.accepted]
     if not candidates or refused:

@@ -22,8 +22,8 @@ from labelloop.learning import (
     judged_keys,
     strategy_named,
 )
-from labelloop.learning.preparation import near_duplicate_groups
-from labelloop.records import Kind, Target, stratum
+from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
+from labelloop.records import ClassTarget, Control, Kind, Target, stratum
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.state import BrokenItem, Progress
 from labelloop.service.versions import LearnerRecord
@@ -48,6 +48,7 @@ class Candidate:
         decision: what the gate says.
         broken: labelled tasks that cannot be read.
         unavailable: labelled tasks that could not be had this time.
+        findings: what is wrong with the labelled tasks, and what was done about it, one line each.
     """
 
     record: LearnerRecord
@@ -60,6 +61,7 @@ class Candidate:
     decision: GateDecision
     broken: dict[int, BrokenItem]
     unavailable: frozenset[int]
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,13 @@ def train_control(
     if not embedded.ids and embedded.unavailable:
         raise MediaUnavailable(next(iter(embedded.unavailable.values())))
     wanted = [targets[task_id] for task_id in embedded.ids]
-    sides, judged_on = _place(embedded, wanted, sides, settings)
+    groups = near_duplicate_groups(embedded.features)
+    sides, judged_on = _place(embedded, wanted, groups, sides, settings)
     kind = LEARNERS[record.control.kind]
-    held_out = [row for row, content in enumerate(embedded.contents) if sides[content]]
-    taught = [row for row, content in enumerate(embedded.contents) if not sides[content]]
-    rows = [row for row, content in enumerate(embedded.contents) if content in judged_on]
+    aside = np.array([sides[content] for content in embedded.contents], dtype=bool)
+    wanted, kept, findings = _examined(record.control, embedded, wanted, groups, aside)
+    held_out, taught = np.flatnonzero(aside & kept).tolist(), np.flatnonzero(~aside & kept).tolist()
+    rows = [row for row in held_out if embedded.contents[row] in judged_on]
     judged = _Judged(
         [embedded.ids[row] for row in rows], embedded.inputs(kind.reads, rows), [wanted[row] for row in rows]
     )
@@ -119,7 +123,7 @@ def train_control(
             record.classes,
             unlabelled=_pool_inputs(pool, embedder, kind.reads),
             holdout=(judged.inputs, judged.targets) if len(rows) >= settings.holdout_min else None,
-            options=_options(settings),
+            options=_options(settings, record),
         )
     )
     metrics = learner.evaluate(judged.inputs, judged.targets) if rows else None
@@ -134,6 +138,7 @@ def train_control(
         decision=_judge(record, learner, judged, tasks, incumbent, settings),
         broken=embedded.broken,
         unavailable=frozenset(embedded.unavailable),
+        findings=findings,
     )
 
 
@@ -146,21 +151,60 @@ class _Judged:
     targets: list[Target]
 
 
-def _options(settings: Settings) -> TrainingOptions:
+def _options(settings: Settings, record: LearnerRecord) -> TrainingOptions:
     return TrainingOptions(
         uncertainty=strategy_named(settings.strategy).measure,
         semi_supervised=settings.semi_supervised,
         ensemble=tuple(settings.ensemble),
         combination=settings.ensemble_combination,
+        blocks=record.backbone.blocks,
     )
 
 
+def _examined(
+    control: Control,
+    embedded: Embedded,
+    targets: list[Target],
+    groups: NDArray[np.integer[Any]],
+    aside: NDArray[np.bool_],
+) -> tuple[list[Target], NDArray[np.bool_], tuple[str, ...]]:
+    """Targets on which copies agree, which tasks to use, and what was found; see `preparation.examine`."""
+    if control.kind not in (Kind.CLASS, Kind.RATING):
+        return targets, np.ones(len(targets), dtype=bool), ()
+    found = examine(
+        embedded.contents,
+        [target.summary for target in targets],
+        embedded.features,
+        control.labels,
+        held_out=aside,
+        ids=[str(task_id) for task_id in embedded.ids],
+        groups=groups,
+    )
+    agreed: list[Any] = [
+        target if target.summary == label else ClassTarget(label, target.weight, target.ground_truth)
+        for target, label in zip(targets, found.labels, strict=True)
+    ]
+    lines = tuple(f"{control.name}: {one.found} {one.rule}{_first(one)}" for one in found.findings)
+    return agreed, found.kept, lines
+
+
+def _first(finding: Finding) -> str:
+    """The first tasks that a finding is about, for a person to look at; a finding about classes has named them."""
+    if finding.kind in (FindingKind.FEW, FindingKind.IMBALANCE):
+        return ""
+    return f" Tasks {', '.join(finding.ids[:3])}{' …' if finding.count > 3 else ''}."
+
+
 def _place(
-    embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings
+    embedded: Embedded,
+    targets: list[Target],
+    groups_of_rows: NDArray[np.integer[Any]],
+    sides: dict[str, bool],
+    settings: Settings,
 ) -> tuple[dict[str, bool], frozenset[str]]:
     """Each content's side, near-duplicates on one, and the contents to judge on."""
     strata = {content: stratum(target) for content, target in zip(embedded.contents, targets, strict=True)}
-    groups = dict(zip(embedded.contents, near_duplicate_groups(embedded.features).tolist(), strict=True))
+    groups = dict(zip(embedded.contents, groups_of_rows.tolist(), strict=True))
     share = settings.holdout_share if len(strata) >= settings.holdout_from else 0.0
     sides = assign_holdout(strata, sides, share, groups)
     return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in strata}, groups))
