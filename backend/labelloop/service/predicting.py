@@ -9,12 +9,14 @@ import numpy as np
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
+from labelloop.labelstudio.prompts import prompts_about
 from labelloop.learning import Reads
 from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
 from labelloop.service.ordering import score_of, still_asked_for, worth_showing
+from labelloop.service.prompting import answer_prompts
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,13 +37,20 @@ class Predictor:
         self._settings = settings
         self._ondemand = ondemand
 
-    def answer(self, model: LiveModel, tasks: Sequence[Mapping[str, Any]], label_config: str | None) -> list[Answer]:
+    def answer(
+        self,
+        model: LiveModel,
+        tasks: Sequence[Mapping[str, Any]],
+        label_config: str | None,
+        drawn: object = None,
+    ) -> list[Answer]:
         """One item per task, in order.
 
         Args:
             model: what is live.
             tasks: as Label Studio sends them.
             label_config: the config as it is now; None stands for the last one heard of.
+            drawn: regions that the annotator has drawn so far and wants answered.
 
         Returns:
             For each task a prediction (`result`, `score` in [0, 1], `model_version`), or `[]` where there is none.
@@ -55,7 +64,8 @@ class Predictor:
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
         return [
-            self._item(model.version, found, task) if found else [] for found, task in zip(said, tasks, strict=True)
+            self._item(model.version, found, task, drawn) if found else []
+            for found, task in zip(said, tasks, strict=True)
         ]
 
     def _predict(
@@ -84,12 +94,24 @@ class Predictor:
             features[place] = one
         return features
 
-    def _item(self, version: str, said: Said, task: Mapping[str, Any]) -> dict[str, Any]:
+    def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: object) -> dict[str, Any]:
         predictions = {control.name: prediction for control, prediction in said.items()}
-        shown = worth_showing(said, predictions, self._settings.show_threshold)
+        shown = _prompted(said, drawn, task["data"])
+        if shown is None:
+            shown = worth_showing(said, predictions, self._settings.show_threshold)
         item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"])
         del item["task"]  # the item's place in the answer says which it is
         return item
+
+
+def _prompted(said: Said, drawn: object, data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
+    """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
+    asked = {control: prompts for control in said if (prompts := prompts_about(control.to_name, drawn))}
+    if not asked:
+        return None
+    answers = ((c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items())
+    shown = ((c, answer.shown(c.labels, 0.0)) for c, answer in answers if answer is not None)
+    return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 
 def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[LiveLearner, Control]]:
