@@ -17,6 +17,7 @@ from labelloop.learning.acquisition import (
     strategy_named,
 )
 from labelloop.learning.backbones import (
+    JOINT,
     Backbone,
     BackboneSpec,
     Dense,
@@ -30,9 +31,9 @@ from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.ensembles import COMBINATIONS
-from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
-from labelloop.learning.figures import Figures
-from labelloop.learning.gate import GateDecision, judge
+from labelloop.learning.evaluation import ClassMetrics, Metrics
+from labelloop.learning.figures import Figures, Measured, believed
+from labelloop.learning.gate import GateDecision, judge, judge_quality
 from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
@@ -51,6 +52,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
 
 __all__ = [
     "COMBINATIONS",
+    "JOINT",
     "LEARNERS",
     "MEASURES",
     "RECIPES",
@@ -66,6 +68,7 @@ __all__ = [
     "Figures",
     "GateDecision",
     "Learner",
+    "Measured",
     "Metrics",
     "Need",
     "Parts",
@@ -79,6 +82,7 @@ __all__ = [
     "assign_holdout",
     "believed",
     "judge",
+    "judge_quality",
     "judged_keys",
     "load_backbone",
     "measure_named",
