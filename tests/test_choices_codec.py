@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import codec_for, parse_label_config, prediction_json
-from labelloop.labelstudio.dynamic import named, narrowed, offered
+from labelloop.labelstudio.dynamic import narrowed, offered, with_used_labels
 from labelloop.records import ClassPrediction, ClassTarget, Control, Kind, SetPrediction, SetTarget
 
 FLAT = '<Choice value="Rot" alias="red"/><Choice value="green"/><Choice value="blue" predicted_values="navy"/>'
@@ -100,8 +100,11 @@ OFFER = {"image": "x", "options": [{"value": "Cat", "alias": "cat"}, {"value": "
 
 def test_labels_from_the_data_are_those_that_people_used() -> None:
     assert (DYNAMIC.kind, DYNAMIC.labels) == (Kind.CLASS, ())
-    assert named(DYNAMIC, [ClassTarget("dog"), ClassTarget("cat"), ClassTarget("dog")]).labels == ("cat", "dog")
-    assert named(MULTIPLE, [SetTarget(("red",))]) is MULTIPLE
+    assert with_used_labels(DYNAMIC, [ClassTarget("dog"), ClassTarget("cat"), ClassTarget("dog")]).labels == (
+        "cat",
+        "dog",
+    )
+    assert with_used_labels(MULTIPLE, [SetTarget(("red",))]) is MULTIPLE
 
 
 def test_only_what_a_task_offers_is_written() -> None:

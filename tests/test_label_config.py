@@ -176,6 +176,8 @@ def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> 
     assert {name: (tag.kind, list(tag.labels)) for name, tag in ours.controls.items()} == {
         control.name: (control.tag, control.labels) for control in theirs.controls or ()
     }
+    for tag in ours.controls.values():
+        assert list(dict.fromkeys(label.name for label in tag.tree)) == list(tag.labels)
     assert {name: (tag.kind, tag.attributes.get("value")) for name, tag in ours.objects.items()} == {
         shown.name: (shown.tag, shown.value) for shown in theirs.objects or ()
     }

@@ -142,3 +142,16 @@ def test_worse_than_chance_is_nothing_and_faultless_is_one() -> None:
     assert one.value == 1 and one.interval is not None and one.interval.low < 0.6
     with pytest.raises(NotEnoughLabels, match="no labelled item"):
         measure_ratings(truth[:0], truth[:0], STARS)
+
+
+def test_joined_backbones_weigh_the_same() -> None:
+    rows = np.concatenate([ROWS, 1e6 * np.random.default_rng(0).normal(size=(len(ROWS), 4)).astype(np.float32)], axis=1)
+    apart = RatingLearner.train(lesson(rows, TARGETS, STARS, blocks=(16, 4)))
+    as_one = RatingLearner.train(lesson(rows, TARGETS, STARS))
+    assert apart.cv_metrics is not None and as_one.cv_metrics is not None
+    assert apart.cv_metrics.value > as_one.cv_metrics.value + 0.1
+    restored = RatingLearner.from_arrays(apart.arrays(), json.loads(json.dumps(apart.meta())))
+    assert restored.predict(rows) == apart.predict(rows)
+    assert apart.members(rows) is None
+    with pytest.raises(LearningError, match="Backbones of 3 columns"):
+        RatingLearner.train(lesson(rows, TARGETS, STARS, blocks=(1, 2)))

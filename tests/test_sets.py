@@ -195,3 +195,16 @@ def test_a_class_missing_from_a_folds_training_rows_gets_its_rate() -> None:
 
 def test_scores_of_one_answer_are_not_calibrated() -> None:
     assert calibrate_one(np.array([1.0, 2.0]), np.array([True, True]), np.ones(2)) == (1.0, 0.0)
+
+
+def test_joined_backbones_weigh_the_same() -> None:
+    rows = np.concatenate([ROWS, 1e6 * np.random.default_rng(0).normal(size=(len(ROWS), 4)).astype(np.float32)], axis=1)
+    apart = SetLearner.train(lesson(rows, TARGETS, TAGS, blocks=(12, 4)))
+    as_one = SetLearner.train(lesson(rows, TARGETS, TAGS))
+    assert apart.cv_metrics is not None and as_one.cv_metrics is not None
+    assert apart.cv_metrics.value > as_one.cv_metrics.value + 0.1
+    restored = SetLearner.from_arrays(apart.arrays(), json.loads(json.dumps(apart.meta())))
+    assert restored.predict(rows) == apart.predict(rows)
+    assert apart.members(rows) is None
+    with pytest.raises(LearningError, match="Backbones of 3 columns"):
+        SetLearner.train(lesson(rows, TARGETS, TAGS, blocks=(1, 2)))

@@ -19,7 +19,7 @@ OPTION: Final = "labels_from"
 DEEPEST: Final = 20
 
 
-def named(control: Control, targets: Iterable[Target]) -> Control:
+def with_used_labels(control: Control, targets: Iterable[Target]) -> Control:
     """The control with the labels that people have used so far, sorted; one whose labels are in the config as it is."""
     if not control.option(OPTION):
         return control

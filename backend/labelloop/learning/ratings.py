@@ -11,10 +11,10 @@ from labelloop.learning.binary import Binaries, fit_binaries
 from labelloop.learning.candidates import fold_rows
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import read_rows, usable
+from labelloop.learning.lessons import check_blocks, read_rows, scaled_rows, usable
 from labelloop.learning.ordinal import cuts, distribution, together
 from labelloop.learning.rating_figures import measure_ratings, nearness
-from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
 from labelloop.records import ClassPrediction, ClassTarget
 
@@ -37,10 +37,13 @@ class RatingLearner:
     kind: ClassVar[str] = "ratings"
     reads: ClassVar[Reads] = Reads.ROWS
 
-    def __init__(self, classes: Sequence[str], arrays: Mapping[str, Array], *, cv_metrics: Figures | None) -> None:
+    def __init__(
+        self, classes: Sequence[str], arrays: Mapping[str, Array], *, blocks: Sequence[int], cv_metrics: Figures | None
+    ) -> None:
         self.classes = tuple(classes)
         self.cv_metrics = cv_metrics
         self._arrays = dict(arrays)
+        self._blocks = tuple(blocks)
         self._binaries = Binaries.from_arrays(arrays)
 
     @classmethod
@@ -51,6 +54,7 @@ class RatingLearner:
             NotEnoughLabels: fewer than two ratings have a usable label.
             LearningError: the arrays do not go together.
         """
+        options = training.options
         rows, labels, weights = usable(training.inputs, training.targets, training.classes)
         seen, columns = np.unique(labels, return_inverse=True)
         if seen.size < 2:
@@ -58,13 +62,14 @@ class RatingLearner:
                 f"A model needs two different ratings; the {labels.size} labels so far are of {seen.size}. "
                 "Rate an item that deserves another."
             )
+        check_blocks(options.blocks, rows)
         centre = centre_of(rows)
         with one_thread():
             lesson = (
-                unit_rows(rows, centre),
+                scaled_rows(rows, centre, options.blocks),
                 cuts(columns, seen.size),
                 weights,
-                *fold_rows(columns, training.options.seed),
+                *fold_rows(columns, options.seed),
             )
             answered = fit_binaries(*lesson, fit=together)
         metrics = None
@@ -72,7 +77,7 @@ class RatingLearner:
             said = seen[_medians(distribution(answered.probabilities))]
             metrics = measure_ratings(said, labels[answered.rows], training.classes, "cross-validation")
         arrays = {**answered.binaries.arrays(), "centre": centre, "seen": seen.astype(np.int64)}
-        return cls(training.classes, arrays, cv_metrics=metrics)
+        return cls(training.classes, arrays, blocks=options.blocks, cv_metrics=metrics)
 
     def predict(self, features: Floats) -> list[ClassPrediction]:
         """What the model says of each row of features [n, d].
@@ -95,7 +100,7 @@ class RatingLearner:
         """
         probabilities = np.zeros((len(features), len(self.classes)))
         probabilities[:, self._arrays["seen"]] = distribution(
-            self._binaries.probabilities(read_rows(features, self._arrays["centre"]))
+            self._binaries.probabilities(read_rows(features, self._arrays["centre"], self._blocks))
         )
         return probabilities
 
@@ -117,6 +122,10 @@ class RatingLearner:
         near = nearness(_medians(self.probabilities(features)), truth, len(self.classes))
         return np.where(truth >= 0, near, 0.0)
 
+    def members(self, inputs: Floats) -> None:
+        """None: there is one model."""
+        return
+
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
         return dict(self._arrays)
@@ -126,6 +135,7 @@ class RatingLearner:
         return {
             "kind": self.kind,
             "classes": list(self.classes),
+            "blocks": list(self._blocks),
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
 
@@ -133,7 +143,7 @@ class RatingLearner:
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> "RatingLearner":
         """Restore what `arrays` and `meta` gave."""
         metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
-        return cls(meta["classes"], arrays, cv_metrics=metrics)
+        return cls(meta["classes"], arrays, blocks=meta["blocks"], cv_metrics=metrics)
 
 
 def spread(probabilities: Floats) -> Floats:

@@ -10,9 +10,9 @@ from labelloop.learning.arrays import Array, Bools, Floats
 from labelloop.learning.binary import Binaries, calibrate_one, deal, fit_binaries, logistic, smoothed_rate
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import read_rows
+from labelloop.learning.lessons import check_blocks, read_rows, scaled_rows
 from labelloop.learning.reduction import reduce
-from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.scaling import centre_of
 from labelloop.learning.set_figures import item_f1, measure_sets
 from labelloop.learning.threads import one_thread
 from labelloop.learning.thresholds import USUAL, choose_thresholds
@@ -45,13 +45,20 @@ class SetLearner:
     reads: ClassVar[Reads] = Reads.ROWS
 
     def __init__(
-        self, classes: Sequence[str], arrays: Mapping[str, Array], *, uncertainty: str, cv_metrics: Figures | None
+        self,
+        classes: Sequence[str],
+        arrays: Mapping[str, Array],
+        *,
+        uncertainty: str,
+        blocks: Sequence[int],
+        cv_metrics: Figures | None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
         self.cv_metrics = cv_metrics
         self._measure = measure_named(uncertainty)
         self._arrays = dict(arrays)
+        self._blocks = tuple(blocks)
         self._binaries = Binaries.from_arrays(arrays)
         self._in_order = sorted(range(len(self.classes)), key=self.classes.__getitem__)
 
@@ -72,9 +79,10 @@ class SetLearner:
                 f"A model needs a class that some items have and others have not; the {len(truth)} so far all have the "
                 "same. Label an item that differs."
             )
+        check_blocks(options.blocks, rows)
         centre = centre_of(rows)
         with one_thread():
-            scaled, answers = unit_rows(rows, centre), truth[:, varies]
+            scaled, answers = scaled_rows(rows, centre, options.blocks), truth[:, varies]
             answered = fit_binaries(scaled, answers, weights, *deal(answers, options.seed))
         tested = answered.rows
         thresholds, said = choose_thresholds(answered.probabilities, answers[tested])
@@ -92,7 +100,7 @@ class SetLearner:
         sets = np.repeat((rates >= USUAL)[None], tested.size, axis=0)
         sets[:, varies] = said
         metrics = measure_sets(sets, truth[tested], training.classes, "cross-validation") if tested.size else None
-        return cls(training.classes, arrays, uncertainty=options.uncertainty, cv_metrics=metrics)
+        return cls(training.classes, arrays, uncertainty=options.uncertainty, blocks=options.blocks, cv_metrics=metrics)
 
     def predict(self, features: Floats) -> list[SetPrediction]:
         """What the model says of each row of features [n, d].
@@ -126,7 +134,7 @@ class SetLearner:
         """
         probabilities = np.repeat(self._arrays["rates"][None], len(features), axis=0)
         probabilities[:, self._arrays["seen"]] = self._binaries.probabilities(
-            read_rows(features, self._arrays["centre"])
+            read_rows(features, self._arrays["centre"], self._blocks)
         )
         return probabilities
 
@@ -148,6 +156,10 @@ class SetLearner:
         """None: an item does not have one class."""
         return
 
+    def members(self, inputs: Floats) -> None:
+        """None: there is one model."""
+        return
+
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
         return dict(self._arrays)
@@ -158,6 +170,7 @@ class SetLearner:
             "kind": self.kind,
             "classes": list(self.classes),
             "uncertainty": self.uncertainty,
+            "blocks": list(self._blocks),
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
 
@@ -165,7 +178,7 @@ class SetLearner:
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> "SetLearner":
         """Restore what `arrays` and `meta` gave."""
         metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
-        return cls(meta["classes"], arrays, uncertainty=meta["uncertainty"], cv_metrics=metrics)
+        return cls(meta["classes"], arrays, uncertainty=meta["uncertainty"], blocks=meta["blocks"], cv_metrics=metrics)
 
     def _sets(self, probabilities: Floats) -> Bools:
         thresholds = np.full(len(self.classes), USUAL)
