@@ -1,7 +1,5 @@
 """Ratings: what is learnt of ordered classes, said, measured and kept."""
 
-import json
-
 import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
@@ -78,18 +76,6 @@ def test_quality_is_nearness(learner: RatingLearner) -> None:
     assert learner.quality(MORE_ROWS[:0], []).shape == (0,)
 
 
-def test_what_is_kept_says_the_same_to_the_last_bit(learner: RatingLearner) -> None:
-    restored = RatingLearner.from_arrays(learner.arrays(), json.loads(json.dumps(learner.meta())))
-    assert restored.predict(MORE_ROWS) == learner.predict(MORE_ROWS)
-    assert restored.cv_metrics == learner.cv_metrics
-    assert all(array.flags["C_CONTIGUOUS"] for array in learner.arrays().values())
-
-
-def test_the_same_labels_give_the_same_model(learner: RatingLearner) -> None:
-    again = RatingLearner.train(lesson(ROWS, TARGETS, STARS))
-    assert all((again.arrays()[name] == array).all() for name, array in learner.arrays().items())
-
-
 def test_a_rating_without_a_label_is_never_predicted() -> None:
     ends = [n for n, target in enumerate(TARGETS) if target.label in "15"]
     model = RatingLearner.train(lesson(ROWS[ends], [TARGETS[n] for n in ends], STARS))
@@ -142,16 +128,3 @@ def test_worse_than_chance_is_nothing_and_faultless_is_one() -> None:
     assert one.value == 1 and one.interval is not None and one.interval.low < 0.6
     with pytest.raises(NotEnoughLabels, match="no labelled item"):
         measure_ratings(truth[:0], truth[:0], STARS)
-
-
-def test_joined_backbones_weigh_the_same() -> None:
-    rows = np.concatenate([ROWS, 1e6 * np.random.default_rng(0).normal(size=(len(ROWS), 4)).astype(np.float32)], axis=1)
-    apart = RatingLearner.train(lesson(rows, TARGETS, STARS, blocks=(16, 4)))
-    as_one = RatingLearner.train(lesson(rows, TARGETS, STARS))
-    assert apart.cv_metrics is not None and as_one.cv_metrics is not None
-    assert apart.cv_metrics.value > as_one.cv_metrics.value + 0.1
-    restored = RatingLearner.from_arrays(apart.arrays(), json.loads(json.dumps(apart.meta())))
-    assert restored.predict(rows) == apart.predict(rows)
-    assert apart.members(rows) is None
-    with pytest.raises(LearningError, match="Backbones of 3 columns"):
-        RatingLearner.train(lesson(rows, TARGETS, STARS, blocks=(1, 2)))

@@ -73,18 +73,6 @@ def test_a_prediction_tells_of_every_class(learner: SetLearner) -> None:
     assert learner.quality(MORE_ROWS[:0], []).shape == (0,)
 
 
-def test_what_is_kept_says_the_same_to_the_last_bit(learner: SetLearner) -> None:
-    restored = SetLearner.from_arrays(learner.arrays(), json.loads(json.dumps(learner.meta())))
-    assert restored.predict(MORE_ROWS) == learner.predict(MORE_ROWS)
-    assert restored.cv_metrics == learner.cv_metrics
-    assert all(array.flags["C_CONTIGUOUS"] for array in learner.arrays().values())
-
-
-def test_the_same_labels_give_the_same_model(learner: SetLearner) -> None:
-    again = SetLearner.train(lesson(ROWS, TARGETS, TAGS))
-    assert all((again.arrays()[name] == array).all() for name, array in learner.arrays().items())
-
-
 def test_items_without_any_class_teach() -> None:
     targets = [target if "red" in target.labels else SetTarget(()) for target in TARGETS]
     model = SetLearner.train(lesson(ROWS, targets, TAGS))
@@ -195,16 +183,3 @@ def test_a_class_missing_from_a_folds_training_rows_gets_its_rate() -> None:
 
 def test_scores_of_one_answer_are_not_calibrated() -> None:
     assert calibrate_one(np.array([1.0, 2.0]), np.array([True, True]), np.ones(2)) == (1.0, 0.0)
-
-
-def test_joined_backbones_weigh_the_same() -> None:
-    rows = np.concatenate([ROWS, 1e6 * np.random.default_rng(0).normal(size=(len(ROWS), 4)).astype(np.float32)], axis=1)
-    apart = SetLearner.train(lesson(rows, TARGETS, TAGS, blocks=(12, 4)))
-    as_one = SetLearner.train(lesson(rows, TARGETS, TAGS))
-    assert apart.cv_metrics is not None and as_one.cv_metrics is not None
-    assert apart.cv_metrics.value > as_one.cv_metrics.value + 0.1
-    restored = SetLearner.from_arrays(apart.arrays(), json.loads(json.dumps(apart.meta())))
-    assert restored.predict(rows) == apart.predict(rows)
-    assert apart.members(rows) is None
-    with pytest.raises(LearningError, match="Backbones of 3 columns"):
-        SetLearner.train(lesson(rows, TARGETS, TAGS, blocks=(1, 2)))
