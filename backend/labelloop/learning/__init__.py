@@ -37,13 +37,17 @@ from labelloop.learning.gate import GateDecision, judge, judge_quality
 from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
+from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
+from labelloop.learning.sets import SetLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
 # The learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
+    Kind.RATING: RatingLearner,
+    Kind.SET: SetLearner,
 }
 
 __all__ = [
