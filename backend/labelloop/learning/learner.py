@@ -110,10 +110,6 @@ class Learner(Protocol):
         """float64 [n, C] that sum to 1 over the classes of the item; None where an item does not have one class."""
         ...
 
-    def members(self, inputs: Any) -> Floats | None:
-        """The same of each member of an ensemble, float64 [k, n, C]; None where there is one model."""
-        ...
-
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
         ...

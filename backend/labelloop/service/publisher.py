@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
-from labelloop.learning import Learner
+from labelloop.learning import ClassificationLearner, Learner
 from labelloop.records import Kind
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
@@ -227,8 +227,9 @@ class _Push:
         if learner is None or not features.ids:
             return None, None
         inputs = features.inputs(learner.reads)
-        members = learner.members(inputs) if self._version.order == "bald" else None
-        return learner.probabilities(inputs), members
+        if self._version.order == "bald" and isinstance(learner, ClassificationLearner):
+            return learner.probabilities(inputs), learner.members(inputs)
+        return learner.probabilities(inputs), None
 
     def _known(self) -> Known:
         """What strategies go by beside the queue, of the first control."""
