@@ -27,7 +27,6 @@ def test_what_is_kept_says_the_same_to_the_last_bit(case: tuple[Kind, Training])
     restored = kind.from_arrays(learner.arrays(), json.loads(json.dumps(learner.meta())))
     assert restored.predict(training.inputs) == learner.predict(training.inputs)
     assert restored.cv_metrics == learner.cv_metrics
-    assert restored.members(training.inputs) is None
     assert all(array.flags["C_CONTIGUOUS"] for array in learner.arrays().values())
 
 

@@ -122,10 +122,6 @@ class RatingLearner:
         near = nearness(_medians(self.probabilities(features)), truth, len(self.classes))
         return np.where(truth >= 0, near, 0.0)
 
-    def members(self, inputs: Floats) -> None:
-        """None: there is one model."""
-        return
-
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
         return dict(self._arrays)

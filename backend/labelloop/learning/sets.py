@@ -156,10 +156,6 @@ class SetLearner:
         """None: an item does not have one class."""
         return
 
-    def members(self, inputs: Floats) -> None:
-        """None: there is one model."""
-        return
-
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
         return dict(self._arrays)
