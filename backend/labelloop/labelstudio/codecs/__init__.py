@@ -4,6 +4,7 @@ from typing import Final
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
+from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.records import Control
 
@@ -11,6 +12,7 @@ __all__ = ["CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
+    "RectangleLabels": BoxesCodec(),
 }
 
 
