@@ -26,6 +26,7 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
+from labelloop.learning.boxes import BoxesLearner
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
@@ -43,6 +44,7 @@ from labelloop.records import Kind
 # The learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
+    Kind.BOXES: BoxesLearner,
 }
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "STRATEGIES",
     "Backbone",
     "BackboneSpec",
+    "BoxesLearner",
     "Choice",
     "ClassMetrics",
     "ClassificationLearner",

@@ -146,7 +146,9 @@ def _rounded(x: float, y: float, width: float, height: float) -> dict[str, Any]:
 
 
 def _percent(box: Box) -> dict[str, float]:
-    return {name: round(100 * share, DIGITS - 2) for name, share in _rounded(box.x, box.y, box.width, box.height).items()}
+    return {
+        name: round(100 * share, DIGITS - 2) for name, share in _rounded(box.x, box.y, box.width, box.height).items()
+    }
 
 
 def _number(value: object) -> float:
