@@ -7,7 +7,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.boxes.head import FURTHEST, LAYERS, BoxHead
-from labelloop.learning.boxes.lessons import Lesson, Truth, make_lesson, usual_sides
+from labelloop.learning.boxes.lessons import Lesson, Truth, balance, make_lesson, usual_sides
 from labelloop.learning.threads import one_thread
 
 WIDTH: Final = 64
@@ -27,7 +27,7 @@ MOST_VISITS: Final = 1600
 PASSES: Final = 20
 
 
-def fit_head(grids: Sequence[Floats], truths: Sequence[Truth], classes: int, seed: int) -> BoxHead:
+def fit_head(grids: Sequence[Floats], truths: Sequence[Truth], classes: int, seed: int, share: float = 1.0) -> BoxHead:
     """Train a head.
 
     Mirrored grids stand in for those of mirrored images. They are not the same, since a network treats left and right a
@@ -38,28 +38,29 @@ def fit_head(grids: Sequence[Floats], truths: Sequence[Truth], classes: int, see
         truths: n of them, at least one of which has a box.
         classes: how many there are.
         seed: decides the first weights, the order and the mirroring.
+        share: of the usual work that is done.
     """
     import torch
 
     _, rows, columns = grids[0].shape
     scales = usual_sides(truths, classes, rows, columns)
-    lessons = [make_lesson(truth, scales, rows, columns) for truth in truths]
+    class_weights = balance(truths, classes)
+    lessons = [make_lesson(truth, scales, class_weights, rows, columns) for truth in truths]
     centre, basis = _whitening(grids)
     cells = [_whitened(grid, centre, basis) for grid in grids]
     weights = np.array([truth.weight for truth in truths], dtype=np.float32)
     rng = np.random.default_rng(seed)
-    batches = _batches(len(grids), rng)
+    batches = _batches(len(grids), share, rng)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(len(basis), classes)
-        settings = {"lr": RATE, "weight_decay": DECAY, "betas": (0.9, 0.99)}
-        optimizer = torch.optim.AdamW(network.parameters(), **settings)
+        optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.99), weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=len(batches), pct_start=0.2)
         for batch in batches:
             chosen = np.stack([cells[i] for i in batch])
             given = _mirrored(chosen, [lessons[i] for i in batch], bool(rng.integers(2)), bool(rng.integers(2)))
             optimizer.zero_grad()
-            loss = _loss(network, given, torch.from_numpy(weights[batch]), classes)
+            loss = _loss(network, given, torch.from_numpy(weights[batch]), torch.from_numpy(class_weights))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
             optimizer.step()
@@ -71,8 +72,7 @@ def fit_head(grids: Sequence[Floats], truths: Sequence[Truth], classes: int, see
 def _whitening(grids: Sequence[Floats]) -> tuple[Floats, Floats]:
     """The mean [C] of the cells and their principal axes [k, C], scaled to variance 1, of up to `WIDTH` that matter, float32.
 
-    Each channel counts alike. Training takes a third of the steps that it takes on the channels as they are, and less
-    work at each.
+    Each channel counts alike. Fewer channels are less work at each step, and none of them drowns the others.
     """
     rows = np.concatenate([grid.reshape(len(grid), -1)[:, ::STRIDE].T for grid in grids]).astype(np.float64)
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
@@ -90,9 +90,9 @@ def _whitened(grid: Floats, centre: Floats, basis: Floats) -> Floats:
     return flat.reshape(-1, rows, columns)
 
 
-def _batches(items: int, rng: np.random.Generator) -> list[Ints]:
+def _batches(items: int, share: float, rng: np.random.Generator) -> list[Ints]:
     """Rows of each step: the items in ever new orders."""
-    visits = int(np.clip(PASSES * items, LEAST_VISITS, MOST_VISITS))
+    visits = int(share * np.clip(PASSES * items, LEAST_VISITS, MOST_VISITS))
     passes = -(-visits // items)
     order = np.concatenate([rng.permutation(items) for _ in range(passes)])
     return [order[start : start + BATCH] for start in range(0, visits, BATCH)]
@@ -112,7 +112,7 @@ def _mirrored(cells: Floats, lessons: Sequence[Lesson], across: bool, down: bool
     axes = [axis for axis, yes in ((-1, across), (-2, down)) if yes]
     turned = [np.flip(part, axes) for part in (parts[0], parts[1], parts[2][:, order], parts[3])]
     first, second, third, fourth = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)) for part in turned)
-    return first, second, third, fourth
+    return first.contiguous(memory_format=torch.channels_last), second, third, fourth
 
 
 def _network(channels: int, classes: int) -> Any:
@@ -123,13 +123,14 @@ def _network(channels: int, classes: int) -> Any:
     for layer in range(LAYERS):
         parts[f"around{layer}"] = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH, bias=False)
         parts[f"across{layer}"] = nn.Conv2d(WIDTH, WIDTH, 1)
-    network = nn.ModuleDict(parts)
     with torch.no_grad():
-        nn.init.kaiming_normal_(network["mix"].weight, nonlinearity="relu")
-        nn.init.normal_(network["tell"].weight, std=0.01)
-        network["tell"].bias.zero_()
-        network["tell"].bias[:classes] = float(np.log(PRIOR / (1 - PRIOR)))
-    return network
+        nn.init.kaiming_normal_(parts["mix"].weight, nonlinearity="relu")
+        nn.init.normal_(parts["tell"].weight, std=0.01)
+        bias: Any = parts["tell"].bias
+        bias.zero_()
+        bias[:classes] = float(np.log(PRIOR / (1 - PRIOR)))
+    # Looking around takes a third of the time where the channels of a cell lie together.
+    return nn.ModuleDict(parts).to(memory_format=torch.channels_last)
 
 
 def _told(network: Any, cells: Any) -> Any:
@@ -141,24 +142,23 @@ def _told(network: Any, cells: Any) -> Any:
     return network["tell"](seen)
 
 
-def _loss(network: Any, given: tuple[Any, Any, Any, Any], image_weights: Any, classes: int) -> Any:
+def _loss(network: Any, given: tuple[Any, Any, Any, Any], image_weights: Any, class_weights: Any) -> Any:
     """Penalty-reduced focal loss of the centres (Zhou et al., 2019) and GIoU loss of the sides (Rezatofighi et al., 2019)."""
     cells, heat, sides, weights = given
     told = _told(network, cells)
     boxes = (heat >= 1).sum().clamp(min=1)
-    return (
-        _focal(told[:, :classes], heat, image_weights) + SIDES * _giou(told[:, classes:], sides, weights, image_weights)
-    ) / boxes
+    centres = _focal(told[:, :-4], heat, image_weights, class_weights)
+    return (centres + SIDES * _giou(told[:, -4:], sides, weights, image_weights)) / boxes
 
 
-def _focal(logits: Any, heat: Any, image_weights: Any) -> Any:
+def _focal(logits: Any, heat: Any, image_weights: Any, class_weights: Any) -> Any:
     from torch.nn.functional import logsigmoid
 
     centre = (heat >= 1).float()
     probability = logits.sigmoid()
     found = centre * (1 - probability) ** 2 * logsigmoid(logits)
     left = (1 - centre) * (1 - heat) ** 4 * probability**2 * logsigmoid(-logits)
-    return -((found + left).sum(dim=(1, 2, 3)) * image_weights).sum()
+    return -((found + left).sum(dim=(2, 3)) * class_weights * image_weights[:, None]).sum()
 
 
 def _giou(told: Any, sides: Any, weights: Any, image_weights: Any) -> Any:

@@ -19,8 +19,9 @@ class BoxHead:
     """A mixing layer, layers that look at the cells around, and one that tells classes and sides.
 
     Attributes:
-        arrays: `centre` [C], the mean of the grid's channels, `scales` [classes, 4] of the sides in cells, `mix.weight` [w, C] and `mix.bias`;
-            for each layer i `around.i.weight` [w, 3, 3], `across.i.weight` [w, w] and `across.i.bias`; `tell.weight`
+        arrays: `centre` [C], the mean of the grid's channels; `scales` [classes, 4], the usual sides in cells; `mix.weight`
+            [w, C] and `mix.bias`;
+            for each layer i: `around.i.weight` [w, 3, 3], `across.i.weight` [w, w] and `across.i.bias`; `tell.weight`
             [classes + 4, w] and `tell.bias`. All float32.
     """
 

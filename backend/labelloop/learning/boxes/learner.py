@@ -185,7 +185,7 @@ def _found_by_others(images: Sequence[_Image], classes: int, seed: int) -> list[
     found: list[Candidates] = [Candidates(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))] * len(images)
     for number in range(FOLDS):
         rest = [image for image, other in zip(images, part, strict=True) if other != number]
-        head = fit_head([image.grid for image in rest], [image.truth for image in rest], classes, seed)
+        head = fit_head([image.grid for image in rest], [image.truth for image in rest], classes, seed, 1 / FOLDS)
         for place in np.flatnonzero(part == number):
             found[place] = _find(head, images[place].grid)
     return found

@@ -38,7 +38,7 @@ class Lesson:
         heat: float32 [classes, rows, columns], 1 at the cell of a box's centre, falling off around it.
         sides: float32 [4, rows, columns], from the cell's middle to the left, top, right and bottom of its box, in units of
             what is usual for the box's class.
-        weights: float32 [rows, columns], how much the sides matter there; they sum to the number of boxes that have a cell.
+        weights: float32 [rows, columns], how much the sides matter there; over a box they sum to the weight of its class.
     """
 
     heat: Floats
@@ -46,7 +46,7 @@ class Lesson:
     weights: Floats
 
 
-def make_lesson(truth: Truth, scales: Floats, rows: int, columns: int) -> Lesson:
+def make_lesson(truth: Truth, scales: Floats, class_weights: Floats, rows: int, columns: int) -> Lesson:
     """Hills over the centres (CenterNet, Zhou et al., 2019), and the sides of the box all over its hill (TTFNet, Liu et al., 2020).
 
     Learning the sides from many cells of a box makes training several times as short. Where hills meet, the smaller
@@ -69,7 +69,7 @@ def make_lesson(truth: Truth, scales: Floats, rows: int, columns: int) -> Lesson
         heat[column] = np.maximum(heat[column], np.where(inside, hill, 0))
         box = np.stack([across - left, down - top, right - across, bottom - down])
         sides[:, inside] = box[:, inside] / scales[column, :, None]
-        weights[inside] = hill[inside] / hill[inside].sum()
+        weights[inside] = class_weights[column] * hill[inside] / hill[inside].sum()
     return Lesson(heat, np.maximum(sides, 0), weights)
 
 
@@ -86,4 +86,16 @@ def usual_sides(truths: Sequence[Truth], classes: int, rows: int, columns: int) 
     sides = np.concatenate([truth.corners[:, 2:] - truth.corners[:, :2] for truth in truths]) * (columns, rows) / 2
     owners = np.concatenate([truth.columns for truth in truths])
     halves = [np.median(sides[owners == c] if (owners == c).any() else sides, axis=0) for c in range(classes)]
-    return np.maximum(np.tile(halves, 2), 0.5).astype(np.float32)
+    usual: Floats = np.maximum(np.tile(halves, 2), 0.5).astype(np.float32)
+    return usual
+
+
+def balance(truths: Sequence[Truth], classes: int) -> Floats:
+    """How much a box of each class counts, float32 [classes], so that rare classes are learnt too.
+
+    A class counts in all by the root of how many boxes it has, and a box counts 1 on average.
+    """
+    counts = np.bincount(np.concatenate([truth.columns for truth in truths]), minlength=classes)
+    weights = 1 / np.sqrt(np.maximum(counts, 1))
+    balanced: Floats = (weights * counts.sum() / (weights @ counts)).astype(np.float32)
+    return balanced
