@@ -136,10 +136,16 @@ def _texts(texts: list[str]) -> NDArray[Any]:
 
 
 def _images(images: list[bytes]) -> NDArray[Any]:
+    return _embedded(BackboneSpec(Modality.IMAGE, "mobilenet_v2", str(mobilenet()), "cpu", offline=True), images)
+
+
+def mobilenet() -> Path:
+    """The weights of the image backbone, beside a file that says what they were trained on."""
     weights = CACHE / "mobilenet_v2.safetensors"
+    CACHE.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_found(DATA / "weights" / weights.name), weights)
     weights.with_name(weights.name + ".json").write_text(json.dumps(MOBILENET_SAYS), encoding="utf-8")
-    return _embedded(BackboneSpec(Modality.IMAGE, "mobilenet_v2", str(weights), "cpu", offline=True), images)
+    return weights
 
 
 def _embedded(spec: BackboneSpec, items: list[Any]) -> NDArray[Any]:
