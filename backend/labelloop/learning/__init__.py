@@ -27,6 +27,7 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
+from labelloop.learning.boxes import BoxesLearner
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
@@ -48,6 +49,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
     Kind.RATING: RatingLearner,
     Kind.SET: SetLearner,
+    Kind.BOXES: BoxesLearner,
 }
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "STRATEGIES",
     "Backbone",
     "BackboneSpec",
+    "BoxesLearner",
     "Choice",
     "ClassMetrics",
     "ClassificationLearner",

@@ -4,6 +4,7 @@ from typing import Final
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
+from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
@@ -15,6 +16,7 @@ CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
     "Rating": RatingCodec(),
     "Taxonomy": TaxonomyCodec(),
+    "RectangleLabels": BoxesCodec(),
 }
 
 

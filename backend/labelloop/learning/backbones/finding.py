@@ -8,7 +8,9 @@ from typing import Final
 from labelloop.errors import LearningError
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.backbones.joined import JOINT, JoinedBackbone, join
+from labelloop.learning.backbones.map_images import TorchvisionMaps, resolve_maps
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
+from labelloop.learning.backbones.plain_maps import PLAIN_MAPS, PlainMaps
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
@@ -28,6 +30,7 @@ class _Family:
 
 _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
+    (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_maps, TorchvisionMaps),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
 }
 

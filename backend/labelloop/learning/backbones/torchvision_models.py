@@ -161,15 +161,20 @@ def _models() -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _width(model: str) -> int:
+    return hollow(model)[1]
+
+
+def hollow(model: str) -> tuple[Any, int]:
+    """The network that gives pooled features, without numbers where it can be built so, and how many features those are."""
     import torch
     from torchvision.models import get_model
 
     with _quiet():
         try:
             with torch.device("meta"):
-                return _cut(get_model(model))[1]
+                return _cut(get_model(model))
         except NotImplementedError:  # RegNet computes its layers' sizes with tensors, so it must be built in earnest
-            return _cut(get_model(model))[1]
+            return _cut(get_model(model))
 
 
 def _fetch(model: str, *, offline: bool) -> None:

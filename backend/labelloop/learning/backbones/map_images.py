@@ -1,0 +1,199 @@
+"""Maps of an image from the stages of a torchvision classifier, with the row for the whole in the same pass."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import log2
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.errors import LearningError
+from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
+from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, squash
+from labelloop.learning.backbones.plain_maps import EMPTY
+from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+from labelloop.learning.backbones.torchvision_models import build, find_source, hollow, resolve_torchvision
+
+CPU_BATCH: Final = 16
+GPU_BATCH: Final = 128
+DECODERS: Final = 4
+# Channels kept of each level: what is wider is mixed down to as many, so that an image never takes more than 1.1 MB.
+WIDEST: Final = (48, 96, 192)
+# How far, in octaves, a size may be from the wanted one: networks that do not pad lose some rows at every step.
+_NEAR: Final = 0.3
+# Counted up when what is computed from the same weights changes.
+_REVISION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The last step of a network at one size.
+
+    Attributes:
+        module: its name.
+        channels: how many it gives.
+        last: it gives [rows, columns, channels] where others give [channels, rows, columns].
+    """
+
+    module: str
+    channels: int
+    last: bool
+
+
+def resolve_maps(spec: BackboneSpec) -> ResolvedBackbone:
+    """Find a torchvision backbone that gives maps, downloading its usual weights if they are not here and may be.
+
+    Raises:
+        LearningError: see `find_source`; or the model has no stage at one of the strides.
+        WeightsNotFound: the weights are neither here nor to be had.
+    """
+    resolved = resolve_torchvision(spec)
+    stages_of(resolved.name)
+    return replace(resolved, id=f"{resolved.id}-map{SIDE}-{_REVISION}")
+
+
+class TorchvisionMaps:
+    """A torchvision classifier without its head that also tells what it saw at strides 4, 8 and 16.
+
+    Raises:
+        LearningError: the device or the model does not exist, or local weights do not fit.
+        WeightsNotFound: the weights are not on this machine.
+    """
+
+    def __init__(self, spec: BackboneSpec, resolved: ResolvedBackbone) -> None:
+        import torch
+
+        network, transform = build(find_source(spec))
+        self.id, self.dim = resolved.id, resolved.dim
+        self._device = pick_device(spec.device)
+        self._network = network.to(self._device, memory_format=torch.channels_last)
+        self._stages = stages_of(resolved.name)
+        self._mixers = [_mixer(s.channels, most) for s, most in zip(self._stages, WIDEST, strict=True)]
+        self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (transform.mean, transform.std))
+        self._seen: dict[str, Any] = {}
+        for stage in self._stages:
+            self._network.get_submodule(stage.module).register_forward_hook(_keeper(self._seen, stage.module))
+
+    def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
+        """Features of encoded images squashed to a square, float32 [n, dim]; a row of NaN for one that cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        return self.embed_dense(items, on_progress)[0]
+
+    def embed_dense(
+        self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None
+    ) -> tuple[Floats, list[Dense]]:
+        """The same rows, and maps of three levels; empty ones for what cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
+        maps = [EMPTY] * len(items)
+        with ThreadPoolExecutor(DECODERS) as decoders:
+
+            def run(start: int, stop: int) -> None:
+                read: Callable[[Any], Squashed | None] = squash
+                images = [(start + i, image) for i, image in enumerate(decoders.map(read, items[start:stop])) if image]
+                if images:
+                    rows[[place for place, _ in images]], levels = self._forward([image for _, image in images])
+                    for number, (place, image) in enumerate(images):
+                        maps[place] = pack(image.height, image.width, [level[number] for level in levels])
+                if on_progress is not None:
+                    on_progress(stop)
+
+            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
+        return rows, maps
+
+    def _forward(self, images: list[Squashed]) -> tuple[Floats, list[Floats]]:
+        """Rows [n, dim] and levels [n, channels, rows, columns] of n images."""
+        import torch
+
+        pixels = (np.stack([image.pixels for image in images]) - self._mean) / self._std
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
+        with inference(self._device):
+            rows: Floats = self._network(batch).float().cpu().numpy()
+        levels = []
+        for stage, mixer in zip(self._stages, self._mixers, strict=True):
+            seen = self._seen.pop(stage.module).float().cpu().numpy()
+            level = seen.transpose(0, 3, 1, 2) if stage.last else seen
+            levels.append(level if mixer is None else np.einsum("kc,nchw->nkhw", mixer, level, optimize=True))
+        return rows, levels
+
+
+@lru_cache(maxsize=8)
+def stages_of(model: str) -> tuple[Stage, ...]:
+    """The stages of a torchvision classifier at each of the strides, finest first, found by running it once.
+
+    Raises:
+        LearningError: it cannot look at a square of that side, or has no stage at one of the strides.
+    """
+    import torch
+
+    found: dict[int, Stage] = {}
+    try:
+        network, _ = hollow(model)
+        for name, module in _steps(network):
+            module.register_forward_hook(_noter(found, name))
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, SIDE, SIDE, device=next(network.parameters()).device))
+    # A network of one fixed size of input says so by an assertion, a shape that does not fit, or in words of its own.
+    except (AssertionError, RuntimeError, ValueError):
+        found.clear()
+    lacking = [stride for stride in STRIDES if stride not in found]
+    if lacking:
+        raise LearningError(
+            f"{model} has no maps at a stride of {lacking[0]} pixels; choose a convolutional network such as "
+            "mobilenet_v3_large, resnet50 or convnext_tiny."
+        )
+    return tuple(found[stride] for stride in STRIDES)
+
+
+def _steps(network: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The modules that follow each other, not those inside a block, such as the widened middle of an inverted bottleneck."""
+    import torch
+
+    for name, module in network.named_children():
+        yield above + name, module
+        if isinstance(module, torch.nn.Sequential):
+            yield from _steps(module, f"{above}{name}.")
+
+
+def _noter(found: dict[int, Stage], name: str) -> Callable[[Any, Any, Any], None]:
+    """A hook that notes a module as the latest at its size."""
+
+    def note(_module: Any, _inputs: Any, output: Any) -> None:
+        shape = tuple(getattr(output, "shape", ()))
+        if len(shape) != 4:
+            return
+        last = shape[1] == shape[2] != shape[3]
+        rows, channels = (shape[1], shape[3]) if last else (shape[2], shape[1])
+        for stride in STRIDES:
+            if rows and abs(log2(SIDE / rows / stride)) < _NEAR:
+                found[stride] = Stage(name, channels, last)
+
+    return note
+
+
+def _keeper(seen: dict[str, Any], name: str) -> Callable[[Any, Any, Any], None]:
+    """A hook that keeps what a module gave."""
+
+    def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        seen[name] = output
+
+    return keep
+
+
+def _mixer(channels: int, most: int) -> Floats | None:
+    """Random signs [most, channels] that keep distances (Achlioptas, 2003); None where the channels are not too many."""
+    if channels <= most:
+        return None
+    signs = np.random.default_rng(channels).integers(0, 2, (most, channels)) * 2 - 1
+    mixer: Floats = (signs / np.sqrt(most)).astype(np.float32)
+    return mixer
