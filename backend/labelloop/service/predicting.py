@@ -99,7 +99,7 @@ class Predictor:
         shown = _prompted(said, drawn, task["data"])
         if shown is None:
             shown = worth_showing(said, predictions, self._settings.show_threshold)
-        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"])
+        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"], drawn)
         del item["task"]  # the item's place in the answer says which it is
         return item
 

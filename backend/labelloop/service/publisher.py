@@ -28,6 +28,7 @@ from labelloop.service.ordering import (
     predict_all,
     score_queue,
     still_asked_for,
+    varieties,
     worth_showing,
 )
 from labelloop.service.project_settings import switch_queue
@@ -243,7 +244,7 @@ class _Push:
         return Known(
             found.features,
             np.array(labels, dtype=np.int64) if single else None,
-            len(record.classes),
+            len(record.classes) if single else varieties(targets.values()),
             known_skill(record, settings.holdout_min),
             BATCHES_UNDERWAY * settings.train_after,
         )

@@ -22,5 +22,6 @@ def media_of(context: Context, control: Control, task_id: int, value: object) ->
     if value is None:
         raise MediaBroken(f"task {task_id} has no {control.data_key!r} in its data; the label config asks for it")
     if control.modality is Modality.TEXT:
-        return text_of(value, context.settings.text_max_chars)
+        names = {name: control.option(name, usual) for name, usual in (("name_key", "author"), ("text_key", "text"))}
+        return text_of(value, context.settings.text_max_chars, **names)
     return context.media.fetch(task_id, str(value), control.modality)
