@@ -37,12 +37,14 @@ from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
+from labelloop.learning.translation import TextLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
 # The learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
+    Kind.TEXT: TextLearner,
 }
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "Reliability",
     "ResolvedBackbone",
     "Strategy",
+    "TextLearner",
     "Training",
     "TrainingOptions",
     "assign_holdout",

@@ -5,12 +5,14 @@ from typing import Final
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.text_area import TextAreaCodec
 from labelloop.records import Control
 
 __all__ = ["CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
+    "TextArea": TextAreaCodec(),
 }
 
 

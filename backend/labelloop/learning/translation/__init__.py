@@ -1,0 +1,5 @@
+"""Texts in answer to items: translations and other text-to-text, captions; remembered from what people wrote, or generated."""
+
+from labelloop.learning.translation.learner import TextLearner
+
+__all__ = ["TextLearner"]
