@@ -5,21 +5,20 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
+from labelloop.learning.translation.answering import FLOOR, AnswersTexts
 from labelloop.learning.translation.expectation import Expectation
 from labelloop.learning.translation.measuring import chrf_of_each, figures_of, require_sacrebleu
-from labelloop.learning.translation.memory import Found, Memory, finite_rows
-from labelloop.records import TextPrediction, TextTarget
+from labelloop.learning.translation.memory import Memory, finite_rows
+from labelloop.records import TextTarget
 
 # Answers below which nothing can be said of how far one fits another item.
 MINIMUM: Final = 5
-# A text that shares less with the right one than this is more work to mend than to write.
-FLOOR: Final = 0.4
 # Answers that quality is learnt from; more would cost seconds and teach four numbers little.
 JUDGED: Final = 1000
 FOLDS: Final = 5
@@ -27,14 +26,13 @@ FOLDS: Final = 5
 FAR: Final = 0.5
 
 
-class TextLearner:
+class TextLearner(AnswersTexts):
     """A translation memory: suggests the answer to the nearest answered item, by the cosine of their features.
 
     Each answered item is forgotten in turn, and the chrF of what the others would suggest for it teaches what chrF to expect of
     a suggestion, from how close its source is, how much closer than the next, and how far the neighbours' answers agree; so
-    does, at half weight, what they suggest when the nearer half of them is forgotten as well. An item's confidence is that
-    expectation, and its uncertainty 1 minus it. Below an expected chrF of 0.4 the prediction's text is empty. Training and
-    judging need sacrebleu; predicting needs numpy alone.
+    does, at half weight, what they suggest when the nearer half of them is forgotten as well. Training and judging need
+    sacrebleu; predicting needs numpy alone.
 
     Attributes:
         cv_metrics: how the memory fares on each answered item when it is forgotten.
@@ -57,53 +55,16 @@ class TextLearner:
             LearningError: sacrebleu is not installed, or the arrays do not go together.
         """
         require_sacrebleu()
-        rows, targets = usable(training.inputs, training.targets)
+        rows, targets = cls._usable(training.inputs, training.targets)
         if len(targets) < MINIMUM:
             raise NotEnoughLabels(
                 f"A translation memory needs {MINIMUM} answered items; there are {len(targets)}. Answer some more."
             )
-        memory = Memory.of(rows, [target.texts[0] for target in targets], _centre(rows, training.unlabelled))
+        memory = Memory.of(rows, [target.texts[0] for target in targets], middle_of(rows, training.unlabelled))
         weights = np.array([target.weight for target in targets], dtype=np.float64)
         with one_thread():
             expectation, cv_metrics = learn_expectation(memory, targets, weights, training.options.seed)
         return cls(memory, expectation, cv_metrics)
-
-    def predict(self, inputs: Floats) -> list[TextPrediction]:
-        """What the memory suggests for each row of features [n, d].
-
-        Raises:
-            LearningError: a row is not finite, or not as long as those remembered.
-        """
-        found = self._memory.find(inputs)
-        expected = self._expectation.of(found.signals).tolist()
-        texts = [
-            self._memory.texts[place] if hope >= FLOOR else ""
-            for place, hope in zip(found.nearest, expected, strict=True)
-        ]
-        return [TextPrediction(text, hope, 1 - hope) for text, hope in zip(texts, expected, strict=True)]
-
-    def evaluate(self, inputs: Floats, targets: Sequence[TextTarget]) -> Figures:
-        """Compare with held-out answers what is nearest, whether or not it would be shown.
-
-        Raises:
-            NotEnoughLabels: there is no item with finite features.
-            LearningError: sacrebleu is not installed, or the arrays do not go together.
-        """
-        rows, targets = usable(inputs, targets)
-        found = self._memory.find(rows)
-        expected = self._expectation.of(found.signals)
-        return figures_of(self._texts(found), targets, shown=expected >= FLOOR, expected=expected, source="holdout")
-
-    def quality(self, inputs: Floats, targets: Sequence[TextTarget]) -> Floats:
-        """Sentence chrF of what is nearest to each item, float64 [n] in [0, 1]; 0 for an item without finite features."""
-        quality, finite = np.zeros(len(targets)), finite_rows(inputs)
-        rows, kept = usable(inputs, targets)
-        quality[finite] = chrf_of_each(self._texts(self._memory.find(rows)), kept)
-        return quality
-
-    def probabilities(self, inputs: Floats) -> None:
-        """None: an answer is no class."""
-        return
 
     def arrays(self) -> dict[str, Array]:
         """The memory and what is expected of it, ready for safetensors."""
@@ -119,20 +80,13 @@ class TextLearner:
         cv_metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
         return cls(Memory.from_arrays(arrays), Expectation.from_arrays(arrays, "expectation"), cv_metrics)
 
-    def _texts(self, found: Found) -> list[str]:
-        return [self._memory.texts[place] for place in found.nearest]
+    def _suggest(self, inputs: Floats) -> tuple[list[str], Floats]:
+        found = self._memory.find(inputs)
+        return [self._memory.texts[place] for place in found.nearest], self._expectation.of(found.signals)
 
-
-def usable(features: Floats, targets: Sequence[TextTarget]) -> tuple[Floats, list[TextTarget]]:
-    """The finite rows of features [n, d] and their targets.
-
-    Raises:
-        LearningError: there are not as many targets as rows.
-    """
-    if len(features) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
-    finite = finite_rows(features)
-    return features[finite], [target for target, kept in zip(targets, finite, strict=True) if kept]
+    @staticmethod
+    def _finite(inputs: Floats) -> Bools:
+        return finite_rows(inputs)
 
 
 def learn_expectation(
@@ -188,7 +142,7 @@ def _cross_fitted(fit: Callable[[Bools], Expectation], signals: Floats) -> Float
     return expected
 
 
-def _centre(rows: Floats, unlabelled: Floats | None) -> Floats:
+def middle_of(rows: Floats, unlabelled: Floats | None) -> Floats:
     """The middle of all items there are: that of a few answered ones alone would lie wherever they happen to."""
     if unlabelled is None or not len(unlabelled):
         return centre_of(rows)
