@@ -43,7 +43,8 @@ def read(*regions: Region) -> TextTarget | None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "modality"), [("Text", Modality.TEXT), ("HyperText", Modality.TEXT), ("Image", Modality.IMAGE)]
+    ("shown", "modality"),
+    [("Text", Modality.TEXT), ("HyperText", Modality.TEXT), ("Paragraphs", Modality.TEXT), ("Image", Modality.IMAGE)],
 )
 def test_a_text_for_the_item_is_learnt(shown: str, modality: Modality) -> None:
     found = control('maxSubmissions="2" editable="true" rows="4"', shown)

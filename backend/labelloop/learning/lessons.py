@@ -120,3 +120,19 @@ def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) ->
     return np.concatenate([unit_rows(part, middle) for part, middle in parts], axis=1) / np.float32(
         np.sqrt(len(blocks))
     )
+
+
+def read_rows(features: Floats, centre: Floats) -> Floats:
+    """Features [n, d] that a model is asked about, scaled like those it was trained on.
+
+    Raises:
+        LearningError: a row is not finite, or not as long as those the model was trained on.
+    """
+    if features.ndim != 2 or features.shape[1] != centre.size:
+        raise LearningError(
+            f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
+            "were they made by another backbone?"
+        )
+    if not np.isfinite(features).all():
+        raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
+    return unit_rows(features, centre)

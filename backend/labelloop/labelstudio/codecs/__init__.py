@@ -5,6 +5,8 @@ from typing import Final
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.rating import RatingCodec
+from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
 from labelloop.labelstudio.codecs.text_area import TextAreaCodec
 from labelloop.records import Control
 
@@ -12,6 +14,8 @@ __all__ = ["CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
+    "Rating": RatingCodec(),
+    "Taxonomy": TaxonomyCodec(),
     "TextArea": TextAreaCodec(),
 }
 

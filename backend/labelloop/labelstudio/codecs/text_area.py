@@ -17,7 +17,7 @@ class TextAreaCodec(Codec):
     What a person saved is read as it is, edits of what was pre-filled included; the first text is the one to learn.
     """
 
-    objects: ClassVar = frozenset({"Image", "Text", "HyperText"})
+    objects: ClassVar = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
 
     def why_not(self, tag: Tag) -> str:
         """Why not every `TextArea` can be learnt."""
