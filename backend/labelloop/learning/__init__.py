@@ -41,6 +41,7 @@ from labelloop.learning.logistic import preload
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.sets import SetLearner
+from labelloop.learning.translation import TextLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
@@ -50,6 +51,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.RATING: RatingLearner,
     Kind.SET: SetLearner,
     Kind.BOXES: BoxesLearner,
+    Kind.TEXT: TextLearner,
 }
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "Reliability",
     "ResolvedBackbone",
     "Strategy",
+    "TextLearner",
     "Training",
     "TrainingOptions",
     "assign_holdout",

@@ -8,6 +8,7 @@ from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
+from labelloop.labelstudio.codecs.text_area import TextAreaCodec
 from labelloop.records import Control
 
 __all__ = ["CODECS", "Codec", "codec_for"]
@@ -17,6 +18,7 @@ CODECS: Final[dict[str, Codec]] = {
     "Rating": RatingCodec(),
     "Taxonomy": TaxonomyCodec(),
     "RectangleLabels": BoxesCodec(),
+    "TextArea": TextAreaCodec(),
 }
 
 

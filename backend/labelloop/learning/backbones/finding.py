@@ -15,6 +15,7 @@ from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
 from labelloop.learning.backbones.torchvision_models import resolve_torchvision
+from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS, PlainOutputs, WrittenTexts, resolve_writer
 from labelloop.records import Modality
 
 
@@ -32,6 +33,7 @@ _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
     (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_maps, TorchvisionMaps),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
+    (Modality.TEXT, Parts.OUTPUT): _Family(PLAIN_OUTPUTS, PlainOutputs, resolve_writer, WrittenTexts),
 }
 
 
