@@ -37,12 +37,14 @@ from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
+from labelloop.learning.spans import SpanLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
 # The learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
+    Kind.SPANS: SpanLearner,
 }
 
 __all__ = [

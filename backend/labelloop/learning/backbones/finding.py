@@ -8,7 +8,9 @@ from labelloop.errors import LearningError
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
+from labelloop.learning.backbones.plain_tokens import PLAIN_TOKENS, PlainTokens
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
+from labelloop.learning.backbones.token_texts import TokenTexts, resolve_tokens
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
 from labelloop.learning.backbones.torchvision_models import resolve_torchvision
 from labelloop.records import Modality
@@ -27,6 +29,7 @@ class _Family:
 _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
+    (Modality.TEXT, Parts.TOKENS): _Family(PLAIN_TOKENS, PlainTokens, resolve_tokens, TokenTexts),
 }
 
 
