@@ -5,12 +5,15 @@ from typing import Final
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.records import Control
 
 __all__ = ["CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
+    "HyperTextLabels": SpansCodec(),
+    "Labels": SpansCodec(),
 }
 
 
