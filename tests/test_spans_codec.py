@@ -88,8 +88,17 @@ def test_counts_may_be_text_or_whole_floats() -> None:
 
 @pytest.mark.parametrize(
     ("start", "end", "labels"),
-    [(3, 3, ["PER"]), (5, 3, ["PER"]), (-1, 3, ["PER"]), (0.5, 2, ["PER"]), (None, 2, ["PER"]), (True, 2, ["PER"])]
-    + [("/p[1]/text()[1]", 2, ["PER"]), (float("inf"), 2, ["PER"]), (0, 2, []), (0, 2, [7])],
+    [
+        *[
+            (3, 3, ["PER"]),
+            (5, 3, ["PER"]),
+            (-1, 3, ["PER"]),
+            (0.5, 2, ["PER"]),
+            (None, 2, ["PER"]),
+            (True, 2, ["PER"]),
+        ],
+        *[("/p[1]/text()[1]", 2, ["PER"]), (float("inf"), 2, ["PER"]), (0, 2, []), (0, 2, [7])],
+    ],
 )
 def test_regions_without_a_place_or_a_label_say_nothing_clear(start: Any, end: Any, labels: list[Any]) -> None:
     assert read(region(start, end, *labels)) is None

@@ -13,11 +13,44 @@ from labelloop.errors import MediaBroken
 
 # Elements whose content a browser reads by rules of its own, moves, or leaves out, or that Label Studio takes out.
 _REFUSED: Final = frozenset(
-    "button foreignobject frame frameset iframe listing marquee math noembed noframes noscript object option optgroup "
-    "plaintext script select style svg template textarea title xmp".split()
+    {
+        *(
+            "button",
+            "foreignobject",
+            "frame",
+            "frameset",
+            "iframe",
+            "listing",
+            "marquee",
+            "math",
+            "noembed",
+            "noframes",
+        ),
+        *("noscript", "object", "optgroup", "option", "plaintext", "script", "select", "style", "svg", "template"),
+        *("textarea", "title", "xmp"),
+    }
 )
-_VOID: Final = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_TABLES: Final = frozenset("table thead tbody tfoot tr colgroup".split())
+_VOID: Final = frozenset(
+    {
+        *(
+            "area",
+            "base",
+            "br",
+            "col",
+            "embed",
+            "hr",
+            "img",
+            "input",
+            "link",
+            "meta",
+            "param",
+            "source",
+            "track",
+            "wbr",
+        ),
+    }
+)
+_TABLES: Final = frozenset(["table", "thead", "tbody", "tfoot", "tr", "colgroup"])
 _IN_TABLES: Final = _TABLES | {"caption", "td", "th", "col"}
 _BREAK: Final = "\n"
 

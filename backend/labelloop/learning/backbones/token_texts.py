@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class TokenTexts:
         self._device = pick_device(spec.device)
         self._encoder = load_encoder(spec, self._device)
         self._tokenizer = self._encoder.tokenizer
-        self._network = getattr(self._encoder[0], "auto_model", None)
+        self._network: Any = getattr(self._encoder[0], "auto_model", None)
         if self._network is None or not getattr(self._tokenizer, "is_fast", False):
             raise LearningError(
                 f"The text backbone {resolved.name!r} shows no tokens with their places; take one with a fast tokenizer."

@@ -75,7 +75,7 @@ def beliefs(chain: Chain, scores: Floats, lengths: Ints) -> Beliefs:
     inside = np.arange(longest) < lengths[:, None]
     forward, backward = np.zeros_like(emissions), np.zeros_like(emissions)
     scales = np.ones((count, longest))
-    ahead = np.exp(chain.first) * emissions[:, 0]
+    ahead: Floats = np.exp(chain.first) * emissions[:, 0]
     for place in range(longest):
         if place:
             ahead = (ahead @ moves) * emissions[:, place]
@@ -84,7 +84,7 @@ def beliefs(chain: Chain, scores: Floats, lengths: Ints) -> Beliefs:
         ahead = ahead / total[:, None]
         forward[:, place] = ahead * inside[:, place, None]
     ends = forward[np.arange(count), lengths - 1] @ last
-    rest = np.zeros((count, scores.shape[2]))
+    rest: Floats = np.zeros((count, scores.shape[2]))
     for place in range(longest - 1, -1, -1):
         at_end = (lengths - 1 == place)[:, None]
         rest = np.where(at_end, last / np.maximum(ends, _TINY)[:, None], rest)
@@ -118,7 +118,7 @@ def best_paths(chain: Chain, scores: Floats, lengths: Ints) -> list[Ints]:
     count, longest, size = scores.shape
     came_from = np.zeros((count, longest, size), dtype=np.int64)
     best = chain.first + scores[:, 0]
-    final = np.zeros((count, size))
+    final: Floats = np.zeros((count, size))
     for place in range(longest):
         if place:
             ways = best[:, :, None] + chain.moves

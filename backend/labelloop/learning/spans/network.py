@@ -112,7 +112,8 @@ def gradients(
         allowed: which tags may follow each other, come first and last.
         random: draws what is left out; None: nothing is.
     """
-    values, kept = batch.values, np.ones((1, HIDDEN), dtype=np.float32)
+    values = batch.values
+    kept: Floats = np.ones((1, HIDDEN), dtype=np.float32)
     if random is not None:
         values = values * _dropout(values.shape, INPUT_DROPOUT, random)
         kept = _dropout((len(values), HIDDEN), HIDDEN_DROPOUT, random)
