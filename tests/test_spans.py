@@ -19,6 +19,7 @@ from labelloop.learning.spans.chain import Chain, beliefs, best_paths, chain_of,
 from labelloop.learning.spans.fitting import LONGEST, Example, _cut
 from labelloop.learning.spans.judging import entity_figures, f1_of_each
 from labelloop.learning.spans.network import Batch, gradients, new_parameters
+from labelloop.learning.spans.reading import in_batches
 from labelloop.learning.spans.tags import allowed, columns, disjoint, from_tags, on_tokens, path_of, to_tags
 from labelloop.records import Kind, Span, SpansTarget
 
@@ -211,6 +212,15 @@ def test_batch_does_not_change_what_is_said_of_a_text(learner: SpanLearner) -> N
     for alone, said in zip((learner.predict([one])[0] for one in inputs), together, strict=True):
         assert alone.summary == said.summary
         assert alone.uncertainty == pytest.approx(said.uncertainty, abs=1e-5)
+
+
+def test_batches_hold_every_text_once_and_are_small_where_tags_are_many() -> None:
+    lengths = [5, 30_000, 1, 7, 7]
+    few, many = (list(in_batches(lengths, tags)) for tags in (5, 2000))
+
+    assert sorted(np.concatenate(few).tolist()) == sorted(np.concatenate(many).tolist()) == list(range(5))
+    assert [len(batch) for batch in many] == [1] * 5
+    assert few[-1].tolist() == [1]
 
 
 def test_unknown_words_are_less_certain_and_certain_ones_are_not_extreme(learner: SpanLearner) -> None:

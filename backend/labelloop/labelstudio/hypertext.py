@@ -31,26 +31,9 @@ _REFUSED: Final = frozenset(
     }
 )
 _VOID: Final = frozenset(
-    {
-        *(
-            "area",
-            "base",
-            "br",
-            "col",
-            "embed",
-            "hr",
-            "img",
-            "input",
-            "link",
-            "meta",
-            "param",
-            "source",
-            "track",
-            "wbr",
-        ),
-    }
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr")
 )
-_TABLES: Final = frozenset(["table", "thead", "tbody", "tfoot", "tr", "colgroup"])
+_TABLES: Final = frozenset(("table", "thead", "tbody", "tfoot", "tr", "colgroup"))
 _IN_TABLES: Final = _TABLES | {"caption", "td", "th", "col"}
 _BREAK: Final = "\n"
 

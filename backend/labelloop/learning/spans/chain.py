@@ -116,14 +116,15 @@ def likelihood(chain: Chain, found: Beliefs, row: int, start: int, path: Ints) -
 def best_paths(chain: Chain, scores: Floats, lengths: Ints) -> list[Ints]:
     """The most probable tags of each sequence (Viterbi, 1967); arguments as in `beliefs`."""
     count, longest, size = scores.shape
-    came_from = np.zeros((count, longest, size), dtype=np.int64)
-    best = chain.first + scores[:, 0]
+    came_from = np.zeros((count, longest, size), dtype=np.int32)
+    moves = chain.moves.astype(np.float32)
+    best: Floats = (chain.first + scores[:, 0]).astype(np.float32)
     final: Floats = np.zeros((count, size))
     for place in range(longest):
         if place:
-            ways = best[:, :, None] + chain.moves
+            ways = best[:, :, None] + moves
             came_from[:, place] = ways.argmax(axis=1)
-            best = ways.max(axis=1) + scores[:, place]
+            best = np.take_along_axis(ways, came_from[:, place, None], axis=1)[:, 0] + scores[:, place]
         final = np.where((lengths - 1 == place)[:, None], best + chain.last, final)
     return [_walk_back(came_from[row], int(final[row].argmax()), int(lengths[row])) for row in range(count)]
 

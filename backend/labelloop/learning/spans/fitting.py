@@ -16,8 +16,8 @@ RATE: Final = 3e-3
 DECAY: Final = 0.05
 # Passes over the data; fewer where they are many, but enough steps where they are few.
 PASSES: Final = 25
-FEWEST_PASSES: Final = 3
-TOKENS_SEEN: Final = 400_000
+FEWEST_PASSES: Final = 1
+TOKENS_SEEN: Final = 300_000
 FEWEST_STEPS: Final = 150
 # Longer sequences are cut where no span runs; what a token's tag depends on is near it.
 LONGEST: Final = 96

@@ -17,6 +17,7 @@ from labelloop.records import Span, SpansTarget
 # A channel that hardly ever differs from its mean is not blown up to the others' spread.
 _LEAST_SPREAD: Final = 0.1
 _TOKENS_AT_ONCE: Final = 20_000
+_WAYS_AT_ONCE: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,19 @@ def is_finite(tokens: Tokens) -> bool:
     return bool(np.isfinite(tokens.values).all())
 
 
-def in_batches(lengths: Sequence[int]) -> Iterator[Ints]:
-    """Numbers of texts in batches of like length, so that little is padded, and none needs much memory."""
+def in_batches(lengths: Sequence[int], tags: int) -> Iterator[Ints]:
+    """Numbers of texts in batches of like length, so that little is padded, and none needs much memory.
+
+    Args:
+        lengths: how many tokens each text has.
+        tags: how many tags there are; the best paths need the square of it for each text of a batch.
+    """
+    texts_at_once = max(1, _WAYS_AT_ONCE // tags**2)
     order = np.argsort(np.array(lengths, dtype=np.int64), kind="stable")
     batch: list[int] = []
     for number in order.tolist():
-        if batch and (len(batch) + 1) * lengths[number] > _TOKENS_AT_ONCE:
+        full = len(batch) >= texts_at_once or (len(batch) + 1) * lengths[number] > _TOKENS_AT_ONCE
+        if batch and full:
             yield np.array(batch)
             batch = []
         batch.append(number)
