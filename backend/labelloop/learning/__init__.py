@@ -41,6 +41,7 @@ from labelloop.learning.logistic import preload
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.sets import SetLearner
+from labelloop.learning.spans import SpanLearner
 from labelloop.learning.translation import TextLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
@@ -52,6 +53,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.SET: SetLearner,
     Kind.BOXES: BoxesLearner,
     Kind.TEXT: TextLearner,
+    Kind.SPANS: SpanLearner,
 }
 
 __all__ = [

@@ -7,6 +7,7 @@ from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
+from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
 from labelloop.labelstudio.codecs.text_area import TextAreaCodec
 from labelloop.records import Control
@@ -19,6 +20,8 @@ CODECS: Final[dict[str, Codec]] = {
     "Taxonomy": TaxonomyCodec(),
     "RectangleLabels": BoxesCodec(),
     "TextArea": TextAreaCodec(),
+    "HyperTextLabels": SpansCodec(),
+    "Labels": SpansCodec(),
 }
 
 
