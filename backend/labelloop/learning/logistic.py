@@ -1,6 +1,8 @@
 """Multinomial logistic regression whose regularisation is chosen by cross-validation, in well under a second."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -104,10 +106,18 @@ def fit_once(rows: Floats, targets: Ints, weights: Floats, strength: float) -> t
     from sklearn.linear_model import LogisticRegression
 
     model: Any = LogisticRegression(C=strength, tol=PRECISION, max_iter=200)
-    with warnings.catch_warnings():
+    with few_a_class():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(rows, targets, sample_weight=weights)
     return two_halves(model.coef_, model.intercept_)
+
+
+@contextmanager
+def few_a_class() -> Iterator[None]:
+    """Let scikit-learn take targets of one or two rows a class for classes inside the block, without asking whether they are."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        yield
 
 
 def two_halves(coefficients: Floats, bias: Floats) -> tuple[Floats, Floats]:
