@@ -22,8 +22,8 @@ class LabelSpreading(Recipe):
     """
 
     name = "label_spreading"
-    usual_temperature = 1.8
-    prior = Prior(0.02, 0.11)
+    usual_temperature = 2.0
+    prior = Prior(0.03, 0.11)
 
     def __init__(self, share: float = SHARE) -> None:
         self._share = share

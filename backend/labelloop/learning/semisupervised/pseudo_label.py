@@ -24,7 +24,7 @@ class PseudoLabel(Recipe):
     """
 
     name = "pseudo_label"
-    usual_temperature = 1.8
+    usual_temperature = 2.0
     prior = Prior(0.02, 0.06)
 
     def __init__(self, shares: tuple[float, ...] = SHARES, threshold: float = 0.0) -> None:
