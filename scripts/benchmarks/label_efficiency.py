@@ -32,6 +32,8 @@ from labelloop.records import ClassTarget
 SEEDS = {"digits": 20, "digits_few": 20}
 USUAL_SEEDS = 5
 POOL_SHARE = 0.9
+# `auto` as it picks for a logistic head alone: by the doubts of a learner that does not see the pool.
+NO_POOL = "auto-no-pool"
 # Beyond this many rows times classes label spreading is not judged by itself: it takes long and is not what is offered.
 MOST_SPREAD = 60_000
 
@@ -46,6 +48,7 @@ class Bought:
         data: the data set.
         rows: which of its pool's rows this seed has.
         seed: for what is drawn.
+        sees_pool: whether Labelloop's learner learns from the rows without a label too.
         have: places in `rows` that are labelled.
         learner: Labelloop's, trained on them; None: they are of one class, or nobody asks for it.
         trains: whether anybody asks for it; what another library buys is judged by the logistic head alone.
@@ -56,6 +59,7 @@ class Bought:
     rows: Rows
     seed: int
     trains: bool = True
+    sees_pool: bool = True
     have: Rows = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     learner: ClassificationLearner | None = None
     seconds: float = 0.0
@@ -87,7 +91,7 @@ class Bought:
     def _train(self) -> None:
         names = [str(number) for number in range(self.data.classes)]
         targets = [ClassTarget(names[label]) for label in self.labels[self.have]]
-        pool = self.features[self.left]
+        pool = self.features[self.left] if self.sees_pool else None
         try:
             self.learner = ClassificationLearner.fit(
                 self.features[self.have], targets, names, seed=self.seed, unlabelled=pool
@@ -101,7 +105,7 @@ Choose = Callable[[Bought, int], Rows]
 
 def run() -> dict[str, Any]:
     """Every data set that is here."""
-    methods = _wanted("METHODS", ("random", "auto", *PEERS), (*STRATEGIES, *PEERS))
+    methods = _wanted("METHODS", ("random", "auto", NO_POOL, *PEERS), (*STRATEGIES, NO_POOL, *PEERS))
     figures: dict[str, Any] = {}
     for name in _wanted("SETS", tuple(DATA_SETS), tuple(DATA_SETS)):
         try:
@@ -133,7 +137,7 @@ def _measure(data: DataSet, names: list[str]) -> dict[str, Any]:
     for name, choose in methods.items():
         runs = []
         for seed in seeds:
-            runs.append(_curves(data, choose, seed, trains=name not in PEERS))
+            runs.append(_curves(data, choose, seed, trains=name not in PEERS, sees_pool=name != NO_POOL))
             _tell(f"{data.name}: {name}, seed {seed}: {' '.join(f'{100 * a:.1f}' for a in runs[-1]['']['accuracy'])}")
         for judge in runs[0]:
             results[name + judge] = _summary(data, [run[judge] for run in runs], full)
@@ -143,11 +147,11 @@ def _measure(data: DataSet, names: list[str]) -> dict[str, Any]:
 Curves = dict[str, dict[str, list[float]]]
 
 
-def _curves(data: DataSet, choose: Choose, seed: int, *, trains: bool) -> Curves:
+def _curves(data: DataSet, choose: Choose, seed: int, *, trains: bool, sees_pool: bool) -> Curves:
     """What one seed measures at each budget, by what is added to the method's name and then by figure."""
     rows = np.random.default_rng(seed).permutation(len(data.labels))[: int(POOL_SHARE * len(data.labels))]
-    bought = Bought(data, rows, seed, trains)
-    spreads = trains and len(rows) * data.classes <= MOST_SPREAD
+    bought = Bought(data, rows, seed, trains, sees_pool)
+    spreads = trains and sees_pool and len(rows) * data.classes <= MOST_SPREAD
     curves: Curves = {}
     for budget in data.budgets:
         bought.buy(choose, budget - len(bought.have))
@@ -208,7 +212,7 @@ def _own_choice(name: str, bought: Bought, count: int) -> Rows:
         skill=skill(learner.cv_metrics) if learner and learner.cv_metrics else None,
         batch=count,
     )
-    strategy = STRATEGIES[name]
+    strategy = STRATEGIES["auto" if name == NO_POOL else name]
     ready = strategy if strategy.need.met_by(pool) else STRATEGIES["coverage"]
     return left[ready.order(pool, bought.seed)[:count]]
 
