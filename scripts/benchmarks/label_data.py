@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,14 @@ def banking10() -> DataSet:
     return _banking("banking10", 10, (10, 20, 40, 80, 160))
 
 
+def digits_few() -> DataSet:
+    """The digits at the two budgets where rows without a label matter most."""
+    return replace(digits(), name="digits_few", budgets=(20, 40))
+
+
 DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "digits": digits,
+    "digits_few": digits_few,
     "trashnet5": trashnet5,
     "banking10": banking10,
     "sms_spam": sms_spam,
