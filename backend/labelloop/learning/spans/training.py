@@ -8,7 +8,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.tokens import Tokens
-from labelloop.learning.calibration import Calibration, fit_calibration, unchanged
+from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.figures import Figures
 from labelloop.learning.spans.decoding import LEANINGS, Reading, find_spans, read_texts
 from labelloop.learning.spans.fitting import fit_network
@@ -57,7 +57,7 @@ def train_members(material: Material, labels: Sequence[str], seed: int) -> Train
     """
     folds = _folds(material, seed)
     if folds is None:
-        return Trained([fit_network(material.examples, len(labels), seed)], 0.0, unchanged(2), None)
+        return Trained([fit_network(material.examples, len(labels), seed)], 0.0, unfitted(2), None)
     networks, inside = [], []
     for fold in range(int(folds.max()) + 1):
         outside = [material.examples[number] for number in np.flatnonzero(folds != fold)]
