@@ -8,7 +8,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import Metrics
-from labelloop.learning.evaluation import believed, expected_calibration_error, measure
+from labelloop.learning.evaluation import expected_calibration_error, measure
+from labelloop.learning.figures import believed
 from labelloop.learning.intervals import wilson
 
 CLASSES = ("ant", "bee", "cat", "never seen")

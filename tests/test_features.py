@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelloop.learning import Dense
 from labelloop.records import Modality
-from labelloop.service.features import COMPACT_ABOVE, Features, content_key, item_key
+from labelloop.service.features import COMPACT_ABOVE, COMPACT_DENSE, Features, content_key, item_key
 from labelloop.service.store import Store
 
 DIM = 5
@@ -92,3 +93,41 @@ def test_any_data_value_has_a_key(value: object) -> None:
 
 def test_content_is_told_by_its_bytes() -> None:
     assert content_key(b"same") == content_key("same") != content_key("other")
+
+
+def dense(count: int, seed: int = 0) -> list[Dense]:
+    generator = np.random.default_rng(seed)
+    return [Dense(generator.normal(size=3 * n).astype(np.float16), np.arange(n, dtype=np.int32)) for n in range(count)]
+
+
+def same(one: Dense, other: Dense) -> bool:
+    return one.values.tolist() == other.values.tolist() and one.places.tolist() == other.places.tolist()
+
+
+def test_dense_features_of_any_length_come_back_beside_the_rows(tmp_path: Path) -> None:
+    features, parts = open_features(tmp_path), dense(6)
+    features.add(keys(*range(6)), keys(*range(6)), rows(6), parts)
+    found = features.dense(keys(5, "unknown", 0, 3))
+    assert [same(one, parts[i]) for one, i in zip(found, (5, 0, 3), strict=True)] == [True] * 3
+    assert same(found.take([2])[0], parts[3])
+    assert [same(one, parts[i]) for one, i in zip(found[1:], (0, 3), strict=True)] == [True] * 2
+
+
+def test_items_without_dense_features_have_empty_ones(tmp_path: Path) -> None:
+    features = open_features(tmp_path)
+    features.add(keys("a"), keys("a"), rows(1))
+    (found,) = features.dense(keys("a"))
+    assert (found.values.size, found.places.size) == (0, 0)
+
+
+def test_small_shards_with_dense_features_are_merged_and_large_ones_left(tmp_path: Path) -> None:
+    features, large = open_features(tmp_path), COMPACT_DENSE + 1
+    features.add(keys(*range(large)), keys(*range(large)), rows(large), dense(large))
+    for number in range(COMPACT_ABOVE + 1):
+        features.add(keys(f"s{number}"), keys(number), rows(1), dense(2, seed=number)[1:])
+    names = Store(str(tmp_path)).names("projects/p/features/plain")
+    assert len(names) < 5
+    again = open_features(tmp_path)
+    assert len(again) == large + COMPACT_ABOVE + 1
+    assert same(again.dense(keys("s7"))[0], dense(2, seed=7)[1])
+    assert same(again.dense(keys(9))[0], dense(large)[9])

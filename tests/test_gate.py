@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from labelloop.errors import LearningError
-from labelloop.learning import judge
+from labelloop.learning import judge, judge_quality
 from labelloop.learning.gate import _one_sided, _one_sided_weighted
 
 
@@ -137,3 +137,31 @@ def test_equally_good_models_are_seldom_refused() -> None:
 def test_labels_of_other_items_cannot_be_used() -> None:
     with pytest.raises(LearningError, match="2 labels for 5"):
         judge(_correct(1, 5), _correct(1, 5), minimum=1, tolerance=0.0, labels=["a", "b"])
+
+
+def test_a_candidate_that_does_worse_on_most_items_is_refused() -> None:
+    live = np.linspace(0.5, 0.9, 40)
+    decision = judge_quality(live - 0.2, live, minimum=20, tolerance=0.02)
+    assert not decision.accepted
+    assert "50.0%" in decision.reason and "70.0%" in decision.reason
+
+
+def test_a_loss_of_quality_that_chance_explains_is_let_through() -> None:
+    live = np.full(30, 0.7)
+    candidate = live.copy()
+    candidate[0] = 0.0
+    candidate[1] = 0.0
+    candidate[2] = 1.0
+    assert judge_quality(candidate, live, minimum=20, tolerance=0.001).accepted
+
+
+def test_better_quality_and_few_items_are_let_through() -> None:
+    live = np.full(30, 0.5)
+    assert judge_quality(live + 0.1, live, minimum=20, tolerance=0.0).accepted
+    assert judge_quality(live[:5] - 0.5, live[:5], minimum=20, tolerance=0.0).accepted
+    assert judge_quality(live, None, minimum=20, tolerance=0.0).accepted
+
+
+def test_qualities_of_other_items_are_no_comparison() -> None:
+    with pytest.raises(LearningError, match="same items"):
+        judge_quality(np.ones(3), np.ones(4), minimum=1, tolerance=0.0)

@@ -11,7 +11,7 @@ from label_studio_sdk.label_interface import LabelInterface
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import parse_label_config
 from labelloop.labelstudio.label_tags import read_tags
-from labelloop.records import Control, Modality
+from labelloop.records import Control, Kind, Modality
 
 IMAGE = '<Image name="img" value="$image"/>'
 TEXT = '<Text name="txt" value="$text"/>'
@@ -32,7 +32,7 @@ def test_a_single_choice_on_an_image_is_learnt() -> None:
     assert config.unsupported == ()
 
 
-@pytest.mark.parametrize("kind", ["Text", "HyperText"])
+@pytest.mark.parametrize("kind", ["Text", "HyperText", "Paragraphs"])
 def test_a_single_choice_on_a_text_is_learnt(kind: str) -> None:
     config = parse_label_config(view(choices(to="txt"), f'<{kind} name="txt" value="$body"/>'))
     assert [(control.modality, control.data_key) for control in config.controls] == [(Modality.TEXT, "body")]
@@ -60,24 +60,22 @@ def test_single_choice_may_be_said_in_words(choice: str) -> None:
 @pytest.mark.parametrize(
     ("xml", "reason"),
     [
-        (view(IMAGE, choices(more='choice="multiple"')), "several classes at once"),
+        (view(IMAGE, choices("", more='choice="multiple"')), "fewer than one"),
         (view(IMAGE, choices(more='perRegion="true"')), "perRegion"),
         (view(IMAGE, choices(more='perItem="true"')), "perItem"),
-        (view(IMAGE, choices("", more='value="$options"')), "from each task's data"),
-        (view(IMAGE, choices('<Choice value="a"><Choice value="b"/></Choice>')), "nested"),
-        (view(IMAGE, choices(more='allowNested="true"')), "nested"),
+        (view(IMAGE, choices(more='value="$options"')), "both the config and each task's data"),
+        (view(IMAGE, choices('<Choice value="a"><Choice value="b"/></Choice>')), "fewer than two"),
+        (view(IMAGE, choices('<Choice value="a">' * 30 + "</Choice>" * 30, more='allowNested="true"')), "nested more"),
+        (view(IMAGE, '<View visibleWhen="region-selected">' * 30, choices(), "</View>" * 30), "too many conditions"),
         (view(IMAGE, choices('<Choice value="a"/>')), "fewer than two"),
-        (view(IMAGE, choices(more='visibleWhen="choice-selected" whenTagName="x"')), "visibleWhen"),
-        (view(IMAGE, '<View visibleWhen="region-selected">', choices(), "</View>"), "visibleWhen"),
         (view('<Repeater on="$images">', IMAGE, choices(), "</Repeater>"), "repeated"),
         (view(IMAGE, choices(to="other")), "no object tag"),
         (view(IMAGE, TEXT, choices(to="img,txt")), "more than one"),
         (view('<Audio name="img" value="$audio"/>', choices()), "about Audio"),
-        (view('<Paragraphs name="img" value="$talk"/>', choices()), "about Paragraphs"),
+        (view('<Paragraphs name="img" value="$talk" valueType="url"/>', choices()), 'valueType="url"'),
         (view('<Image name="img" valueList="$images"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="Hello $name, you"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="$url" valueType="url"/>', choices()), 'valueType="url"'),
-        (view(IMAGE, '<RectangleLabels name="c" toName="img"><Label value="a"/></RectangleLabels>'), "only Choices"),
         (view(IMAGE, '<FancyThing name="c" toName="img"/>'), "only Choices"),
     ],
 )
@@ -90,8 +88,7 @@ def test_what_is_not_learnt_is_named_with_the_reason(xml: str, reason: str) -> N
 
 
 def test_what_can_be_learnt_is_learnt_beside_what_cannot() -> None:
-    boxes = '<RectangleLabels name="box" toName="img"><Label value="Car"/></RectangleLabels>'
-    config = parse_label_config(view(IMAGE, boxes, choices()))
+    config = parse_label_config(view(IMAGE, '<FancyThing name="box" toName="img"/>', choices()))
     assert [control.name for control in config.controls] == ["c"]
     assert config.controls[0].labels == ("a", "b")
     assert len(config.unsupported) == 1
@@ -126,6 +123,8 @@ def test_depth_and_length_are_no_danger() -> None:
     config = parse_label_config("<View>" * deep + IMAGE + many + "</View>" * deep)
     assert len(config.controls) == 2_000
     assert time.process_time() - started < 3
+    tree = '<Choice value="a">' * deep + "</Choice>" * deep
+    assert "nested more" in parse_label_config(view(IMAGE, choices(tree, more='allowNested="true"'))).unsupported[0]
 
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -177,6 +176,8 @@ def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> 
     assert {name: (tag.kind, list(tag.labels)) for name, tag in ours.controls.items()} == {
         control.name: (control.tag, control.labels) for control in theirs.controls or ()
     }
+    for tag in ours.controls.values():
+        assert list(dict.fromkeys(label.name for label in tag.tree)) == list(tag.labels)
     assert {name: (tag.kind, tag.attributes.get("value")) for name, tag in ours.objects.items()} == {
         shown.name: (shown.tag, shown.value) for shown in theirs.objects or ()
     }
@@ -184,12 +185,14 @@ def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> 
 
 @settings(max_examples=100, deadline=None)
 @given(configs(IMAGE, choices(name="z")))
-def test_every_control_that_is_learnt_is_a_single_choice_to_label_studio_too(xml: str) -> None:
+def test_what_is_learnt_of_choices_label_studio_takes_too(xml: str) -> None:
     config, theirs = parse_label_config(xml), LabelInterface(xml)
     for control in config.controls:
         tag = theirs.get_control(control.name)
-        assert (tag.tag, tag.is_multiple_choice, tag.to_name) == ("Choices", False, [control.to_name])
         assert tag.objects[0].value_name == control.data_key
+        if control.tag != "Choices":
+            continue
+        assert (tag.is_multiple_choice, tag.to_name) == (control.kind is Kind.SET, [control.to_name])
         region = {"from_name": control.name, "to_name": control.to_name, "type": "choices"}
         valid = {"result": [{**region, "value": {"choices": [control.labels[0]]}}], "score": 0.5}
         assert theirs.validate_prediction(valid, return_errors=True) == []

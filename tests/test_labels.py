@@ -122,35 +122,35 @@ def test_what_is_no_clear_choice_says_nothing(result: list[dict[str, Any]]) -> N
 def test_a_choice_is_found_among_other_controls_regions() -> None:
     others = [{"from_name": "box", "type": "rectanglelabels", "value": {"rectanglelabels": ["Car"], "x": 1}}]
     mine = {"from_name": "c", "to_name": "t", "type": "choices", "value": {"choices": ["cat"]}}
-    assert codec_for(CONTROL).read(CONTROL, [*others, mine]) == "cat"
+    assert codec_for(CONTROL).read(CONTROL, [*others, mine]) == ClassTarget("cat")
 
 
 def test_a_tag_without_a_codec_is_named() -> None:
-    with pytest.raises(LabelConfigError, match="Taxonomy"):
-        codec_for(Control("c", "Taxonomy", "t", "text", Modality.TEXT, ("a", "b")))
+    with pytest.raises(LabelConfigError, match="Fancy"):
+        codec_for(Control("c", "Fancy", "t", "text", Modality.TEXT, ("a", "b")))
 
 
 @given(st.sampled_from(CONTROL.labels), st.floats(0, 1), st.floats(-0.5, 1.5))
 def test_predictions_pass_label_studios_validation_and_are_read_back(
     label: str, confidence: float, score: float
 ) -> None:
-    item = prediction_json(7, "v3", score, [(CONTROL, ClassPrediction(label, confidence, 0.5))])
+    item = prediction_json(7, "v3", score, [(CONTROL, ClassPrediction(label, confidence, 0.5))], {})
     assert LabelInterface(XML).validate_prediction(item, return_errors=True) == []
     assert (item["task"], item["model_version"]) == (7, "v3")
     assert item["score"] == min(1, max(0, score))
-    assert codec_for(CONTROL).read(CONTROL, item["result"]) == label
+    assert codec_for(CONTROL).read(CONTROL, item["result"]) == ClassTarget(label)
     assert item["result"][0]["score"] == confidence
 
 
 def test_the_value_behind_an_alias_would_be_refused_so_the_alias_is_written() -> None:
-    shown = prediction_json(7, "v3", 0.9, [(CONTROL, ClassPrediction("cat", 0.9, 0.1))])
+    shown = prediction_json(7, "v3", 0.9, [(CONTROL, ClassPrediction("cat", 0.9, 0.1))], {})
     assert shown["result"][0]["value"] == {"choices": ["cat"]}
-    wrong = prediction_json(7, "v3", 0.9, [(CONTROL, ClassPrediction("Katze", 0.9, 0.1))])
+    wrong = prediction_json(7, "v3", 0.9, [(CONTROL, ClassPrediction("Katze", 0.9, 0.1))], {})
     assert LabelInterface(XML).validate_prediction(wrong, return_errors=True) != []
 
 
 def test_without_a_prediction_to_show_the_score_alone_is_written() -> None:
-    item = prediction_json(7, "v1-cold", 0.25, [])
+    item = prediction_json(7, "v1-cold", 0.25, [], {})
     assert item == {"task": 7, "result": [], "score": 0.25, "model_version": "v1-cold"}
     assert LabelInterface(XML).validate_prediction(item, return_errors=True) == []
 
@@ -158,4 +158,4 @@ def test_without_a_prediction_to_show_the_score_alone_is_written() -> None:
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
 def test_a_score_that_is_no_number_is_never_written(score: float) -> None:
     with pytest.raises(ValueError, match="task 7"):
-        prediction_json(7, "v3", score, [])
+        prediction_json(7, "v3", score, [], {})

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import labelloop.learning as learning
+from labelloop.records import Kind
 
 HEAVY = {"torch", "torchvision", "sklearn", "scipy", "sentence_transformers", "transformers", "huggingface_hub"}
 
@@ -25,8 +26,8 @@ def test_face_is_sorted_and_complete() -> None:
 
 
 def test_choices_are_learnt_by_the_classification_learner() -> None:
-    assert learning.LEARNERS["Choices"] is learning.ClassificationLearner
-    assert learning.LEARNERS["Choices"].kind == "classification"
+    assert learning.LEARNERS[Kind.CLASS] is learning.ClassificationLearner
+    assert learning.LEARNERS[Kind.CLASS].kind == "classification"
 
 
 def _environment() -> dict[str, str]:

@@ -49,12 +49,63 @@ def test_the_most_uncertain_task_has_the_lowest_score() -> None:
 
 
 def test_a_task_is_as_uncertain_as_its_most_uncertain_control() -> None:
-    assert score_of({**said(0.2), **said(0.7, control="other")}) == pytest.approx(0.3)
+    assert score_of({**said(0.2), **said(0.7, control="other")}, Settings()) == pytest.approx(0.3)
+
+
+def test_a_task_may_be_as_uncertain_as_its_controls_are_on_the_mean() -> None:
+    both = {**said(0.2), **said(0.7, control="other")}
+    assert score_of(both, Settings(task_uncertainty="mean")) == pytest.approx(0.55)
+    weighed = Settings(task_uncertainty="mean", control_weights={"other": 0.0})
+    assert score_of(both, weighed) == pytest.approx(0.8)
+    assert score_of(both, Settings(task_uncertainty="mean", control_weights={"other": 0.0, "class": 0.0})) == 1.0
+
+
+def test_a_control_that_weighs_less_decides_less() -> None:
+    both = {**said(0.2), **said(0.7, control="other")}
+    assert score_of(both, Settings(control_weights={"other": 0.1})) == pytest.approx(0.8)
+
+
+def test_a_rare_class_may_have_a_share_of_the_places() -> None:
+    predictions = {i: said(0.2 if i else 0.9) for i in range(20)}
+    probabilities = np.tile([0.9, 0.1], (20, 1))
+    probabilities[0] = 0.6, 0.4
+    probabilities[19] = 0.1, 0.9
+    known = Known(embedded(6, seed=1).features, np.zeros(6, np.int64), 2, None, 20)
+
+    def first(balance: float) -> int:
+        settings = Settings(balance=balance)
+        scores = score_queue("margin", settings, list(range(20)), predictions, embedded(20), probabilities, known)
+        return min(scores, key=scores.__getitem__)
+
+    assert first(0.0) == 0
+    assert first(1.0) == 19
+
+
+def test_near_copies_may_be_sent_to_the_back() -> None:
+    pool = embedded(20)
+    pool.features[1] = pool.features[0] * 1.0001
+    predictions = {i: said(1 - i / 40) for i in range(20)}
+    scores = scored("margin", list(range(20)), predictions, pool)
+    apart = scored("margin", list(range(20)), predictions, pool, apart=0.1)
+    assert sorted(scores, key=scores.__getitem__)[1] == 1
+    assert max(apart, key=apart.__getitem__) == 1
+
+
+def test_bald_serves_first_where_the_members_disagree() -> None:
+    members = np.full((2, 20, 2), 0.5)
+    members[0, 7], members[1, 7] = (0.99, 0.01), (0.01, 0.99)
+    predictions = {i: said(1.0) for i in range(20)}
+    known = Known(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2, None, 20)
+    settings = Settings(strategy="bald", ensemble=["logistic", "knn"])
+    scores = score_queue(
+        "bald", settings, list(range(20)), predictions, embedded(20), members.mean(axis=0), known, members=members
+    )
+    assert min(scores, key=scores.__getitem__) == 7
 
 
 @pytest.mark.parametrize("uncertainty", [-0.1, 0.0, 1.0, 1.0000001])
 def test_a_score_stays_within_its_range(uncertainty: float) -> None:
-    assert 0.0 <= score_of(said(uncertainty)) <= 1.0
+    assert 0.0 <= score_of(said(uncertainty), Settings()) <= 1.0
 
 
 @pytest.mark.parametrize("order", ["margin", "coverage"])

@@ -15,6 +15,7 @@ from labelloop.learning import (
     rank_scores,
     scores_along,
     skill,
+    strategy_for,
     strategy_named,
 )
 from labelloop.learning.acquisition import diverse
@@ -230,6 +231,29 @@ def test_unknown_name_says_what_there_is() -> None:
     assert strategy_named("margin").name == "margin"
     with pytest.raises(LearningError, match=r"'guess'; there are auto, badge, bald, clue, coreset, coverage"):
         strategy_named("guess")
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_has_an_answer_where_items_have_several_classes(name: str) -> None:
+    """Such a model knows its doubts, but gives no class probabilities and has no members."""
+    made = made_pool(60, labelled=20)
+    pool = replace(made, probabilities=None, members=None, labels=None, uncertainty=np.linspace(0, 1, 60), classes=3)
+    strategy = strategy_for(pool, name, "typiclust", 4)
+    assert strategy.name == (name if STRATEGIES[name].need.met_by(pool) else "auto")
+    order = strategy.order(pool, 0, balance=0.2, apart=0.1)
+    assert sorted(order.tolist()) == list(range(60))
+
+
+def test_without_a_model_a_strategy_that_needs_one_gives_way_to_the_cold_one() -> None:
+    pool = replace(made_pool(20), **NO_MODEL)
+    assert strategy_for(pool, "badge", "typiclust", 4).name == "typiclust"
+
+
+def test_auto_goes_by_doubt_alone_where_items_have_several_classes() -> None:
+    features, member = clusters([30] * 4)
+    labelled, _ = clusters([10] * 4, seed=1)
+    pool = Pool(features, member / 10, labelled, classes=4, batch=6)
+    assert set(member[strategy_for(pool, "badge", "coverage", 4).order(pool, 0)[:6]]) == {3}
 
 
 def test_scores_make_label_studio_serve_the_order() -> None:

@@ -68,3 +68,19 @@ def test_every_text_comes_out_encodable_and_within_bounds(value: str, limit: int
     assert text.encode()
     assert 0 < len(text) <= limit
     assert "\n" not in text
+
+
+TALK = [{"author": "Ada", "text": "Is it <b>here</b>?</p>"}, {"text": " No. "}, {"author": "Bo", "start": 3.5}]
+
+
+def test_a_conversation_is_read_with_its_authors() -> None:
+    assert text_of(TALK, 100) == "Ada: Is it here ? No."
+    talk = [{"who": "Ada", "said": 7}, {"who": "", "said": "so"}]
+    assert text_of(talk, 100, name_key="who", text_key="said") == "Ada: 7 so"
+
+
+def test_a_long_conversation_is_cut_and_an_empty_one_is_broken() -> None:
+    assert text_of([{"text": "word"}] * 1_000_000, 9) == "word word"
+    for empty in ([], [{}], [{"author": "Ada", "text": "  "}], [{"said": "x"}]):
+        with pytest.raises(MediaBroken, match="empty"):
+            text_of(empty, 100)

@@ -23,13 +23,13 @@ SPEC = BackboneSpec(Modality.TEXT, "plain")
 class Bench:
     """A project of texts without any Label Studio."""
 
-    def __init__(self, folder: Path, count: int = 90) -> None:
+    def __init__(self, folder: Path, count: int = 90, spec: BackboneSpec = SPEC) -> None:
         self.settings = Settings(data_dir=folder, holdout_share=0.2, holdout_from=10, holdout_min=5)
         context = Context(self.settings)
         project = context.projects.register(_key(), "", "texts")
-        resolved = resolve_backbone(SPEC)
-        self.record = LearnerRecord(CONTROL, CONTROL.labels, "", SPEC, resolved)
-        self.embedder = Embedder(context, project, CONTROL, SPEC, resolved, {})
+        resolved = resolve_backbone(spec)
+        self.record = LearnerRecord(CONTROL, CONTROL.labels, "", spec, resolved)
+        self.embedder = Embedder(context, project, CONTROL, spec, resolved, {})
         texts = sentences(count)
         self.tasks = [TaskRecord(i, {"text": text}, "2026") for i, (text, _) in enumerate(texts)]
         self.targets = {i: ClassTarget(topic) for i, (_, topic) in enumerate(texts)}
@@ -150,3 +150,24 @@ def test_settings_decide_what_is_trained(bench: Bench) -> None:
     choice = bench.train(40, pool=bench.tasks[40:]).record.meta["choice"]
 
     assert [comparison["name"] for comparison in choice["comparisons"]] == ["ensemble"]
+
+
+def test_what_is_wrong_with_the_labels_is_told_and_handled(bench: Bench) -> None:
+    bench.tasks[31] = TaskRecord(31, dict(bench.tasks[1].data), "2026")
+    bench.targets[31] = bench.targets[1]
+    bench.tasks[32] = TaskRecord(32, dict(bench.tasks[2].data), "2026")
+    bench.targets[32] = ClassTarget(next(label for label in CONTROL.labels if label != bench.targets[2].label))
+    candidate = bench.train(60)
+    told = " ".join(candidate.findings)
+    assert "topic: 2 items with the same content as an earlier one. The first is kept. Tasks 31, 32." in told
+    assert "2 items with the same content under different labels" in told
+    assert candidate.trained + candidate.held_out == 57
+    assert len(candidate.labels) == 60
+
+
+def test_joined_backbones_are_trained_block_by_block(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, spec=BackboneSpec(Modality.TEXT, "plain+plain"))
+    bench.settings = bench.settings.model_copy(update={"ensemble": ["logistic"]})
+    candidate = bench.train(60)
+    assert candidate.record.meta["blocks"] == list(bench.record.backbone.blocks)
+    assert len(set(candidate.record.backbone.blocks)) == 1

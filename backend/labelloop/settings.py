@@ -171,6 +171,7 @@ class Settings(BaseSettings):
         "margin",
         "least_confidence",
         "entropy",
+        "bald",
         "coverage",
         "max_herding",
         "typiclust",
@@ -180,8 +181,8 @@ class Settings(BaseSettings):
     ] = Field(
         default="auto",
         description="What orders the queue once there is a model: auto (cold_strategy until the model is to be trusted, then "
-        "diverse_margin), diverse_margin, clue, badge, falcun, margin, least_confidence, entropy, coverage, max_herding, typiclust, "
-        "probcover, coreset or random.",
+        "diverse_margin), diverse_margin, clue, badge, falcun, margin, least_confidence, entropy, bald (where the members of an "
+        "ensemble disagree), coverage, max_herding, typiclust, probcover, coreset or random.",
     )
     cold_strategy: Literal["coverage", "max_herding", "typiclust", "probcover", "coreset", "random"] = Field(
         default="coverage",
@@ -192,6 +193,25 @@ class Settings(BaseSettings):
         default=4,
         ge=1,
         description="Labels per class from which auto trusts a model; up to twice as many for one that is known to be poor.",
+    )
+    balance: Share = Field(
+        default=0.0,
+        description="Share of the queue's places given to the class with the fewest labels, as the model sees it.",
+    )
+    apart: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="Tasks whose features lie nearer than this to a labelled task's, or to one served before, are served last: "
+        "0.2 are close copies.",
+    )
+    task_uncertainty: Literal["max", "mean"] = Field(
+        default="max",
+        description="A task of several controls is as uncertain as the most uncertain of them, or as their mean.",
+    )
+    control_weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={},
+        description='Weight of a control\'s uncertainty by its name, 1 where none is given, as JSON: {"boxes": 1, "remark": 0.2}.',
     )
     sampling: bool = Field(default=True, description="Keep the project's sampling on `Uncertainty sampling`.")
     blind: bool = Field(default=False, description="Order the queue without showing predictions to annotators.")
@@ -226,6 +246,8 @@ class Settings(BaseSettings):
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
         if self.cost_budget and not self.cost_per_label:
             raise ValueError("LABELLOOP_COST_BUDGET needs LABELLOOP_COST_PER_LABEL, the price of one annotation")
+        if self.strategy == "bald" and len(self.ensemble) < 2:
+            raise ValueError("LABELLOOP_STRATEGY=bald needs LABELLOOP_ENSEMBLE, two members at least that may disagree")
         if self.host not in LOOPBACK and not auth:
             raise ValueError(
                 f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"

@@ -9,7 +9,7 @@ from rich.table import Table
 from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened, print_json
 
 if TYPE_CHECKING:
-    from labelloop.learning import Metrics
+    from labelloop.learning import Measured
     from labelloop.learning.pool_accuracy import PoolAccuracy
     from labelloop.learning.stopping import Agreement
     from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
@@ -100,7 +100,9 @@ def _quality(learner: "LearnerReport") -> str:
         return "[dim]not judged yet[/]"
     text = _figures(best)
     if learner.holdout is not None and not learner.holdout_trusted:
-        text += f" [dim](the holdout's {learner.holdout.items} labels are too few to trust: {learner.holdout.accuracy:.1%})[/]"
+        text += (
+            f" [dim](the holdout's {learner.holdout.items} labels are too few to trust: {learner.holdout.value:.1%})[/]"
+        )
     return text
 
 
@@ -119,7 +121,15 @@ def _agreement(agreement: "Agreement") -> str:
     )
 
 
-def _figures(metrics: "Metrics") -> str:
+def _figures(metrics: "Measured") -> str:
+    from labelloop.learning import Figures
+
+    if isinstance(metrics, Figures):
+        others = "".join(f", {name} {value:.3f}" for name, value in metrics.others.items())
+        reach = f" ({metrics.interval.low:.1%} to {metrics.interval.high:.1%})" if metrics.interval else ""
+        return (
+            f"{metrics.name} [bold]{metrics.value:.1%}[/]{reach}{others} on {metrics.items} labels ({metrics.source})"
+        )
     accuracy, f1 = metrics.accuracy_interval, metrics.macro_f1_interval
     return (
         f"accuracy [bold]{metrics.accuracy:.1%}[/]{f' ({accuracy.low:.1%} to {accuracy.high:.1%})' if accuracy else ''}, "
@@ -156,6 +166,7 @@ def _next_training(report: "Report") -> str:
 def _trouble_rows(report: "Report") -> list[tuple[str, str]]:
     rows = [("not learnt", escape(line)) for line in report.unsupported]
     rows += [("set aside", escape(line)) for line in report.set_aside]
+    rows += [("labels", escape(line)) for line in report.findings]
     for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]:
         rows.append(("broken task", escape(f"{task_id}: {item.reason}")))
     if len(report.broken) > BROKEN_SHOWN:

@@ -11,7 +11,7 @@ from rich.table import Table
 from labelloop.cli.console import JsonOption, ProjectOption, WaitOption, chosen, follow, opened, print_json
 
 if TYPE_CHECKING:
-    from labelloop.learning import Metrics
+    from labelloop.learning import Measured
     from labelloop.service.versions import LearnerRecord, Version
 
 
@@ -86,6 +86,6 @@ def _table(title: str, found: "list[Version]", live: str | None) -> Table:
     return table
 
 
-def _accuracy(version: "Version", metrics_of: "Callable[[LearnerRecord], Metrics | None]") -> str:
+def _accuracy(version: "Version", metrics_of: "Callable[[LearnerRecord], Measured | None]") -> str:
     found = [metrics for record in version.learners if (metrics := metrics_of(record)) is not None]
-    return ", ".join(f"{metrics.accuracy:.1%}" for metrics in found) or "-"
+    return ", ".join(f"{metrics.value:.1%}" for metrics in found) or "-"

@@ -3,6 +3,7 @@
 from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
 from labelloop.labelstudio.config import LabelConfig, parse_label_config
+from labelloop.labelstudio.dynamic import with_used_labels
 from labelloop.labelstudio.labels import merge, prediction_json
 from labelloop.labelstudio.media import MediaFetcher
 from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
@@ -27,4 +28,5 @@ __all__ = [
     "read_task",
     "redact",
     "text_of",
+    "with_used_labels",
 ]

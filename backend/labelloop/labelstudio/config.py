@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from labelloop.labelstudio import conditions
 from labelloop.labelstudio.codecs import CODECS
 from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
 from labelloop.records import Control, Modality
 
-MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modality.TEXT}
+MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modality.TEXT, "Paragraphs": Modality.TEXT}
 """What each object tag shows."""
 
 _VARIABLE = re.compile(r"\$[^, ]+")
@@ -51,6 +52,7 @@ def _control(name: str, tag: Tag, tags: Tags) -> Control:
     to_name = tag.attributes["toName"]
     shown = tags.objects[to_name]
     described = CODECS[tag.kind].describe(tag)
+    predicted, shown_when = described.predicted_values, conditions.to_option(conditions.conditions_of(tag, tags))
     return Control(
         name=name,
         tag=tag.kind,
@@ -60,8 +62,8 @@ def _control(name: str, tag: Tag, tags: Tags) -> Control:
         labels=described.labels,
         kind=described.kind,
         threshold=_share(tag.attributes.get("model_score_threshold", "")),
-        predicted_values=tuple(tag.predicted.items()),
-        options=described.options,
+        predicted_values=tuple(tag.predicted.items()) if predicted is None else predicted,
+        options=tuple(sorted((*described.options, *shown_when, *_keys(shown)))),
     )
 
 
@@ -71,9 +73,7 @@ def _why_not(tag: Tag, tags: Tags) -> str:
         return f"only {', '.join(CODECS)} are, in this version"
     if tag.repeated:
         return "it is repeated for a list; only a control for the whole task is"
-    if tag.conditional:
-        return "visibleWhen shows it under a condition only; take the condition away to have it learnt"
-    return CODECS[tag.kind].why_not(tag) or _why_not_object(tag, tags)
+    return conditions.why_not(tag) or CODECS[tag.kind].why_not(tag) or _why_not_object(tag, tags)
 
 
 def _why_not_object(tag: Tag, tags: Tags) -> str:
@@ -88,6 +88,14 @@ def _why_not_object(tag: Tag, tags: Tags) -> str:
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
     return ""
+
+
+def _keys(shown: Tag) -> list[tuple[str, str]]:
+    """Where the author and the words of each utterance are, in `Paragraphs` that do not have them at the usual place."""
+    if shown.kind != "Paragraphs":
+        return []
+    said = {"name_key": shown.attributes.get("nameKey"), "text_key": shown.attributes.get("textKey")}
+    return [(name, key) for name, key in said.items() if key]
 
 
 def _share(text: str) -> float:

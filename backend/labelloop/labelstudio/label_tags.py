@@ -12,7 +12,29 @@ from labelloop.errors import LabelConfigError
 LABEL_TAGS = frozenset({"Label", "Choice", "Relation"})
 NOT_CONTROLS = frozenset({"Filter"})
 
+# More conditions than this around one tag are no label config that a person wrote.
+MOST_CONDITIONS = 20
+
 Attributes = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label as written, with its place in the tree of its control's labels.
+
+    Attributes:
+        name: as it appears in results: its alias, or else its value.
+        value: as written; empty when it has an alias alone.
+        parent: the place in `Tag.tree` of the label that it lies in; None: it lies in none.
+        depth: how many labels it lies in.
+        predicted: a model's own names for it (`predicted_values`).
+    """
+
+    name: str
+    value: str
+    parent: int | None = None
+    depth: int = 0
+    predicted: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -23,18 +45,19 @@ class Tag:
         kind: the tag, for example `Choices`.
         attributes: as written.
         repeated: it lies in a `Repeater`.
-        conditional: it, or a tag around it, is visible under a condition only.
+        conditions: the attributes, names in lower case, of each tag that shows it under a condition only, outermost first, its
+            own last; no more than `MOST_CONDITIONS` + 1.
         labels: of a control, its labels in order (an alias replaces its value).
-        nested: a label lies within another, as in a tree of choices.
+        tree: of a control, its labels in order, each with the one that it lies in.
         predicted: of a control, the label that stands for each of a model's own names (`predicted_values`).
     """
 
     kind: str
     attributes: Attributes
     repeated: bool = False
-    conditional: bool = False
+    conditions: tuple[Attributes, ...] = ()
     labels: dict[str, None] = field(default_factory=dict)
-    nested: bool = False
+    tree: list[Label] = field(default_factory=list)
     predicted: dict[str, str] = field(default_factory=dict)
 
 
@@ -69,9 +92,9 @@ class _Around:
     """What holds for everything inside an open tag; taken over from tag to tag, so that depth costs nothing."""
 
     control: Tag | None = None
-    in_label: bool = False
+    label: int | None = None
     repeated: bool = False
-    conditional: bool = False
+    conditions: tuple[Attributes, ...] = ()
 
 
 class _Reader:
@@ -87,31 +110,42 @@ class _Reader:
         around = replace(
             self._open[-1],
             repeated=self._open[-1].repeated or kind == "Repeater",
-            conditional=self._open[-1].conditional or "visibleWhen" in attributes,
+            conditions=_conditions(self._open[-1].conditions, attributes),
         )
         name = attributes.get("name", "")
-        tag = Tag(kind, attributes, around.repeated, around.conditional)
+        tag = Tag(kind, attributes, around.repeated, around.conditions)
         if name and attributes.get("toName") and kind not in NOT_CONTROLS:
             self.tags.controls[name] = tag
-            around = replace(around, control=tag)
+            around = replace(around, control=tag, label=None)
         elif name and (attributes.get("value") or attributes.get("valueList")):
             self.tags.objects[name] = tag
         elif kind in LABEL_TAGS:
-            _add_label(around, attributes)
-            around = replace(around, in_label=True)
+            around = replace(around, label=_add_label(around, attributes))
         self._open.append(around)
 
     def _end(self, kind: str) -> None:
         self._open.pop()
 
 
-def _add_label(around: _Around, attributes: Attributes) -> None:
-    label = attributes.get("alias") or attributes.get("value")
-    if around.control is not None and label:
-        around.control.labels[label] = None
-        around.control.nested |= around.in_label
-        names = (name.strip() for name in attributes.get("predicted_values", "").split(","))
-        around.control.predicted.update({name: label for name in names if name})
+def _add_label(around: _Around, attributes: Attributes) -> int | None:
+    """Give the control that a label lies in the label; its place in the tree, or that of the label around one without a name."""
+    label, control = attributes.get("alias") or attributes.get("value"), around.control
+    if control is None or not label:
+        return around.label
+    control.labels[label] = None
+    depth = 0 if around.label is None else control.tree[around.label].depth + 1
+    names = [name.strip() for name in attributes.get("predicted_values", "").split(",")]
+    predicted = tuple(name for name in names if name)
+    control.tree.append(Label(label, attributes.get("value", ""), around.label, depth, predicted))
+    control.predicted.update(dict.fromkeys(predicted, label))
+    return len(control.tree) - 1
+
+
+def _conditions(around: tuple[Attributes, ...], attributes: Attributes) -> tuple[Attributes, ...]:
+    lower = {name.lower(): value for name, value in attributes.items()}
+    if not {"visiblewhen", "whenchoicevalue"} & lower.keys() or len(around) > MOST_CONDITIONS:
+        return around
+    return (*around, lower)
 
 
 def _refuse(*_: object) -> None:

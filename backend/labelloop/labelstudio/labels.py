@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from labelloop.labelstudio import conditions, dynamic
 from labelloop.labelstudio.codecs import codec_for
-from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord
+from labelloop.labelstudio.tasks import AnnotationRecord, Region, TaskRecord
 from labelloop.records import Control, Prediction, Target
 
 Vote = tuple[AnnotationRecord, Target]
@@ -15,8 +16,9 @@ Vote = tuple[AnnotationRecord, Target]
 def merge(control: Control, task: TaskRecord) -> Target | None:
     """What people say of a task, merged into one.
 
-    Skips are no labels. Where there is ground truth, only that counts. Each annotator has one vote, the latest; how votes
-    are merged is the codec's business, which prefers the most recent, and of the same moment what comes first in the config.
+    Skips are no labels, and of a control that was not shown a blank answer is none. Where there is ground truth, only that
+    counts. Each annotator has one vote, the latest; how votes are merged is the codec's business, which prefers the most
+    recent, and of the same moment what comes first in the config.
 
     Returns:
         The target, with the share of the votes that agree as its weight; None when nobody has said anything clear.
@@ -46,7 +48,8 @@ def prediction_json(
         task_id: of which task.
         model_version: by which version.
         score: the task's place in the queue, lowest first; held within [0, 1].
-        shown: what annotators are to see of each control; where it is empty, the score alone orders the queue.
+        shown: what annotators are to see of each control; where it is empty, the score alone orders the queue. What
+            the task does not offer is left out, and so are controls that are not visible beside the others' regions.
         data: the task's.
 
     Raises:
@@ -54,11 +57,7 @@ def prediction_json(
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    result = [
-        region
-        for control, prediction in shown
-        for region in codec_for(control).write(control, prediction, data.get(control.data_key))
-    ]
+    result = conditions.kept([(control, _regions(control, prediction, data)) for control, prediction in shown])
     return {
         "task": task_id,
         "result": result,
@@ -67,14 +66,24 @@ def prediction_json(
     }
 
 
+def _regions(control: Control, prediction: Prediction, data: Mapping[str, Any]) -> list[Region]:
+    told = dynamic.narrowed(control, prediction, data)
+    return [] if told is None else codec_for(control).write(control, told, data.get(control.data_key))
+
+
 def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vote]:
     codec = codec_for(control)
     said = [
         (annotation, codec.read(control, annotation.result))
         for annotation in annotations
-        if not annotation.was_cancelled
+        if not annotation.was_cancelled and _asked(control, annotation.result)
     ]
     return [(annotation, target) for annotation, target in said if target is not None]
+
+
+def _asked(control: Control, result: list[Region]) -> bool:
+    """Whether an annotator saw a control: it has an answer, or is visible beside the others'."""
+    return any(region.get("from_name") == control.name for region in result) or conditions.visible(control, result)
 
 
 def _latest_by_annotator(votes: list[Vote]) -> list[Vote]:

@@ -13,16 +13,21 @@ _TAG = re.compile(r"(<[^<>]*>)")
 _UNSEEN = re.compile(r"<(script|style|head|template)\b", re.IGNORECASE)
 
 
-def text_of(value: object, max_chars: int) -> str:
+def text_of(value: object, max_chars: int, *, name_key: str = "author", text_key: str = "text") -> str:
     """The words of a data value: HTML without its markup where it looks like HTML, blanks and line ends as single spaces.
 
     Args:
-        value: what the task's data holds; a number is read as it is written.
+        value: what the task's data holds; a number is read as it is written, a list as a conversation, each utterance with
+            its author before it ("author: text").
         max_chars: how many characters to keep, from the start.
+        name_key: where an utterance has its author.
+        text_key: where an utterance has its words.
 
     Raises:
         MediaBroken: it is empty, or not text.
     """
+    if isinstance(value, list):
+        value = _conversation(value, max_chars * READ_AHEAD, name_key, text_key)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise MediaBroken(f"a text is expected, and there is {type(value).__name__} instead; correct the task's data.")
     text = str(value)[: max_chars * READ_AHEAD]
@@ -33,6 +38,29 @@ def text_of(value: object, max_chars: int) -> str:
     if not text:
         raise MediaBroken("its text is empty; a task needs some to be learnt from.")
     return text
+
+
+def _conversation(utterances: list[object], enough: int, name_key: str, text_key: str) -> str:
+    """The utterances, a line each, as many as are enough characters."""
+    lines: list[str] = []
+    length = 0
+    for utterance in utterances:
+        if not isinstance(utterance, dict):
+            found = f"a list that holds {type(utterance).__name__}"
+            raise MediaBroken(
+                f"a text is expected, or a list of utterances, and there is {found}; correct the task's data."
+            )
+        author, words = (_written(utterance.get(key)) for key in (name_key, text_key))
+        if words:
+            lines.append(f"{author}: {words}" if author else words)
+            length += len(lines[-1])
+        if length > enough:
+            break
+    return "\n".join(lines)
+
+
+def _written(value: object) -> str:
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def _without_markup(text: str) -> str:

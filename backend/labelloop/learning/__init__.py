@@ -17,6 +17,7 @@ from labelloop.learning.acquisition import (
     strategy_named,
 )
 from labelloop.learning.backbones import (
+    JOINT,
     Backbone,
     BackboneSpec,
     Dense,
@@ -26,27 +27,34 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
+from labelloop.learning.boxes import BoxesLearner
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.ensembles import COMBINATIONS
-from labelloop.learning.evaluation import ClassMetrics, Metrics, believed
-from labelloop.learning.figures import Figures
-from labelloop.learning.gate import GateDecision, judge
+from labelloop.learning.evaluation import ClassMetrics, Metrics
+from labelloop.learning.figures import Figures, Measured, believed
+from labelloop.learning.gate import GateDecision, judge, judge_quality
 from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
+from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
+from labelloop.learning.sets import SetLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
 # The learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
+    Kind.RATING: RatingLearner,
+    Kind.SET: SetLearner,
+    Kind.BOXES: BoxesLearner,
 }
 
 __all__ = [
     "COMBINATIONS",
+    "JOINT",
     "LEARNERS",
     "MEASURES",
     "RECIPES",
@@ -54,6 +62,7 @@ __all__ = [
     "STRATEGIES",
     "Backbone",
     "BackboneSpec",
+    "BoxesLearner",
     "Choice",
     "ClassMetrics",
     "ClassificationLearner",
@@ -62,6 +71,7 @@ __all__ = [
     "Figures",
     "GateDecision",
     "Learner",
+    "Measured",
     "Metrics",
     "Need",
     "Parts",
@@ -75,6 +85,7 @@ __all__ = [
     "assign_holdout",
     "believed",
     "judge",
+    "judge_quality",
     "judged_keys",
     "load_backbone",
     "measure_named",

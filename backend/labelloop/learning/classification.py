@@ -144,6 +144,7 @@ class ClassificationLearner:
             semi_supervised=options.semi_supervised,
             ensemble=options.ensemble,
             combination=options.combination,
+            blocks=options.blocks,
         )
 
     def predict(self, features: Floats) -> list[ClassPrediction]:
@@ -172,8 +173,8 @@ class ClassificationLearner:
             probabilities[start : start + len(rows), self._arrays["seen"]] = found
         return probabilities
 
-    def members(self, features: Floats) -> Floats:
-        """What each member of an ensemble says, float64 [k, n, C], columns in the order of `classes`; k = 1 for one head.
+    def members(self, features: Floats) -> Floats | None:
+        """What each member of an ensemble says, float64 [k, n, C], columns in the order of `classes`; None for one head.
 
         Their disagreement is what the model does not know (BALD, Houlsby et al., 2011).
 
@@ -181,7 +182,7 @@ class ClassificationLearner:
             LearningError: a row is not finite, or not as long as those the model was trained on.
         """
         if not isinstance(self._head, EnsembleHead):
-            return self.probabilities(features)[None]
+            return None
         said = np.zeros((len(self._head.members), len(features), len(self.classes)))
         for start, rows in self._scaled(features):
             found = self._finite(self._head.member_probabilities(rows))

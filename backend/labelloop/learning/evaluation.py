@@ -94,13 +94,6 @@ class Metrics:
         return cls(**{**value, "per_class": per_class, **intervals})
 
 
-def believed(holdout: Metrics | None, cross_validation: Metrics | None, minimum: int) -> Metrics | None:
-    """The metrics to go by: the holdout's once it has `minimum` items, until then the cross-validated ones where there are any."""
-    if holdout is not None and holdout.items >= minimum:
-        return holdout
-    return cross_validation or holdout
-
-
 def measure(
     probabilities: Floats, labels: Sequence[str], classes: Sequence[str], *, source: Source = "holdout"
 ) -> Metrics:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from labelloop.learning.evaluation import Source
+from labelloop.learning.evaluation import Metrics, Source
 from labelloop.learning.intervals import Interval
 
 
@@ -39,3 +39,13 @@ class Figures:
         """Read what `to_json` wrote."""
         interval = Interval(**value["interval"]) if value.get("interval") else None
         return cls(**{**value, "interval": interval})
+
+
+Measured = Metrics | Figures
+
+
+def believed(holdout: Measured | None, cross_validation: Measured | None, minimum: int) -> Measured | None:
+    """The metrics to go by: the holdout's once it has `minimum` items, until then the cross-validated ones where there are any."""
+    if holdout is not None and holdout.items >= minimum:
+        return holdout
+    return cross_validation or holdout

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.errors import LearningError
-from labelloop.learning.arrays import Array, Bools, Ints
+from labelloop.learning.arrays import Array, Bools, Floats, Ints
 
 # A loss this probable among equally good models is put down to chance; on small holdouts most losses are.
 CHANCE: Final = 0.2
@@ -71,6 +71,35 @@ def judge(
     return GateDecision(decision.accepted, decision.reason + _not_judged(labels, classes))
 
 
+def judge_quality(candidate: Floats, live: Floats | None, *, minimum: int, tolerance: float) -> GateDecision:
+    """Compare a candidate with the live version where an item is not simply right or wrong.
+
+    A candidate is refused when its mean quality is more than `tolerance` lower and chance does not explain the loss: the
+    one-sided paired test that draws the sign of each item's difference (Fisher, 1935) gives p <= 0.2.
+
+    Args:
+        candidate: float [n] in [0, 1], how well the candidate does on each held-out item.
+        live: the same of the live version on the same items in the same order; None: nothing is live yet.
+        minimum: held-out items below which the comparison is not trusted.
+        tolerance: mean quality that the candidate may lose and still go live, in [0, 1].
+
+    Raises:
+        LearningError: the arrays are not of the same items.
+    """
+    if live is None:
+        return GateDecision(True, f"First version: nothing is live to compare with ({_mean(candidate)}).")
+    _check_same_items(candidate, live, ())
+    if candidate.size < max(minimum, 1):
+        return GateDecision(True, f"Only {candidate.size} held-out labels, {minimum} are needed to refuse a candidate.")
+    figures = f"Candidate's {_mean(candidate)}, {live.mean():.1%} for the live version"
+    if live.mean() - candidate.mean() <= tolerance + 1e-9:
+        return GateDecision(True, f"{figures}.")
+    chance = _one_sided_signs(candidate - live)
+    if chance > CHANCE:
+        return GateDecision(True, f"{figures} (p = {chance:.2f}); chance explains the loss.")
+    return GateDecision(False, f"{figures} (p = {chance:.2f}); it may lose {tolerance:.1%}.")
+
+
 def _on_accuracy(candidate: Bools, live: Bools, tolerance: float) -> GateDecision:
     figures = f"{_figure(candidate)} against {_figure(live)} for the live version"
     if live.mean() - candidate.mean() <= tolerance + 1e-9:
@@ -105,7 +134,7 @@ def _on_classes(candidate: Bools, live: Bools, labels: Sequence[str], tolerance:
     )
 
 
-def _check_same_items(candidate: Bools, live: Bools, labels: Sequence[str]) -> None:
+def _check_same_items(candidate: Array, live: Array, labels: Sequence[str]) -> None:
     if candidate.shape != live.shape:
         raise LearningError(
             f"The gate compares on the same items, but has {candidate.size} for the candidate "
@@ -139,12 +168,23 @@ def _one_sided_weighted(tosses: Ints, balance: Array, weights: Array) -> float:
     return float(((drawn <= balance @ weights + 1e-9).sum() + 1) / (DRAWS + 1))
 
 
+def _one_sided_signs(differences: Floats) -> float:
+    """Probability that differences of random sign sum up to as little: an estimate from seeded draws that is never 0."""
+    differing = differences[differences != 0]
+    signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(DRAWS, differing.size))
+    return float((((signs @ np.abs(differing)) <= differing.sum() + 1e-9).sum() + 1) / (DRAWS + 1))
+
+
 def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
     missing = [name for name in classes if name not in set(labels)] if labels else []
     if not missing:
         return ""
     shown = ", ".join(repr(name) for name in missing[:3]) + (" and others" if len(missing) > 3 else "")
     return f" Not judged, for want of held-out labels: {shown}."
+
+
+def _mean(quality: Floats) -> str:
+    return f"mean quality on {quality.size} held-out labels is {quality.mean() if quality.size else 0:.1%}"
 
 
 def _figure(correct: Bools) -> str:

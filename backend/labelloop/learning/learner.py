@@ -6,8 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
 
 from labelloop.learning.arrays import Array, Floats
-from labelloop.learning.evaluation import Metrics
-from labelloop.learning.figures import Figures
+from labelloop.learning.figures import Measured
 from labelloop.records import Prediction
 
 
@@ -27,6 +26,7 @@ class TrainingOptions:
         semi_supervised: `auto`, `none`, or the name of the one method to try.
         ensemble: names of heads and methods to try together.
         combination: how their answers become one.
+        blocks: how many columns of a row are of each backbone; empty: all are of one.
         seed: decides what is random in training.
     """
 
@@ -34,6 +34,7 @@ class TrainingOptions:
     semi_supervised: str = "auto"
     ensemble: tuple[str, ...] = ()
     combination: str = "weighted"
+    blocks: tuple[int, ...] = ()
     seed: int = 0
 
 
@@ -71,7 +72,7 @@ class Learner(Protocol):
     reads: ClassVar[Reads]
 
     @property
-    def cv_metrics(self) -> Metrics | Figures | None:
+    def cv_metrics(self) -> Measured | None:
         """How good models trained on a part of the labels are on the rest; None when there are too few."""
         ...
 
@@ -93,7 +94,7 @@ class Learner(Protocol):
         """
         ...
 
-    def evaluate(self, inputs: Any, targets: Sequence[Any]) -> Metrics | Figures:
+    def evaluate(self, inputs: Any, targets: Sequence[Any]) -> Measured:
         """How good it is on labelled items it was not trained on.
 
         Raises:

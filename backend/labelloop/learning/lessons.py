@@ -60,8 +60,7 @@ def prepare(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[
             f"A model needs labels of two classes; the {labels.size} so far are of {seen.size}. "
             "Label an item of another class."
         )
-    if blocks and sum(blocks) != rows.shape[1]:
-        raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
+    check_blocks(blocks, rows)
     centre = centre_of(rows)
     return Items(scaled_rows(rows, centre, blocks), columns, weights, seen.astype(np.int64), centre, tuple(blocks))
 
@@ -111,6 +110,16 @@ def usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[s
     return features[kept], labels[kept], weights[kept]
 
 
+def check_blocks(blocks: Sequence[int], rows: Floats) -> None:
+    """See that the columns of the backbones make up the rows.
+
+    Raises:
+        LearningError: they do not.
+    """
+    if blocks and sum(blocks) != rows.shape[1]:
+        raise LearningError(f"Backbones of {sum(blocks)} columns do not go with rows of {rows.shape[1]}.")
+
+
 def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) -> Floats:
     """Features [n, d] minus `centre` [d], float32, each backbone's part of a row scaled to the same length, the row to 1."""
     if len(blocks) < 2:
@@ -120,3 +129,19 @@ def scaled_rows(features: Floats, centre: Floats, blocks: Sequence[int] = ()) ->
     return np.concatenate([unit_rows(part, middle) for part, middle in parts], axis=1) / np.float32(
         np.sqrt(len(blocks))
     )
+
+
+def read_rows(features: Floats, centre: Floats, blocks: Sequence[int]) -> Floats:
+    """Features [n, d] that a model is asked about, scaled like those it was trained on.
+
+    Raises:
+        LearningError: a row is not finite, or not as long as those the model was trained on.
+    """
+    if features.ndim != 2 or features.shape[1] != centre.size:
+        raise LearningError(
+            f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
+            "were they made by another backbone?"
+        )
+    if not np.isfinite(features).all():
+        raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
+    return scaled_rows(features, centre, blocks)

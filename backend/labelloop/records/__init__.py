@@ -23,6 +23,7 @@ from labelloop.records.targets import (
     SpansTarget,
     Target,
     TextTarget,
+    stratum,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "Target",
     "TextPrediction",
     "TextTarget",
+    "stratum",
 ]

@@ -44,7 +44,7 @@ class ClassPrediction:
     """One class for the item.
 
     Attributes:
-        label: the most probable class.
+        label: the most probable class; of ratings the median, which is the nearest on average.
         confidence: its calibrated probability, in [0, 1].
         uncertainty: how little the model knows of the item, in [0, 1].
         probabilities: calibrated probability by class; they sum to 1.
@@ -70,7 +70,7 @@ class SetPrediction:
     """A set of classes for the item.
 
     Attributes:
-        labels: the classes that are more likely than not, sorted; may be empty.
+        labels: the classes the model says yes to, from each class's own threshold on, sorted; may be empty.
         confidence: calibrated probability that the set is right, or an estimate of it, in [0, 1].
         uncertainty: reduced over the classes, in [0, 1].
         probabilities: calibrated probability by class, each on its own.

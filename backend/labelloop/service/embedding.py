@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import MediaBroken, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import Backbone, BackboneSpec, ResolvedBackbone
+from labelloop.learning import Backbone, BackboneSpec, Dense, DenseBackbone, Parts, Reads, ResolvedBackbone
 from labelloop.records import Control
 from labelloop.service.context import Context
-from labelloop.service.features import Matrix, content_key, item_key
+from labelloop.service.features import DenseRows, Matrix, content_key, item_key
 from labelloop.service.projects import Project
 from labelloop.service.reading import media_of
 from labelloop.service.state import BrokenItem, Progress
@@ -35,6 +35,7 @@ class Embedded:
         ids: the tasks that have features, in the order of the rows.
         features: float32 [len(ids), d].
         contents: content digest of each.
+        dense: dense features of each; empty features where the backbone gives none.
         broken: tasks that will not get features, with why.
         unavailable: tasks that cannot be had for now, with why.
     """
@@ -42,8 +43,15 @@ class Embedded:
     ids: list[int]
     features: Matrix
     contents: list[str]
+    dense: DenseRows = field(default_factory=lambda: DenseRows(()))
     broken: dict[int, BrokenItem] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)
+
+    def inputs(self, reads: Reads, rows: Sequence[int] | None = None) -> Any:
+        """What a learner reads of the tasks, or of some of the rows."""
+        if reads is Reads.DENSE:
+            return self.dense if rows is None else self.dense.take(rows)
+        return self.features if rows is None else self.features[np.asarray(rows, dtype=int)]
 
 
 class Embedder:
@@ -82,8 +90,9 @@ class Embedder:
         """The features that are here already; nothing is fetched."""
         matrix, found = self._features.get([self._key(task) for task in tasks])
         here = [task for task, ok in zip(tasks, found, strict=True) if ok]
-        contents = self._features.contents([self._key(task) for task in here])
-        return Embedded([task.id for task in here], matrix, [content or "" for content in contents])
+        keys = [self._key(task) for task in here]
+        contents = [content or "" for content in self._features.contents(keys)]
+        return Embedded([task.id for task in here], matrix, contents, self._features.dense(keys))
 
     def embed(self, tasks: Sequence[TaskRecord], report: Progress) -> Embedded:
         """The features of the tasks; what is missing is computed and kept, a chunk at a time."""
@@ -115,14 +124,17 @@ class Embedder:
         readable = [task for task in tasks if task.id in media]
         if not readable:
             return
-        matrix = self._backbone.embed([media[task.id] for task in readable])
+        matrix, dense = embed_whole(self._backbone, self._spec, [media[task.id] for task in readable])
         whole: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
         for task, ok in zip(readable, whole, strict=True):
             if not ok:
                 broken[task.id] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
         kept = [task for task, ok in zip(readable, whole, strict=True) if ok]
         self._features.add(
-            [self._key(task) for task in kept], [content_key(media[task.id]) for task in kept], matrix[whole]
+            [self._key(task) for task in kept],
+            [content_key(media[task.id]) for task in kept],
+            matrix[whole],
+            [dense[row] for row in np.flatnonzero(whole)] if dense else None,
         )
 
     def _media(self, task: TaskRecord) -> bytes | str | MediaBroken | MediaUnavailable:
@@ -137,6 +149,15 @@ class Embedder:
 
     def _key(self, task: TaskRecord) -> str:
         return item_key(self._control.modality, task.data.get(self._control.data_key))
+
+
+def embed_whole(
+    backbone: Backbone, spec: BackboneSpec, media: list[Any]
+) -> tuple[NDArray[np.floating[Any]], list[Dense]]:
+    """Features of some media, and their dense ones where the spec asks for such; else none."""
+    if spec.parts is Parts.NONE:
+        return backbone.embed(media), []
+    return cast(DenseBackbone, backbone).embed_dense(media)
 
 
 def _report_broken(task: TaskRecord, reason: str) -> BrokenItem:

@@ -83,10 +83,12 @@ class Endpoint:
             project: the project's key, `<id>.<created timestamp>`.
             label_config: the config as it is now.
             context: what the annotator has drawn so far; with it the answer goes straight to the screen, so it is always a prediction,
-                an empty one where there is nothing to say.
+                an empty one where there is nothing to say. A box, a point or a marked stretch of text is answered with what
+                the model makes of it.
         """
         model = self._model(project)
-        answers = self._predictor.answer(model, tasks, label_config) if model else [[] for _ in tasks]
+        drawn = context.get("result") if context else None
+        answers = self._predictor.answer(model, tasks, label_config, drawn) if model else [[] for _ in tasks]
         if context is None:
             return answers
         nothing = {"result": [], "score": 0.0, "model_version": model.version if model else NO_VERSION}

@@ -1,26 +1,30 @@
 """Features computed once per (item, backbone) and kept as immutable shards that are mapped, not loaded.
 
 A shard is one safetensors file: `keys` uint8 [n, 32] (digest of the item's reference), `contents` uint8 [n, 32] (digest of the
-media's bytes) and `features` float32 [n, d].
+media's bytes) and `features` float32 [n, d]. Where items have dense features too, they follow one after the other in `values`
+float16 and `places` int32, and `value_ends` and `place_ends`, int64 [n], tell where each item's end.
 """
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from labelloop.learning import Dense
 from labelloop.records import Modality
 from labelloop.service.store import Store
 
 Matrix = NDArray[np.float32]
 COMPACT_ABOVE = 40
+COMPACT_DENSE = 64
+"""Shards of more items than this are left as they are when items have dense features, which are large."""
 
 
 def item_key(modality: Modality, value: object) -> str:
@@ -35,8 +39,50 @@ def content_key(media: bytes | str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
+    """An open shard; `ends` are those of its items' values and places, None where it has no dense features."""
+
     file: Any
     contents: NDArray[np.uint8]
+    ends: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+
+    def dense(self, row: int) -> Dense:
+        """The dense features of one item, read from the file; empty where there are none."""
+        if self.ends is None:
+            return Dense(np.zeros(0, np.float16), np.zeros(0, np.int32))
+        return Dense(self._part("values", self.ends[0], row), self._part("places", self.ends[1], row))
+
+    def _part(self, name: str, ends: NDArray[np.int64], row: int) -> NDArray[Any]:
+        start = int(ends[row - 1]) if row else 0
+        part: NDArray[Any] = self.file.get_slice(name)[start : int(ends[row])]
+        return part
+
+
+class DenseRows(Sequence[Dense]):
+    """Dense features of some items, each read when it is asked for: all at once would not fit in memory.
+
+    Args:
+        places: shard and row of each.
+    """
+
+    def __init__(self, places: Sequence[tuple[_Shard, int]]) -> None:
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Dense: ...
+    @overload
+    def __getitem__(self, place: slice) -> "DenseRows": ...
+    def __getitem__(self, place: int | slice) -> "Dense | DenseRows":
+        if isinstance(place, slice):
+            return DenseRows(self._places[place])
+        shard, row = self._places[place]
+        return shard.dense(row)
+
+    def take(self, rows: Iterable[int]) -> "DenseRows":
+        """Those of some rows."""
+        return DenseRows([self._places[row] for row in rows])
 
 
 class Features:
@@ -96,27 +142,46 @@ class Features:
         places = [self._index.get(bytes.fromhex(key)) for key in keys]
         return [self._shards[place[0]].contents[place[1]].tobytes().hex() if place else None for place in places]
 
-    def add(self, keys: Sequence[str], contents: Sequence[str], matrix: Matrix) -> None:
-        """Keep the features float32 [n, d] of n items as one new shard."""
+    def dense(self, keys: Sequence[str]) -> DenseRows:
+        """Dense features of the items that are here, in the order asked."""
+        places = [place for key in keys if (place := self._index.get(bytes.fromhex(key))) is not None]
+        return DenseRows([(self._shards[name], row) for name, row in places])
+
+    def add(
+        self, keys: Sequence[str], contents: Sequence[str], matrix: Matrix, dense: Sequence[Dense] | None = None
+    ) -> None:
+        """Keep the features float32 [n, d] of n items as one new shard, with their dense ones where they have such."""
         if len(keys) == 0:
             return
-        self._write(_digests(keys), _digests(contents), np.ascontiguousarray(matrix, dtype=np.float32))
+        self._write(_digests(keys), _digests(contents), np.ascontiguousarray(matrix, dtype=np.float32), dense)
         if len(self._shards) > COMPACT_ABOVE:
             self._compact()
 
-    def _write(self, keys: NDArray[np.uint8], contents: NDArray[np.uint8], matrix: Matrix) -> None:
+    def _write(
+        self, keys: NDArray[np.uint8], contents: NDArray[np.uint8], matrix: Matrix, dense: Sequence[Dense] | None
+    ) -> None:
         name = f"{uuid.uuid4().hex}.safetensors"
-        self._store.write(f"{self._folder}/{name}", save({"keys": keys, "contents": contents, "features": matrix}))
+        tensors: dict[str, NDArray[Any]] = {
+            "keys": keys,
+            "contents": contents,
+            "features": matrix,
+            **(_joined(dense) if dense else {}),
+        }
+        self._store.write(f"{self._folder}/{name}", save(tensors))
         self._open(name)
 
     def _compact(self) -> None:
-        """Merge all shards into one; a reader that still maps an old one keeps it until it lets go."""
-        old = dict(self._shards)
-        places = list(self._index.items())
+        """Merge the shards into one, the large ones with dense features aside; a reader that still maps one keeps it."""
+        old = {n: s for n, s in self._shards.items() if s.ends is None or len(s.contents) <= COMPACT_DENSE}
+        places = [(key, place) for key, place in self._index.items() if place[0] in old]
+        if len(old) < 2 or not places:
+            return
         keys = np.frombuffer(b"".join(key for key, _ in places), dtype=np.uint8).reshape(-1, 32)
         contents = np.stack([old[name].contents[row] for _, (name, row) in places])
-        matrix, _ = self.get([key.hex() for key, _ in places])
-        self._write(keys, contents, matrix)
+        names = [key.hex() for key, _ in places]
+        matrix, _ = self.get(names)
+        has_dense = any(shard.ends is not None for shard in old.values())
+        self._write(keys, contents, matrix, list(self.dense(names)) if has_dense else None)
         for name in old:
             self._store.delete(f"{self._folder}/{name}")
             del self._shards[name]
@@ -128,7 +193,8 @@ class Features:
         except FileNotFoundError:  # compacted by another process between listing and opening
             return
         keys = file.get_tensor("keys")
-        self._shards[name] = _Shard(file, file.get_tensor("contents"))
+        ends = (file.get_tensor("value_ends"), file.get_tensor("place_ends")) if "values" in file.keys() else None  # noqa: SIM118
+        self._shards[name] = _Shard(file, file.get_tensor("contents"), ends)
         self._index.update({key.tobytes(): (name, row) for row, key in enumerate(keys)})
 
     def _rows(self, name: str, rows: list[int]) -> Matrix:
@@ -137,6 +203,15 @@ class Features:
             return np.asarray(shard.file.get_tensor("features")[rows], dtype=np.float32)
         part = shard.file.get_slice("features")
         return np.concatenate([np.asarray(part[row : row + 1], dtype=np.float32) for row in rows])
+
+
+def _joined(dense: Sequence[Dense]) -> dict[str, NDArray[Any]]:
+    return {
+        "values": np.concatenate([one.values for one in dense]),
+        "places": np.concatenate([one.places for one in dense]),
+        "value_ends": np.cumsum([one.values.size for one in dense], dtype=np.int64),
+        "place_ends": np.cumsum([one.places.size for one in dense], dtype=np.int64),
+    }
 
 
 def _digests(keys: Sequence[str]) -> NDArray[np.uint8]:

@@ -1,6 +1,5 @@
 """What a candidate is judged against: the live version's learner, on what earlier versions held out."""
 
-from labelloop.learning import LEARNERS
 from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -18,14 +17,18 @@ def sides_of(context: Context, project: Project, live: Version | None, control: 
     return kept
 
 
+def _same(before: Control, now: Control) -> bool:
+    """Whether a control still asks for the same of the same."""
+    return (before.kind, before.modality, before.labels) == (now.kind, now.modality, now.labels)
+
+
 def incumbent_of(
     context: Context, project: Project, live: Version | None, control: Control, broken: dict[int, BrokenItem]
 ) -> Incumbent | None:
     """The live version's learner of a control; None where there is none, or it knew other classes and cannot be compared."""
     for record in live.learners if live else ():
-        if record.control.name == control.name and record.kind and record.classes == control.labels and live:
-            arrays = context.versions(project).arrays(live.name, control.name)
-            learner = LEARNERS[control.tag].from_arrays(arrays, record.meta)
+        if record.control.name == control.name and record.kind and _same(record.control, control) and live:
+            learner = context.versions(project).learner(live.name, record)
             embedder = Embedder(context, project, control, record.backbone_spec, record.backbone, broken)
             return Incumbent(record, learner, embedder)
     return None

@@ -8,7 +8,7 @@ from labelloop.records import Control, Target
 from labelloop.service.book import Book
 
 Labels = dict[str, dict[str, str]]
-"""Label by task id (as text), by control name: plain enough to compare and to keep as JSON."""
+"""What was said by task id (as text), by control name: plain enough to compare and to keep as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Labelled:
 
     Attributes:
         targets: by task id.
-        removed: tasks whose label is no longer one of the config's classes, by that label.
+        removed: how many tasks name a class that the config no longer has, by that class.
     """
 
     targets: dict[int, Target]
@@ -25,17 +25,18 @@ class Labelled:
 
 
 def labels_of(book: Book, control: Control) -> Labelled:
-    """The labels people gave for a control; those of classes the config has lost are set aside."""
+    """What people said of a control; what names classes the config has lost is set aside."""
     targets: dict[int, Target] = {}
     removed: dict[str, int] = {}
     for task in book.tasks.values():
         target = merge(control, task)
         if target is None:
             continue
-        if target.label in control.labels:
-            targets[task.id] = target
-        else:
-            removed[target.label] = removed.get(target.label, 0) + 1
+        left = target.within(control.labels)
+        if left is not None:
+            targets[task.id] = left
+        for label in set(target.classes).difference(control.labels):
+            removed[label] = removed.get(label, 0) + 1
     return Labelled(targets, removed)
 
 
@@ -45,9 +46,9 @@ def all_labels(book: Book, config: LabelConfig) -> dict[str, Labelled]:
 
 
 def plain(labelled: Mapping[str, Labelled]) -> Labels:
-    """The labels alone."""
+    """What was said, each in one line."""
     return {
-        name: {str(task_id): target.label for task_id, target in found.targets.items()}
+        name: {str(task_id): target.summary for task_id, target in found.targets.items()}
         for name, found in labelled.items()
     }
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from labelloop.errors import LabelConfigError, LabelloopError
 from labelloop.labelstudio import ProjectKey, parse_label_config
-from labelloop.learning import LEARNERS, ClassificationLearner
+from labelloop.learning import Learner
 from labelloop.service.context import Context
 from labelloop.service.features import Features
 from labelloop.service.projects import Project
-from labelloop.service.versions import NO_VERSION, LearnerRecord, Versions
+from labelloop.service.versions import NO_VERSION, LearnerRecord
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class LiveLearner:
     """
 
     record: LearnerRecord
-    learner: ClassificationLearner
+    learner: Learner
     features: Features
 
 
@@ -163,7 +163,7 @@ class LiveModels:
             return LiveModel(project, versions=names)
         version = versions.get(name)
         learners = tuple(
-            LiveLearner(record, _learner(versions, name, record), self._context.features(project, record.backbone.id))
+            LiveLearner(record, versions.learner(name, record), self._context.features(project, record.backbone.id))
             for record in version.learners
             if record.kind
         )
@@ -199,10 +199,6 @@ def _asks_differently(before: str, now: str) -> bool:
         return parse_label_config(before) != parse_label_config(now)
     except LabelConfigError:
         return before != now
-
-
-def _learner(versions: Versions, name: str, record: LearnerRecord) -> ClassificationLearner:
-    return LEARNERS[record.control.tag].from_arrays(versions.arrays(name, record.control.name), record.meta)
 
 
 def _refreshed(features: Features) -> Features:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import LabelloopError, LearningError
-from labelloop.learning import Backbone
+from labelloop.learning import Backbone, Dense
 from labelloop.records import Control
 from labelloop.service.context import Context
+from labelloop.service.embedding import embed_whole
 from labelloop.service.features import item_key
 from labelloop.service.reading import media_of
 from labelloop.service.tuned import load_recorded
@@ -29,8 +30,8 @@ T = TypeVar("T")
 
 FETCHERS = 8
 CHUNK = 16
-REMEMBERED = 4096
-"""Rows kept in memory; a row is 1 to 8 kB."""
+REMEMBERED = 64 * 2**20
+"""Bytes kept in memory: a row is 1 to 8 kB, dense features up to a megabyte."""
 LOAD_AGAIN_AFTER = 60.0
 
 
@@ -45,6 +46,24 @@ class Item:
 
     task_id: int
     value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Features of one item.
+
+    Attributes:
+        row: float32 [d].
+        dense: its dense ones; None where the backbone gives none.
+    """
+
+    row: Row
+    dense: Dense | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.row.nbytes + (self.dense.values.nbytes + self.dense.places.nbytes if self.dense else 0)
 
 
 class OnDemand:
@@ -63,7 +82,8 @@ class OnDemand:
         self._embedding = ThreadPoolExecutor(1, "labelloop-embed")
         self._backbones: dict[str, Backbone] = {}
         self._failed: dict[str, tuple[float, str]] = {}
-        self._rows: OrderedDict[tuple[str, str], Row] = OrderedDict()
+        self._found: OrderedDict[tuple[str, str], Found] = OrderedDict()
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def stop(self) -> None:
@@ -71,7 +91,9 @@ class OnDemand:
         self._fetchers.shutdown(wait=False, cancel_futures=True)
         self._embedding.shutdown(wait=False, cancel_futures=True)
 
-    def rows(self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float) -> list[Row | None]:
+    def features(
+        self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float
+    ) -> list[Found | None]:
         """Features of the items under the record's backbone.
 
         Args:
@@ -81,24 +103,23 @@ class OnDemand:
             deadline: `time.monotonic()` by which the answer is due.
 
         Returns:
-            n rows, float32 [d]; None for what cannot be had, or not in time.
+            n of them; None for what cannot be had, or not in time.
         """
-        rows = [self._recall(record, control, item) for item in items]
-        missing = [place for place, row in enumerate(rows) if row is None]
+        found = [self._recall(record, control, item) for item in items]
+        missing = [place for place, one in enumerate(found) if one is None]
         for start in range(0, len(missing), CHUNK):
             if time.monotonic() >= deadline:
                 logger.warning("%d of %d tasks were not reached in time", len(missing) - start, len(items))
                 break
             places = missing[start : start + CHUNK]
-            for place, row in zip(
-                places, self._compute(record, control, [items[p] for p in places], deadline), strict=True
-            ):
-                rows[place] = row
-        return rows
+            computed = self._compute(record, control, [items[p] for p in places], deadline)
+            for place, one in zip(places, computed, strict=True):
+                found[place] = one
+        return found
 
     def _compute(
         self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float
-    ) -> list[Row | None]:
+    ) -> list[Found | None]:
         fetches = [self._fetchers.submit(media_of, self._context, control, item.task_id, item.value) for item in items]
         # Half of the time that is left at most goes into waiting for media, so that a slow host does not cost the others theirs.
         fetched_by = (time.monotonic() + deadline) / 2
@@ -106,27 +127,34 @@ class OnDemand:
             _outcome(fetch, fetched_by, f"task {item.task_id}") for fetch, item in zip(fetches, items, strict=True)
         ]
         media = {place: medium for place, medium in enumerate(outcomes) if medium is not None}
-        rows: list[Row | None] = [None] * len(items)
+        found: list[Found | None] = [None] * len(items)
         if not media:
-            return rows
+            return found
         job = self._embedding.submit(self._embed, record, control, [items[p] for p in media], list(media.values()))
         embedded = _outcome(job, deadline, "embedding")
-        for place, row in zip(media, embedded or [None] * len(media), strict=True):
-            rows[place] = row
-        return rows
+        for place, one in zip(media, embedded or [None] * len(media), strict=True):
+            found[place] = one
+        return found
 
     def _embed(
         self, record: LearnerRecord, control: Control, items: Sequence[Item], media: Sequence[bytes | str]
-    ) -> list[Row | None]:
-        matrix = self._backbone(record).embed(cast(list[bytes] | list[str], media))
-        rows = [row if np.isfinite(row).all() else None for row in matrix]
+    ) -> list[Found | None]:
+        matrix, dense = embed_whole(self._backbone(record), record.backbone_spec, list(media))
+        parts: Sequence[Dense | None] = dense or [None] * len(matrix)
+        found = [Found(row, part) if np.isfinite(row).all() else None for row, part in zip(matrix, parts, strict=True)]
         with self._lock:
-            for item, row in zip(items, rows, strict=True):
-                if row is not None:
-                    self._rows[_key(record, control, item)] = row
-            while len(self._rows) > REMEMBERED:
-                self._rows.popitem(last=False)
-        return rows
+            for item, one in zip(items, found, strict=True):
+                if one is not None:
+                    self._remember(_key(record, control, item), one)
+        return found
+
+    def _remember(self, key: tuple[str, str], found: Found) -> None:
+        """Keep it, and forget the oldest beyond what is kept; called with the lock."""
+        known = self._found.pop(key, None)
+        self._found[key] = found
+        self._bytes += found.size - (known.size if known else 0)
+        while self._bytes > REMEMBERED:
+            self._bytes -= self._found.popitem(last=False)[1].size
 
     def _backbone(self, record: LearnerRecord) -> Backbone:
         """The loaded network; called in the embedding thread only."""
@@ -143,12 +171,12 @@ class OnDemand:
                 raise
         return self._backbones[name]
 
-    def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Row | None:
+    def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Found | None:
         key = _key(record, control, item)
         with self._lock:
-            if key in self._rows:
-                self._rows.move_to_end(key)
-            return self._rows.get(key)
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
 
 
 def _key(record: LearnerRecord, control: Control, item: Item) -> tuple[str, str]:

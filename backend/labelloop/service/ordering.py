@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from labelloop.labelstudio import parse_label_config
 from labelloop.learning import (
-    ClassificationLearner,
+    Learner,
     Pool,
     believed,
     rank_scores,
@@ -32,50 +32,51 @@ class Known:
 
     Attributes:
         features: float32 [m, d], features of labelled tasks.
-        labels: int [m], which of the classes each is of; -1: none of them.
+        labels: int [m], which of the classes each is of; -1: none of them; None: items do not have one class.
         classes: how many classes there are.
         skill: what the model is known to be able to; see `learning.skill`.
         batch: about how many tasks are labelled before the next version's scores arrive.
     """
 
     features: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | None
     classes: int
     skill: float | None
     batch: int
 
 
-def predict_all(
-    learners: Mapping[str, ClassificationLearner], embedded: Mapping[str, Embedded]
-) -> dict[int, dict[str, Prediction]]:
+def predict_all(learners: Mapping[str, Learner], embedded: Mapping[str, Embedded]) -> dict[int, dict[str, Prediction]]:
     """What each control's learner says of each task that has its features."""
     predictions: dict[int, dict[str, Prediction]] = {}
     for control, learner in learners.items():
         found = embedded[control]
-        for task_id, prediction in zip(found.ids, learner.predict(found.features) if found.ids else [], strict=True):
+        said = learner.predict(found.inputs(learner.reads)) if found.ids else ()
+        for task_id, prediction in zip(found.ids, said, strict=True):
             predictions.setdefault(task_id, {})[control] = prediction
     return predictions
 
 
-def task_uncertainty(predictions: Mapping[str, Prediction]) -> float:
-    """A task is as uncertain as the most uncertain of its controls."""
-    return max(prediction.uncertainty for prediction in predictions.values())
+def task_uncertainty(predictions: Mapping[str, Prediction], settings: Settings) -> float:
+    """How uncertain a task is, by what its controls say and the settings weigh; in [0, 1]."""
+    weights = {name: settings.control_weights.get(name, 1.0) for name in predictions}
+    weighted = [weights[name] * prediction.uncertainty for name, prediction in predictions.items()]
+    if settings.task_uncertainty == "mean":
+        return sum(weighted) / (sum(weights.values()) or 1.0)
+    return max(weighted)
 
 
-def score_of(predictions: Mapping[str, Prediction]) -> float:
+def score_of(predictions: Mapping[str, Prediction], settings: Settings) -> float:
     """Label Studio's score: 1 - uncertainty, in [0, 1]."""
-    return float(min(1.0, max(0.0, 1.0 - task_uncertainty(predictions))))
+    return float(min(1.0, max(0.0, 1.0 - task_uncertainty(predictions, settings))))
 
 
 def worth_showing(
     controls: Iterable[Control], predictions: Mapping[str, Prediction], threshold: float
 ) -> list[tuple[Control, Prediction]]:
-    """What annotators are to see of a task: what each control has a class for, and is at least as confident as the threshold.
-
-    A class that the config has lost since the training would be refused by Label Studio, or worse, shown.
-    """
+    """What annotators are to see of a task: what is of the config's classes, and at least as confident as the thresholds."""
     said = [(control, predictions[control.name]) for control in controls if control.name in predictions]
-    return [(c, p) for c, p in said if p.confidence >= threshold and p.label in c.labels]
+    shown = [(c, p.shown(c.labels, max(threshold, c.threshold))) for c, p in said]
+    return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 
 def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dict[str, Control]:
@@ -86,8 +87,8 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     """
     now = {control.name: control for control in parse_label_config(label_config).controls}
     trained = [record.control for record in learners if record.control.name in now]
-    kinds = {control.name: (control.tag, control.modality) for control in trained}
-    return {name: now[name] for name, kind in kinds.items() if (now[name].tag, now[name].modality) == kind}
+    kinds = {control.name: (control.tag, control.kind, control.modality) for control in trained}
+    return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.modality) == kind}
 
 
 def known_skill(record: LearnerRecord, holdout_min: int) -> float | None:
@@ -104,6 +105,8 @@ def score_queue(
     features: Embedded,
     probabilities: NDArray[Any] | None,
     known: Known,
+    *,
+    members: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> dict[int, float]:
     """Score the queue so that the lowest scores first is the strategy's order.
@@ -117,8 +120,10 @@ def score_queue(
         queue: task ids.
         predictions: by task id, by control.
         features: of those tasks that have any, under the first control's backbone.
-        probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing.
+        probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing, or items do not
+            have one class.
         known: what else strategies go by.
+        members: [k, n, C] that each member of an ensemble gives those tasks; None: there is one model.
         seed: for strategies that draw.
 
     Raises:
@@ -127,20 +132,21 @@ def score_queue(
     scores = dict.fromkeys(queue, LAST)
     if not features.ids:
         return scores
-    doubts = [task_uncertainty(predictions[i]) if i in predictions else 1.0 for i in features.ids]
+    doubts = [task_uncertainty(predictions[i], settings) if i in predictions else 1.0 for i in features.ids]
     uncertainty = np.clip(np.nan_to_num(np.array(doubts), nan=1.0), 0.0, 1.0) if predictions else None
     pool = Pool(
         features.features,
         uncertainty,
         known.features,
         probabilities,
+        members,
         labels=known.labels,
         classes=known.classes,
         skill=known.skill,
         batch=known.batch,
     )
     strategy = strategy_for(pool, order, settings.cold_strategy, settings.cold_labels_per_class)
-    places = strategy.order(pool, seed)
+    places = strategy.order(pool, seed, balance=settings.balance, apart=settings.apart)
     given = rank_scores(places) if uncertainty is None else scores_along(places, uncertainty)
     scores.update(zip(features.ids, given.tolist(), strict=True))
     return scores

@@ -9,11 +9,14 @@ import numpy as np
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
+from labelloop.labelstudio.prompts import prompts_about
+from labelloop.learning import Reads
 from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
-from labelloop.service.ondemand import Item, OnDemand, Row
+from labelloop.service.ondemand import Found, Item, OnDemand
 from labelloop.service.ordering import score_of, still_asked_for, worth_showing
+from labelloop.service.prompting import answer_prompts
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,13 +37,20 @@ class Predictor:
         self._settings = settings
         self._ondemand = ondemand
 
-    def answer(self, model: LiveModel, tasks: Sequence[Mapping[str, Any]], label_config: str | None) -> list[Answer]:
+    def answer(
+        self,
+        model: LiveModel,
+        tasks: Sequence[Mapping[str, Any]],
+        label_config: str | None,
+        drawn: object = None,
+    ) -> list[Answer]:
         """One item per task, in order.
 
         Args:
             model: what is live.
             tasks: as Label Studio sends them.
             label_config: the config as it is now; None stands for the last one heard of.
+            drawn: regions that the annotator has drawn so far and wants answered.
 
         Returns:
             For each task a prediction (`result`, `score` in [0, 1], `model_version`), or `[]` where there is none.
@@ -53,39 +63,55 @@ class Predictor:
                     said[place][control] = prediction
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
-        return [self._item(model.version, found) if found else [] for found in said]
+        return [
+            self._item(model.version, found, task, drawn) if found else []
+            for found, task in zip(said, tasks, strict=True)
+        ]
 
     def _predict(
         self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
     ) -> Iterator[tuple[int, Prediction]]:
-        rows = self._features(live, control, tasks, deadline)
-        places = [place for place, row in enumerate(rows) if row is not None]
+        found = self._features(live, control, tasks, deadline)
+        places = [place for place, one in enumerate(found) if one is not None]
         if not places:
             return
-        matrix = np.stack([row for row in rows if row is not None])
-        yield from zip(places, live.learner.predict(matrix), strict=True)
+        inputs = _inputs(live.learner.reads, [one for one in found if one is not None])
+        yield from zip(places, live.learner.predict(inputs), strict=True)
 
     def _features(
         self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
-    ) -> list[Row | None]:
+    ) -> list[Found | None]:
         items = {place: item for place, task in enumerate(tasks) if (item := _item_of(control, task)) is not None}
-        rows: list[Row | None] = [None] * len(tasks)
-        matrix, found = live.features.get([item_key(control.modality, item.value) for item in items.values()])
+        features: list[Found | None] = [None] * len(tasks)
+        keys = [item_key(control.modality, item.value) for item in items.values()]
+        matrix, found = live.features.get(keys)
         places = np.array(list(items), dtype=int)
-        for place, row in zip(places[found], matrix, strict=True):
-            rows[place] = row if np.isfinite(row).all() else None
+        for place, row, dense in zip(places[found], matrix, live.features.dense(keys), strict=True):
+            features[place] = Found(row, dense) if np.isfinite(row).all() else None
         missing = [int(place) for place in places[~found]]
-        computed = self._ondemand.rows(live.record, control, [items[place] for place in missing], deadline)
-        for place, computed_row in zip(missing, computed, strict=True):
-            rows[place] = computed_row
-        return rows
+        computed = self._ondemand.features(live.record, control, [items[place] for place in missing], deadline)
+        for place, one in zip(missing, computed, strict=True):
+            features[place] = one
+        return features
 
-    def _item(self, version: str, said: Said) -> dict[str, Any]:
+    def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: object) -> dict[str, Any]:
         predictions = {control.name: prediction for control, prediction in said.items()}
-        shown = worth_showing(said, predictions, self._settings.show_threshold)
-        item = prediction_json(0, version, score_of(predictions), shown)
+        shown = _prompted(said, drawn, task["data"])
+        if shown is None:
+            shown = worth_showing(said, predictions, self._settings.show_threshold)
+        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"])
         del item["task"]  # the item's place in the answer says which it is
         return item
+
+
+def _prompted(said: Said, drawn: object, data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
+    """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
+    asked = {control: prompts for control in said if (prompts := prompts_about(control.to_name, drawn))}
+    if not asked:
+        return None
+    answers = ((c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items())
+    shown = ((c, answer.shown(c.labels, 0.0)) for c, answer in answers if answer is not None)
+    return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 
 def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[LiveLearner, Control]]:
@@ -100,6 +126,11 @@ def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[Live
     for live in model.learners:
         if live.record.control.name in controls:
             yield live, controls[live.record.control.name]
+
+
+def _inputs(reads: Reads, found: Sequence[Found]) -> Any:
+    """What a learner reads of some items."""
+    return [one.dense for one in found] if reads is Reads.DENSE else np.stack([one.row for one in found])
 
 
 def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
-from labelloop.learning import LEARNERS, ClassificationLearner
+from labelloop.learning import ClassificationLearner, Learner
+from labelloop.records import Kind
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -196,8 +197,10 @@ class _Push:
         ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
         predictions = predict_all(self._learners, embedded)
         order, settings = self._version.order, self._context.settings
-        probabilities = self._probabilities(features)
-        scores = score_queue(order, settings, ready, predictions, features, probabilities, self._known())
+        probabilities, members = self._beliefs(features)
+        scores = score_queue(
+            order, settings, ready, predictions, features, probabilities, self._known(), members=members
+        )
         self._state.scores.update(scores)
         return bool(scores)
 
@@ -209,27 +212,37 @@ class _Push:
         controls = still_asked_for(self._version.learners, self._project.label_config).values()
         return [
             prediction_json(
-                task.id, name, scores[task.id], worth_showing(controls, predictions.get(task.id, {}), threshold)
+                task.id,
+                name,
+                scores[task.id],
+                worth_showing(controls, predictions.get(task.id, {}), threshold),
+                task.data,
             )
             for task in tasks
         ]
 
-    def _probabilities(self, features: Embedded) -> NDArray[Any] | None:
-        """What the first control's learner says of the tasks that have its features; None when it has learnt nothing."""
+    def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+        """Class probabilities of the tasks that have the first control's features, and its ensemble's members', as far as any are."""
         learner = self._learners.get(self._version.learners[0].control.name)
-        return None if learner is None or not features.ids else learner.probabilities(features.features)
+        if learner is None or not features.ids:
+            return None, None
+        inputs = features.inputs(learner.reads)
+        if self._version.order == "bald" and isinstance(learner, ClassificationLearner):
+            return learner.probabilities(inputs), learner.members(inputs)
+        return learner.probabilities(inputs), None
 
     def _known(self) -> Known:
         """What strategies go by beside the queue, of the first control."""
         record, settings = self._version.learners[0], self._context.settings
-        labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
-        found = self._embedders[record.control.name].cached(labelled)
         targets = labels_of(self._book, record.control).targets
+        labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
+        single = record.control.kind in (Kind.CLASS, Kind.RATING)
+        found = self._embedders[record.control.name].cached([t for t in labelled if single or t.id in targets])
         number = {label: place for place, label in enumerate(record.classes)}
-        labels = [number.get(targets[i].label, -1) if i in targets else -1 for i in found.ids]
+        labels = [number.get(targets[i].summary, -1) if i in targets else -1 for i in found.ids]
         return Known(
             found.features,
-            np.array(labels, dtype=np.int64),
+            np.array(labels, dtype=np.int64) if single else None,
             len(record.classes),
             known_skill(record, settings.holdout_min),
             BATCHES_UNDERWAY * settings.train_after,
@@ -245,15 +258,9 @@ class _Push:
         }
 
     @cached_property
-    def _learners(self) -> dict[str, ClassificationLearner]:
-        versions = self._context.versions(self._project)
-        return {
-            record.control.name: LEARNERS[record.control.tag].from_arrays(
-                versions.arrays(self._version.name, record.control.name), record.meta
-            )
-            for record in self._version.learners
-            if record.kind
-        }
+    def _learners(self) -> dict[str, Learner]:
+        versions, name = self._context.versions(self._project), self._version.name
+        return {record.control.name: versions.learner(name, record) for record in self._version.learners if record.kind}
 
     def _read_state(self) -> PushState:
         """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""

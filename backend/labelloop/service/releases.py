@@ -7,7 +7,7 @@ from importlib.metadata import version as library_version
 from typing import Any
 
 from labelloop.errors import VersionError
-from labelloop.learning import BackboneSpec, resolve_backbone
+from labelloop.learning import JOINT, LEARNERS, BackboneSpec, Parts, Reads, resolve_backbone
 from labelloop.records import Control, Modality
 from labelloop.service.state import now_iso
 from labelloop.service.training import Candidate
@@ -36,7 +36,7 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
 
     One that was fine-tuned for a control stays with that control.
     """
-    spec = backbone_spec(settings, control.modality)
+    spec = backbone_spec(settings, control)
     learners = live.learners if live else ()
     for known in sorted(learners, key=lambda known: known.control.name != control.name):
         if known.backbone_spec == spec and (known.control.name == control.name or not known.backbone.tuned):
@@ -47,13 +47,18 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
     return LearnerRecord(control, control.labels, "", spec, resolved)
 
 
-def backbone_spec(settings: Settings, modality: Modality) -> BackboneSpec:
-    """The backbone the settings ask for."""
-    if modality is Modality.IMAGE:
-        return BackboneSpec(
-            modality, settings.image_backbone, settings.image_weights, settings.device, settings.offline
-        )
-    return BackboneSpec(modality, settings.text_backbone, "", settings.device, settings.offline)
+def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
+    """The backbone the settings ask for, with the features that the control's learner reads."""
+    parts = Parts.NONE
+    if LEARNERS[control.kind].reads is Reads.DENSE:
+        parts = Parts.MAP if control.modality is Modality.IMAGE else Parts.TOKENS
+    if control.modality is Modality.IMAGE:
+        name, weights = settings.image_backbone, settings.image_weights
+    else:
+        name, weights = settings.text_backbone, ""
+    if parts is not Parts.NONE:  # one network's parts do not lie where another's do
+        name = name.split(JOINT)[0]
+    return BackboneSpec(control.modality, name, weights, settings.device, settings.offline, parts)
 
 
 def release(

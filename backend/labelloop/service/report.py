@@ -66,6 +66,7 @@ def report_on(context: Context, project: Project) -> Report:
         last_refusal=state.last_refusal,
         unsupported=state.unsupported,
         set_aside=state.set_aside,
+        findings=state.findings,
         broken=state.broken,
         studio=studio,
         fine_tuning=describe_tuning(context, project, live),

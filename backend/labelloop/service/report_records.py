@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from labelloop.learning import Metrics
+from labelloop.learning import Measured
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice
 from labelloop.service.state import BrokenItem
@@ -30,15 +30,15 @@ class LearnerReport:
     classes: tuple[str, ...]
     backbone: str
     note: str
-    holdout: Metrics | None
-    cross_validation: Metrics | None
+    holdout: Measured | None
+    cross_validation: Measured | None
     holdout_trusted: bool
     pool: PoolAccuracy | None = None
     agreement: Agreement | None = None
     choice: str = ""
 
     @property
-    def metrics(self) -> Metrics | None:
+    def metrics(self) -> Measured | None:
         """The metrics to believe: the holdout's once it is trusted, else the cross-validated."""
         return self.holdout if self.holdout_trusted else self.cross_validation or self.holdout
 
@@ -118,6 +118,7 @@ class Report:
         last_refusal: why the gate last refused a candidate; empty once one is published.
         unsupported: controls that are not learnt, one line each.
         set_aside: notes on labels that are not used, one line each.
+        findings: what is wrong with the labelled tasks, and what was done about it, one line each.
         broken: tasks set aside, by id.
         studio: the project in Label Studio; None when it cannot be asked.
         fine_tuning: what the fine-tuning of the backbone does, or what came of the last; empty where there was none.
@@ -148,6 +149,7 @@ class Report:
     last_refusal: str
     unsupported: tuple[str, ...]
     set_aside: tuple[str, ...]
+    findings: tuple[str, ...]
     broken: dict[int, BrokenItem]
     studio: StudioReport | None
     fine_tuning: str = ""

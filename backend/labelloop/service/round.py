@@ -8,7 +8,7 @@ from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelStudioRejected, NotEnoughLabels
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
-from labelloop.records import Control
+from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -210,7 +210,13 @@ def _train(
         candidates[control.name] = candidate
         broken |= candidate.broken
     note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
-    state = replace(_with_changes(state, 0, 0.0), percent=0, waiting_for=" ".join(notes), last_training_at=now_iso())
+    state = replace(
+        _with_changes(state, 0, 0.0),
+        percent=0,
+        waiting_for=" ".join(notes),
+        last_training_at=now_iso(),
+        findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
+    )
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
     refused = [candidate.decision.reason for candidate in candidates.values() if not candidate.decision.accepted]
     if not candidates or refused:
@@ -229,10 +235,11 @@ def _train_one(
     context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem], report: Progress
 ) -> Candidate:
     targets = scene.labelled[control.name].targets
-    if len({target.label for target in targets.values()}) < 2:
-        raise NotEnoughLabels(
-            f"{control.name!r} needs labels of at least two classes and has {len({t.label for t in targets.values()})}."
-        )
+    classes = {target.summary for target in targets.values()}
+    if control.kind is Kind.CLASS and len(classes) < 2:
+        raise NotEnoughLabels(f"{control.name!r} needs labels of at least two classes and has {len(classes)}.")
+    if not targets:
+        raise NotEnoughLabels(f"{control.name!r} has no labels yet.")
     tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
     record = learner_record(context.settings, control, scene.live)
     embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
@@ -251,7 +258,7 @@ def _train_one(
 
 def _signature(config: LabelConfig) -> dict[str, list[Any]]:
     """What a training depends on in a label config; one that differs calls for a training."""
-    return {control.name: [control.tag, control.modality, *control.labels] for control in config.controls}
+    return {control.name: [control.tag, control.kind, control.modality, *control.labels] for control in config.controls}
 
 
 def _without(labels: Labels, missed: set[int]) -> Labels:

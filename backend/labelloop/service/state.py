@@ -53,6 +53,7 @@ class ProjectState:
         last_refusal: why the gate last refused a candidate; empty once one is published.
         unsupported: controls Labelloop does not learn, one line each.
         set_aside: notes about labels that are not used, one line each.
+        findings: what is wrong with the labelled tasks, and what the last training did about it, one line each.
         broken: tasks set aside, by id.
         error: why the last round or push failed; empty when it did not.
         failures: failed rounds in a row.
@@ -76,6 +77,7 @@ class ProjectState:
     last_refusal: str = ""
     unsupported: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     broken: dict[int, BrokenItem] = field(default_factory=dict)
     error: str = ""
     failures: int = 0

@@ -9,10 +9,10 @@ import numpy as np
 
 from labelloop.errors import LearningError, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import LEARNERS, ClassificationLearner, Metrics
+from labelloop.learning import Learner, Measured
 from labelloop.learning.pool_accuracy import PoolAccuracy, pool_accuracy
 from labelloop.learning.stopping import STABLE_APART, Agreement, CurvePoint, Stability, agreement_of, stability_of
-from labelloop.records import Prediction, Target
+from labelloop.records import Kind, Prediction, Target
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -33,7 +33,7 @@ def note_history(
     project: Project,
     book: Book,
     version: Version,
-    learners: Mapping[str, ClassificationLearner],
+    learners: Mapping[str, Learner],
     targets: Mapping[str, Mapping[int, Target]],
 ) -> None:
     """Keep the story up to a version that has just gone live. What cannot be had is left out: the version serves without it.
@@ -70,15 +70,13 @@ class _Story:
         self._past = self._inherited()
         self._embedders: dict[tuple[str, str], Embedder] = {}
 
-    def of(
-        self, record: LearnerRecord, learner: ClassificationLearner, targets: Mapping[int, Target]
-    ) -> ControlHistory:
+    def of(self, record: LearnerRecord, learner: Learner, targets: Mapping[int, Target]) -> ControlHistory:
         """The story of one control."""
         past = self._past.get(record.control.name)
         before = past.points if past is not None and past.classes == record.classes else ()
         labels = len(self._labels(self._version, record))
         said = self._predict(record, learner, _sample(self._book, targets))
-        picks = {task_id: one.label for task_id, one in said.items()}
+        picks = {task_id: one.summary for task_id, one in said.items()} if _single(record) else {}
         point = HistoryPoint(
             self._version.name,
             labels,
@@ -117,15 +115,17 @@ class _Story:
     def _pool(
         self,
         record: LearnerRecord,
-        learner: ClassificationLearner,
+        learner: Learner,
         targets: Mapping[int, Target],
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
+        if not _single(record):
+            return None
         judged = set(self._versions.labels(self._version.name).get("judged", {}).get(record.control.name, ()))
         found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
         rows = [row for row, content in enumerate(found.contents) if content in judged]
-        said = learner.predict(found.features[rows]) if rows else []
-        right = [one.label == targets[found.ids[row]].label for row, one in zip(rows, said, strict=True)]
+        said = learner.predict(found.inputs(learner.reads, rows)) if rows else []
+        right = [one.summary == targets[found.ids[row]].summary for row, one in zip(rows, said, strict=True)]
         return pool_accuracy(
             np.array([one.confidence for one in said]), np.array(right, dtype=bool), np.array(confidences)
         )
@@ -134,25 +134,22 @@ class _Story:
         """The parent's predictions for what was labelled since, which it cannot have learnt from."""
         parent = self._parent
         known = [one for one in parent.learners if one.control.name == record.control.name] if parent else []
-        if parent is None or not known or not known[0].kind:
+        if parent is None or not known or not known[0].kind or not (_single(record) and _single(known[0])):
             return None
-        arrays = self._versions.arrays(parent.name, record.control.name)
-        learner = LEARNERS[known[0].control.tag].from_arrays(arrays, known[0].meta)
+        learner = self._versions.learner(parent.name, known[0])
         learnt = self._labels(parent, record)
         fresh = [self._book.tasks[task_id] for task_id in sorted(targets) if str(task_id) not in learnt]
         said = self._predict(known[0], learner, fresh)
-        return agreement_of([one.label for one in said.values()], [targets[task_id].label for task_id in said])
+        return agreement_of([one.summary for one in said.values()], [targets[task_id].summary for task_id in said])
 
     def _labels(self, version: Version, record: LearnerRecord) -> dict[str, str]:
         labels: dict[str, str] = self._versions.labels(version.name).get("labels", {}).get(record.control.name, {})
         return labels
 
-    def _predict(
-        self, record: LearnerRecord, learner: ClassificationLearner, tasks: Sequence[TaskRecord]
-    ) -> dict[int, Prediction]:
+    def _predict(self, record: LearnerRecord, learner: Learner, tasks: Sequence[TaskRecord]) -> dict[int, Prediction]:
         """What the learner says of each task that has features."""
         found = self._embedder(record).cached(tasks)
-        said = learner.predict(found.features) if found.ids else []
+        said = learner.predict(found.inputs(learner.reads)) if found.ids else []
         return dict(zip(found.ids, said, strict=True))
 
     def _embedder(self, record: LearnerRecord) -> Embedder:
@@ -183,5 +180,10 @@ def _scattered(task_id: int) -> int:
     return task_id * 2_654_435_761 % 2**32
 
 
-def _curve_point(labels: int, metrics: Metrics | None) -> CurvePoint | None:
-    return CurvePoint(labels, metrics.accuracy, metrics.items) if metrics else None
+def _single(record: LearnerRecord) -> bool:
+    """Whether an item has one class, which can simply be right or wrong."""
+    return record.control.kind in (Kind.CLASS, Kind.RATING)
+
+
+def _curve_point(labels: int, metrics: Measured | None) -> CurvePoint | None:
+    return CurvePoint(labels, metrics.value, metrics.items) if metrics else None

@@ -11,15 +11,19 @@ from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import (
     LEARNERS,
-    ClassificationLearner,
     GateDecision,
+    Learner,
+    Reads,
+    Training,
+    TrainingOptions,
     assign_holdout,
     judge,
+    judge_quality,
     judged_keys,
     strategy_named,
 )
-from labelloop.learning.preparation import near_duplicate_groups
-from labelloop.records import Target
+from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
+from labelloop.records import ClassTarget, Control, Kind, Target, stratum
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.state import BrokenItem, Progress
 from labelloop.service.versions import LearnerRecord
@@ -38,16 +42,17 @@ class Candidate:
         learner: the model.
         trained: labelled tasks it was trained on.
         held_out: labelled tasks it was not trained on.
-        labels: label by task id (as text), of both.
+        labels: what was said by task id (as text), of both.
         sides: True (held out) or False by content digest, of every content placed so far.
         judged: the held-out contents it was judged on: one of each group of near-duplicates, none that has one in training.
         decision: what the gate says.
         broken: labelled tasks that cannot be read.
         unavailable: labelled tasks that could not be had this time.
+        findings: what is wrong with the labelled tasks, and what was done about it, one line each.
     """
 
     record: LearnerRecord
-    learner: ClassificationLearner
+    learner: Learner
     trained: int
     held_out: int
     labels: dict[str, str]
@@ -56,6 +61,7 @@ class Candidate:
     decision: GateDecision
     broken: dict[int, BrokenItem]
     unavailable: frozenset[int]
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ class Incumbent:
     """The live version's learner of the same control, to be beaten."""
 
     record: LearnerRecord
-    learner: ClassificationLearner
+    learner: Learner
     embedder: Embedder
 
 
@@ -99,97 +105,151 @@ def train_control(
     if not embedded.ids and embedded.unavailable:
         raise MediaUnavailable(next(iter(embedded.unavailable.values())))
     wanted = [targets[task_id] for task_id in embedded.ids]
-    sides, judged_on = _place(embedded, wanted, sides, settings)
-    held_out = np.array([sides[content] for content in embedded.contents], dtype=bool)
-    is_judged = np.array([content in judged_on for content in embedded.contents], dtype=bool)
-    report("train", 0, len(wanted))
-    judged = [target for target, held in zip(wanted, is_judged, strict=True) if held]
-    learner = LEARNERS[record.control.tag].fit(
-        embedded.features[~held_out],
-        [target for target, held in zip(wanted, held_out, strict=True) if not held],
-        record.classes,
-        uncertainty=strategy_named(settings.strategy).measure,
-        unlabelled=_pool_features(pool, embedder),
-        holdout=(embedded.features[is_judged], judged) if len(judged) >= settings.holdout_min else None,
-        semi_supervised=settings.semi_supervised,
-        ensemble=settings.ensemble,
-        combination=settings.ensemble_combination,
+    groups = near_duplicate_groups(embedded.features)
+    sides, judged_on = _place(embedded, wanted, groups, sides, settings)
+    kind = LEARNERS[record.control.kind]
+    aside = np.array([sides[content] for content in embedded.contents], dtype=bool)
+    wanted, kept, findings = _examined(record.control, embedded, wanted, groups, aside)
+    held_out, taught = np.flatnonzero(aside & kept).tolist(), np.flatnonzero(~aside & kept).tolist()
+    rows = [row for row in held_out if embedded.contents[row] in judged_on]
+    judged = _Judged(
+        [embedded.ids[row] for row in rows], embedded.inputs(kind.reads, rows), [wanted[row] for row in rows]
     )
-    metrics = learner.evaluate(embedded.features[is_judged], judged) if judged else None
+    report("train", 0, len(wanted))
+    learner = kind.train(
+        Training(
+            embedded.inputs(kind.reads, taught),
+            [wanted[row] for row in taught],
+            record.classes,
+            unlabelled=_pool_inputs(pool, embedder, kind.reads),
+            holdout=(judged.inputs, judged.targets) if len(rows) >= settings.holdout_min else None,
+            options=_options(settings, record),
+        )
+    )
+    metrics = learner.evaluate(judged.inputs, judged.targets) if rows else None
     return Candidate(
         record=replace(record, kind=learner.kind, meta=learner.meta(), metrics=metrics, cv_metrics=learner.cv_metrics),
         learner=learner,
-        trained=int((~held_out).sum()),
-        held_out=int(held_out.sum()),
-        labels={str(task_id): target.label for task_id, target in zip(embedded.ids, wanted, strict=True)},
+        trained=len(taught),
+        held_out=len(held_out),
+        labels={str(task_id): target.summary for task_id, target in zip(embedded.ids, wanted, strict=True)},
         sides=sides,
         judged=judged_on,
-        decision=_judge(learner, embedded, is_judged, judged, tasks, incumbent, settings),
+        decision=_judge(record, learner, judged, tasks, incumbent, settings),
         broken=embedded.broken,
         unavailable=frozenset(embedded.unavailable),
+        findings=findings,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The held-out tasks that a candidate is judged on."""
+
+    ids: list[int]
+    inputs: Any
+    targets: list[Target]
+
+
+def _options(settings: Settings, record: LearnerRecord) -> TrainingOptions:
+    return TrainingOptions(
+        uncertainty=strategy_named(settings.strategy).measure,
+        semi_supervised=settings.semi_supervised,
+        ensemble=tuple(settings.ensemble),
+        combination=settings.ensemble_combination,
+        blocks=record.backbone.blocks,
+    )
+
+
+def _examined(
+    control: Control,
+    embedded: Embedded,
+    targets: list[Target],
+    groups: NDArray[np.integer[Any]],
+    aside: NDArray[np.bool_],
+) -> tuple[list[Target], NDArray[np.bool_], tuple[str, ...]]:
+    """Targets on which copies agree, which tasks to use, and what was found; see `preparation.examine`."""
+    if control.kind not in (Kind.CLASS, Kind.RATING):
+        return targets, np.ones(len(targets), dtype=bool), ()
+    found = examine(
+        embedded.contents,
+        [target.summary for target in targets],
+        embedded.features,
+        control.labels,
+        held_out=aside,
+        ids=[str(task_id) for task_id in embedded.ids],
+        groups=groups,
+    )
+    agreed: list[Any] = [
+        target if target.summary == label else ClassTarget(label, target.weight, target.ground_truth)
+        for target, label in zip(targets, found.labels, strict=True)
+    ]
+    lines = tuple(f"{control.name}: {one.found} {one.rule}{_first(one)}" for one in found.findings)
+    return agreed, found.kept, lines
+
+
+def _first(finding: Finding) -> str:
+    """The first tasks that a finding is about, for a person to look at; a finding about classes has named them."""
+    if finding.kind in (FindingKind.FEW, FindingKind.IMBALANCE):
+        return ""
+    return f" Tasks {', '.join(finding.ids[:3])}{' …' if finding.count > 3 else ''}."
+
+
 def _place(
-    embedded: Embedded, targets: list[Target], sides: dict[str, bool], settings: Settings
+    embedded: Embedded,
+    targets: list[Target],
+    groups_of_rows: NDArray[np.integer[Any]],
+    sides: dict[str, bool],
+    settings: Settings,
 ) -> tuple[dict[str, bool], frozenset[str]]:
     """Each content's side, near-duplicates on one, and the contents to judge on."""
-    labels = {content: target.label for content, target in zip(embedded.contents, targets, strict=True)}
-    groups = dict(zip(embedded.contents, near_duplicate_groups(embedded.features).tolist(), strict=True))
-    share = settings.holdout_share if len(labels) >= settings.holdout_from else 0.0
-    sides = assign_holdout(labels, sides, share, groups)
-    return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in labels}, groups))
+    strata = {content: stratum(target) for content, target in zip(embedded.contents, targets, strict=True)}
+    groups = dict(zip(embedded.contents, groups_of_rows.tolist(), strict=True))
+    share = settings.holdout_share if len(strata) >= settings.holdout_from else 0.0
+    sides = assign_holdout(strata, sides, share, groups)
+    return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in strata}, groups))
 
 
-def _pool_features(pool: Sequence[TaskRecord], embedder: Embedder) -> NDArray[np.float32] | None:
-    """Features of the pool as far as they are here, of a random part of a large one; None when there are none."""
+def _pool_inputs(pool: Sequence[TaskRecord], embedder: Embedder, reads: Reads) -> Any:
+    """What a learner reads of the pool as far as it is here, of a random part of a large one; None when there is nothing."""
     drawn = np.random.default_rng(0).permutation(len(pool))[:POOL_TASKS]
     known = embedder.cached([pool[number] for number in sorted(drawn.tolist())])
-    return known.features if known.ids else None
+    return known.inputs(reads) if known.ids else None
 
 
 def _judge(
-    learner: ClassificationLearner,
-    embedded: Embedded,
-    is_judged: NDArray[np.bool_],
-    judged: list[Target],
+    record: LearnerRecord,
+    learner: Learner,
+    judged: _Judged,
     tasks: list[TaskRecord],
     incumbent: Incumbent | None,
     settings: Settings,
 ) -> GateDecision:
-    candidate = _correct(learner, embedded.features[is_judged], judged)
-    live = _live_correct(embedded, is_judged, judged, tasks, incumbent)
+    candidate = learner.quality(judged.inputs, judged.targets)
+    live = _live_quality(judged, tasks, incumbent)
+    minimum, tolerance = settings.holdout_min, settings.gate_tolerance
+    if record.control.kind is not Kind.CLASS:
+        return judge_quality(candidate, live, minimum=minimum, tolerance=tolerance)
     return judge(
-        candidate,
-        live,
-        minimum=settings.holdout_min,
-        tolerance=settings.gate_tolerance,
-        labels=[target.label for target in judged],
-        classes=learner.classes,
+        candidate == 1,
+        None if live is None else live == 1,
+        minimum=minimum,
+        tolerance=tolerance,
+        labels=[target.summary for target in judged.targets],
+        classes=record.classes,
     )
 
 
-def _live_correct(
-    embedded: Embedded,
-    is_judged: NDArray[np.bool_],
-    judged: list[Target],
-    tasks: list[TaskRecord],
-    incumbent: Incumbent | None,
-) -> NDArray[np.bool_] | None:
-    """Where the live version is right on the held-out items, under its own backbone; an item it has no features of is wrong."""
+def _live_quality(
+    judged: _Judged, tasks: list[TaskRecord], incumbent: Incumbent | None
+) -> NDArray[np.floating[Any]] | None:
+    """How well the live version does on the same tasks, under its own backbone; one it has no features of is a failure."""
     if incumbent is None:
         return None
-    ids = [task_id for task_id, held in zip(embedded.ids, is_judged, strict=True) if held]
     by_id = {task.id: task for task in tasks}
-    known = incumbent.embedder.cached([by_id[task_id] for task_id in ids])
-    rows = {task_id: row for row, task_id in enumerate(known.ids)}
-    target_of = dict(zip(ids, judged, strict=True))
-    right = _correct(incumbent.learner, known.features, [target_of[task_id] for task_id in known.ids])
-    return np.array([bool(right[rows[task_id]]) if task_id in rows else False for task_id in ids], dtype=bool)
-
-
-def _correct(learner: ClassificationLearner, features: NDArray[np.float32], targets: list[Target]) -> NDArray[Any]:
-    if not targets:
-        return np.zeros(0, dtype=bool)
-    predicted = learner.predict(features)
-    return np.array([p.label == t.label for p, t in zip(predicted, targets, strict=True)], dtype=bool)
+    known = incumbent.embedder.cached([by_id[task_id] for task_id in judged.ids])
+    target_of = dict(zip(judged.ids, judged.targets, strict=True))
+    inputs = known.inputs(incumbent.learner.reads)
+    said: Any = incumbent.learner.quality(inputs, [target_of[task_id] for task_id in known.ids]) if known.ids else []
+    quality = dict(zip(known.ids, said, strict=True))
+    return np.array([quality.get(task_id, 0.0) for task_id in judged.ids], dtype=np.float64)

@@ -125,7 +125,7 @@ class _Tuning:
     def _train(self, attempt: Attempt, control: Control) -> bool:
         """Fine-tune, or some of it; True when there is a backbone to go on with."""
         settings = self._context.settings
-        spec = backbone_spec(settings, control.modality)
+        spec = backbone_spec(settings, control)
         embedder = self._scene.embedder(self._record(control, resolve_backbone(spec)))
         tasks = [self._scene.book.tasks[task_id] for task_id in attempt.labels]
         if not self._embed(embedder, tasks):
@@ -179,7 +179,7 @@ class _Tuning:
         return True
 
     def _record(self, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:
-        spec = backbone_spec(self._context.settings, control.modality)
+        spec = backbone_spec(self._context.settings, control)
         return LearnerRecord(control, control.labels, "", spec, backbone)
 
     def _note(self, state: TuningState) -> None:

@@ -34,8 +34,8 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
     content_of = {
         i: content for i, content in zip(found.ids, found.contents, strict=True) if sides.get(content) is False
     }
-    aside = _aside({content: targets[task_id].label for task_id, content in content_of.items()})
-    said = {task_id: (targets[task_id].label, targets[task_id].weight) for task_id in content_of}
+    aside = _aside({content: targets[task_id].summary for task_id, content in content_of.items()})
+    said = {task_id: (targets[task_id].summary, targets[task_id].weight) for task_id in content_of}
     return Attempt(
         control=control.name,
         classes=control.labels,

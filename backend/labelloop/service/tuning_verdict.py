@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labelloop.learning import Metrics
 from labelloop.records import Control
 from labelloop.service.incumbents import incumbent_of
 from labelloop.service.releases import learner_record
@@ -77,7 +78,7 @@ def refusal(tuned: Candidate, in_use: Candidate) -> str:
     if not tuned.decision.accepted:
         return tuned.decision.reason
     new, old = tuned.record.metrics, in_use.record.metrics
-    if new is None or old is None:
+    if not isinstance(new, Metrics) or not isinstance(old, Metrics):
         return "There are no held-out labels to judge on."
     if new.accuracy <= old.accuracy:
         return (

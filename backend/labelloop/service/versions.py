@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as InvalidRecord
 
 from labelloop.errors import VersionError
-from labelloop.learning import BackboneSpec, Metrics, ResolvedBackbone
+from labelloop.learning import LEARNERS, BackboneSpec, Learner, Measured, ResolvedBackbone
 from labelloop.records import Control
 from labelloop.service.store import Store
 
@@ -46,8 +46,8 @@ class LearnerRecord:
     backbone_spec: BackboneSpec
     backbone: ResolvedBackbone
     meta: dict[str, Any] = field(default_factory=dict)
-    metrics: Metrics | None = None
-    cv_metrics: Metrics | None = None
+    metrics: Measured | None = None
+    cv_metrics: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,14 @@ class Versions:
         if data is None:
             raise VersionError(f"Version {name!r} has no learner for {control!r}.")
         return dict(load(data))
+
+    def learner(self, name: str, record: LearnerRecord) -> Learner:
+        """One learner of a version, ready to predict.
+
+        Raises:
+            VersionError: its numbers are not there.
+        """
+        return LEARNERS[record.control.kind].from_arrays(self.arrays(name, record.control.name), record.meta)
 
     def labels(self, name: str) -> dict[str, Any]:
         """What a version was trained and judged on: by control, the task ids' labels, the content keys' sides and those judged on."""

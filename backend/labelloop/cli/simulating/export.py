@@ -25,7 +25,7 @@ def read(where: str, columns: Columns) -> Source:
     tasks = _tasks(path)
     control = _control(path, tasks, columns)
     said = {task.id: merge(control, task) for task in tasks}
-    labelled = [(task, target.label) for task in tasks if (target := said[task.id]) is not None]
+    labelled = [(task, target.summary) for task in tasks if (target := said[task.id]) is not None]
     left = len(tasks) - len(labelled)
     tasks_are = (
         "1 task without a label that counts is" if left == 1 else f"{left:,} tasks without a label that counts are"
@@ -145,5 +145,5 @@ def _looks_like_image(value: str) -> bool:
 
 def _labels(tasks: Sequence[TaskRecord], control: Control) -> tuple[str, ...]:
     codec = codec_for(control)
-    said = {codec.read(control, annotation.result) for task in tasks for annotation in task.annotations}
-    return tuple(sorted(label for label in said if label is not None))
+    said = (codec.read(control, annotation.result) for task in tasks for annotation in task.annotations)
+    return tuple(sorted({target.summary for target in said if target is not None}))

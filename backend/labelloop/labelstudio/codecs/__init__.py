@@ -4,13 +4,19 @@ from typing import Final
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
+from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.rating import RatingCodec
+from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
 from labelloop.records import Control
 
 __all__ = ["CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
+    "Rating": RatingCodec(),
+    "Taxonomy": TaxonomyCodec(),
+    "RectangleLabels": BoxesCodec(),
 }
 
 

@@ -19,11 +19,13 @@ class Described:
         kind: what people say with it.
         labels: the classes as they appear in results.
         options: further attributes that matter, sorted by name.
+        predicted_values: a model's own names of classes, each with the label that stands for it; None: as the tags say it.
     """
 
     kind: Kind
     labels: tuple[str, ...]
     options: tuple[tuple[str, str], ...] = ()
+    predicted_values: tuple[tuple[str, str], ...] | None = None
 
 
 class Codec(ABC):

@@ -1,54 +1,110 @@
-"""A single choice for the whole item."""
+"""Choices for the whole item: one, or any number."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.codecs.base import Codec, Described
+from labelloop.labelstudio.codecs.whole_items import (
+    WHOLE_ITEM,
+    blank,
+    flag,
+    merge_sets,
+    options_of,
+    own,
+    paths_of,
+    predicted_paths,
+    why_not_few,
+    why_not_tree,
+    why_not_whole,
+    written,
+)
 from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.paths import join_path
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import ClassPrediction, ClassTarget, Control, Kind
+from labelloop.records import ClassPrediction, ClassTarget, Control, Kind, SetPrediction, SetTarget, Target
 
 
 class ChoicesCodec(Codec):
-    """The results of `Choices`: one region whose value names one choice, by its alias where it has one."""
+    """The results of `Choices`: one region whose value names the choices, by their alias where they have one.
 
-    objects: ClassVar = frozenset({"Image", "Text", "HyperText"})
+    With `allowNested="true"` a choice is the path to a leaf: Label Studio ticks a branch when all in it is ticked. Without it,
+    Label Studio shows the outermost choices alone. Predictions of nested choices are not written, for Label Studio's import
+    refuses the form that its editor reads; they are learnt and order the queue.
+    """
+
+    objects: ClassVar = WHOLE_ITEM
 
     def why_not(self, tag: Tag) -> str:
         """Why not every `Choices` can be learnt."""
-        attributes = tag.attributes
-        if attributes.get("choice") == "multiple":
-            return 'choice="multiple" allows several classes at once; only single choice is'
-        for flag in ("perRegion", "perItem"):
-            if attributes.get(flag) == "true":
-                return f'{flag}="true" asks about parts of a task; only a choice for the whole task is'
-        if attributes.get("value", "").startswith("$"):
-            return "its choices come from each task's data; only choices written in the config are"
-        if tag.nested or attributes.get("allowNested") == "true":
-            return "its choices are nested; only a flat list is"
-        return "it has fewer than two choices" if len(tag.labels) < 2 else ""
+        return why_not_whole(tag) or why_not_tree(tag) or why_not_few(tag, _paths(tag), 1 if _multiple(tag) else 2)
 
     def describe(self, tag: Tag) -> Described:
-        """A class for the item."""
-        return Described(Kind.CLASS, tuple(tag.labels))
+        """A class for the item, or a set of them."""
+        paths = _paths(tag)
+        return Described(
+            Kind.SET if _multiple(tag) else Kind.CLASS,
+            tuple(dict.fromkeys(path for path in paths if path)),
+            options_of(tag, nested=flag(tag, "allowNested")),
+            predicted_paths(tag, paths),
+        )
 
-    def read(self, control: Control, result: list[Region]) -> ClassTarget | None:
-        """The chosen label; None when none or several are chosen, as happens while a config allows several."""
-        chosen = {choice for value in of_control(control, result) for choice in _choices(value)}
-        return ClassTarget(chosen.pop()) if len(chosen) == 1 else None
+    def read(self, control: Control, result: list[Region]) -> Target | None:
+        """What was chosen; None when it is not clear, as happens when a config has changed. On a blank answer see `blank`."""
+        regions = own(control, result)
+        if not regions and control.kind is Kind.SET:
+            return blank(control)
+        found = [_choices(region, nested=bool(control.option("nested"))) for region in regions]
+        if None in found:
+            return None
+        chosen = sorted({choice for choices in found for choice in choices or ()})
+        if control.kind is Kind.SET:
+            return SetTarget(tuple(chosen))
+        return ClassTarget(chosen[0]) if len(chosen) == 1 else None
 
-    def write(self, control: Control, prediction: ClassPrediction, value: object) -> list[Region]:
-        """One region with the predicted label."""
+    def merge(self, control: Control, targets: Sequence[Target]) -> Target:
+        """The majority, class by class where several are possible."""
+        if control.kind is Kind.SET:
+            return merge_sets(cast(Sequence[SetTarget], targets))
+        return super().merge(control, targets)
+
+    def write(self, control: Control, prediction: ClassPrediction | SetPrediction, value: object) -> list[Region]:
+        """One region with what is predicted; none when nothing is, or choices are nested."""
+        labels = written(control, prediction) if isinstance(prediction, SetPrediction) else [prediction.label]
+        if control.option("nested") or not labels:
+            return []
         return [
             {
                 "from_name": control.name,
                 "to_name": control.to_name,
                 "type": "choices",
-                "value": {"choices": [prediction.label]},
+                "value": {"choices": labels},
                 "score": float(prediction.confidence),
             }
         ]
 
 
-def _choices(value: dict[str, Any]) -> set[str]:
-    choices = value.get("choices")
-    return {choice for choice in choices if isinstance(choice, str)} if isinstance(choices, list) else set()
+def _multiple(tag: Tag) -> bool:
+    return tag.attributes.get("choice") == "multiple"
+
+
+def _paths(tag: Tag) -> list[str]:
+    """For each label of a tag the class that it is; empty where it is none."""
+    if flag(tag, "allowNested"):
+        return paths_of(tag, leaves=True)
+    return ["" if label.depth else label.name for label in tag.tree]
+
+
+def _choices(region: Region, *, nested: bool) -> set[str] | None:
+    """What a region names; None when it cannot be read."""
+    value: Any = region.get("value")
+    said = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(said, list):
+        return None
+    if not nested:
+        return set(said) if all(isinstance(choice, str) for choice in said) else None
+    paths = [(choice,) if isinstance(choice, str) else choice for choice in said]
+    if not all(isinstance(path, list | tuple) and path and all(isinstance(p, str) for p in path) for path in paths):
+        return None
+    chosen = {tuple(path) for path in paths}
+    branches = {path[:depth] for path in chosen for depth in range(1, len(path))}
+    return {join_path(path) for path in chosen - branches}

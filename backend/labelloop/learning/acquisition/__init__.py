@@ -60,7 +60,10 @@ def strategy_named(name: str) -> Strategy:
 
 
 def strategy_for(pool: Pool, name: str, cold: str, labels_per_class: int) -> Strategy:
-    """The strategy of that name, or the cold one where the pool lacks what that one goes by.
+    """The strategy of that name, or what is nearest to it of what the pool allows.
+
+    Without a model it is the cold one. With one that knows its doubts but no class probabilities, as where an item may have
+    several classes, or no members, it is `auto`, which goes by the doubts alone.
 
     Args:
         pool: what is to be ordered.
@@ -72,5 +75,8 @@ def strategy_for(pool: Pool, name: str, cold: str, labels_per_class: int) -> Str
         LearningError: there is none of such a name.
     """
     start = strategy_named(cold)
-    wanted = Auto(start, labels_per_class) if name == Auto.name else strategy_named(name)
-    return wanted if wanted.need.met_by(pool) else start
+    auto = Auto(start, labels_per_class)
+    wanted = auto if name == Auto.name else strategy_named(name)
+    if wanted.need.met_by(pool):
+        return wanted
+    return auto if Need.UNCERTAINTY.met_by(pool) else start

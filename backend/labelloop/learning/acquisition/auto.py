@@ -10,7 +10,7 @@ from labelloop.learning.acquisition.coverage import Coverage
 from labelloop.learning.acquisition.diverse import DiverseMargin, then
 from labelloop.learning.acquisition.pool import View
 from labelloop.learning.arrays import Ints
-from labelloop.learning.evaluation import Metrics
+from labelloop.learning.figures import Figures, Measured
 
 # Rows that regions are looked for in, and the most regions.
 LOOKED_AT: Final = 512
@@ -54,8 +54,14 @@ def labels_to_trust(skill: float | None, usual: int) -> float:
     return usual if skill is None else usual * max(1.0, 2 - 1.5 * float(np.clip(skill, 0, 1)))
 
 
-def skill(metrics: Metrics) -> float:
-    """How much of what answering the commonest class gets wrong the model gets right, one standard error down; in [0, 1]."""
+def skill(metrics: Measured) -> float:
+    """How much of what answering the commonest class gets wrong the model gets right, one standard error down; in [0, 1].
+
+    Where an answer is more than one class nobody gets anything by guessing, so it is the figure itself, at the low end of its
+    interval.
+    """
+    if isinstance(metrics, Figures):
+        return float(np.clip(metrics.interval.low if metrics.interval else metrics.value, 0, 1))
     commonest = max(figures.items for figures in metrics.per_class.values()) / metrics.items
     error = float(np.sqrt(metrics.accuracy * (1 - metrics.accuracy) / metrics.items))
     return float(np.clip((metrics.accuracy - error - commonest) / max(1 - commonest, 1e-9), 0, 1))

@@ -30,7 +30,8 @@ class Pool:
         labelled: [m, d], features of the items that have a label; empty: none has.
         probabilities: [n, C], calibrated; None: there is no model to trust yet.
         members: [k, n, C], what each member of an ensemble, or each pass with dropout, says; None: there are none.
-        labels: int [m], the class of each labelled item, -1 where it is none of the C; None: not told.
+        labels: int [m], the class of each labelled item, -1 where it is none of the C; None: not told, or items do not have
+            one class.
         classes: how many classes there are; 0: not told.
         skill: how much of what guessing the commonest class gets wrong the model is estimated to get right, in [0, 1], on
             items it was not trained on (see `auto.skill`); None: not known.

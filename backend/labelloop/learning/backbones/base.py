@@ -25,7 +25,8 @@ class BackboneSpec:
 
     Attributes:
         modality: what it reads.
-        name: `auto`, `plain`, a torchvision classifier, or a sentence-transformers model by name or path.
+        name: `auto`, `plain`, a torchvision classifier, or a sentence-transformers model by name or path; several names with
+            `+` between them are joined.
         weights: path of local weights for an image backbone; empty: the ones its library names.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         offline: never try to download weights.
@@ -51,6 +52,7 @@ class ResolvedBackbone:
         note: why a fallback is used, one sentence; empty when it is none.
         tuned: where weights fine-tuned on a project's labels are kept, as whoever keeps them names the place; a spec must
             point to a copy of them before they are loaded. Empty: the weights are those that the spec means.
+        blocks: how many columns of a row are of each backbone, where several are joined; empty: it is one.
     """
 
     name: str
@@ -58,6 +60,7 @@ class ResolvedBackbone:
     dim: int
     note: str = ""
     tuned: str = ""
+    blocks: tuple[int, ...] = ()
 
 
 class Backbone(Protocol):

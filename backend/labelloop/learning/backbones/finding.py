@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from labelloop.errors import LearningError
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
+from labelloop.learning.backbones.joined import JOINT, JoinedBackbone, join
 from labelloop.learning.backbones.map_images import TorchvisionMaps, resolve_maps
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_maps import PLAIN_MAPS, PlainMaps
@@ -43,6 +45,8 @@ def resolve_backbone(spec: BackboneSpec) -> ResolvedBackbone:
         LearningError: there is no backbone of that name, its library is not installed, or local weights are wrong.
         WeightsNotFound: the weights of a backbone asked for by name are neither here nor to be had.
     """
+    if apart := _apart(spec):
+        return join([resolve_backbone(one) for one in apart])
     family = _family(spec)
     if spec.name == "plain":
         return family.plain
@@ -62,6 +66,8 @@ def load_backbone(spec: BackboneSpec, resolved: ResolvedBackbone) -> Backbone:
         LearningError: what the spec means here is not what was found, or the device does not exist.
         WeightsNotFound: its weights are neither here nor to be had.
     """
+    if apart := _apart(spec):
+        return _load_joined(apart, resolved)
     family = _family(spec)
     if resolved.id == family.plain.id:
         return family.load_plain()
@@ -72,6 +78,32 @@ def load_backbone(spec: BackboneSpec, resolved: ResolvedBackbone) -> Backbone:
             "use the same weights everywhere."
         )
     return family.load(spec, resolved)
+
+
+def _apart(spec: BackboneSpec) -> list[BackboneSpec]:
+    """The backbones that a spec joins; empty where it names one.
+
+    Raises:
+        LearningError: they cannot be joined.
+    """
+    names = spec.name.split(JOINT)
+    # A path may hold the sign; there is no model at a part of it.
+    if len(names) < 2 or Path(spec.name).exists():
+        return []
+    if spec.weights or spec.parts is not Parts.NONE:
+        what = "one file of weights" if spec.weights else f"features of an {spec.modality}'s {spec.parts}"
+        raise LearningError(f"The backbones {spec.name!r} cannot be joined with {what}; name one of them.")
+    return [replace(spec, name=name.strip()) for name in names]
+
+
+def _load_joined(apart: list[BackboneSpec], resolved: ResolvedBackbone) -> Backbone:
+    found = [resolve_backbone(one) for one in apart]
+    if join(found).id != resolved.id:
+        raise LearningError(
+            f"The backbones {resolved.name!r} are not the same on this machine as those the features at hand are of; "
+            "use the same weights everywhere."
+        )
+    return JoinedBackbone(resolved, [load_backbone(one, known) for one, known in zip(apart, found, strict=True)])
 
 
 def _family(spec: BackboneSpec) -> _Family:

@@ -44,6 +44,7 @@ def examine(
     *,
     held_out: Bools | None = None,
     ids: Sequence[str] | None = None,
+    groups: Ints | None = None,
 ) -> Examination:
     """Find what is wrong with labelled items, and decide by a stated rule what is kept.
 
@@ -58,6 +59,7 @@ def examine(
         classes: the labels there may be.
         held_out: bool [n], items that models are judged on; None: not decided yet.
         ids: n names for a person to find the items by; their numbers otherwise.
+        groups: what `near_duplicate_groups` gives of the features, where that is known already.
 
     Raises:
         LearningError: the arrays are not of the same length.
@@ -70,7 +72,8 @@ def examine(
     exact = _within(kept, checks.duplicate_groups(items))
     told, final, kept = _without_copies(exact, labels, aside, kept, names)
     findings += told
-    groups = near_duplicate_groups(np.where(kept[:, None], features, np.nan))
+    if groups is None:
+        groups = near_duplicate_groups(np.where(kept[:, None], features, np.nan))
     told, kept = _near(groups, exact, final, aside, kept, names)
     findings += told + _of_classes([label for label, good in zip(final, kept, strict=True) if good], classes)
     return Examination(kept, final, groups, tuple(findings))

@@ -10,7 +10,8 @@ from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.acquisition import Pool, skill, strategy_for
 from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.classification import ClassificationLearner
-from labelloop.learning.evaluation import Metrics, believed, measure
+from labelloop.learning.evaluation import Metrics, measure
+from labelloop.learning.figures import believed
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.simulation.data import LabelledData, Split, counts_of, split_data

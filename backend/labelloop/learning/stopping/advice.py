@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from labelloop.learning.evaluation import Metrics
+from labelloop.learning.figures import Measured
 from labelloop.learning.intervals import Interval, wilson
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping.curve import LEAST_POINTS, Trend
@@ -97,7 +97,7 @@ class Evidence:
         pool: what it is estimated to reach on the pool; None where there are too few held-out labels.
     """
 
-    metrics: Metrics | None = None
+    metrics: Measured | None = None
     versions: int = 0
     trend: Trend | None = None
     forecast: Forecast | None = None
@@ -207,8 +207,10 @@ def _figures(evidence: Evidence, settled: list[Stability]) -> list[str]:
     return said
 
 
-def _accuracy(metrics: Metrics, pool: PoolAccuracy | None) -> str:
-    said = f"accuracy {metrics.accuracy:.1%} ({_range(_interval(metrics))}, {metrics.source}, {metrics.items} labels)"
+def _accuracy(metrics: Measured, pool: PoolAccuracy | None) -> str:
+    said = (
+        f"{metrics.name} {metrics.value:.1%} ({_range(_interval(metrics))}, {metrics.source}, {metrics.items} labels)"
+    )
     return said + (f", about {pool.accuracy:.1%} ({_range(pool.interval)}) on the pool" if pool else "")
 
 
@@ -216,5 +218,5 @@ def _range(interval: Interval) -> str:
     return f"{interval.low:.1%} to {interval.high:.1%}"
 
 
-def _interval(metrics: Metrics) -> Interval:
-    return metrics.accuracy_interval or wilson(round(metrics.accuracy * metrics.items), metrics.items)
+def _interval(metrics: Measured) -> Interval:
+    return metrics.interval or wilson(metrics.value * metrics.items, metrics.items)

@@ -39,6 +39,8 @@ def why_not(spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
     library, extra = _LIBRARY[spec.modality]
     if find_spec(library) is None:
         return f"Fine-tuning needs torch and {library}, which are not installed; install labelloop[{extra}]."
+    if resolved.blocks:
+        return "Joined backbones are not fine-tuned; set one of them."
     if resolved.name == "plain":
         return "Plain features come from no network, so there is nothing to fine-tune; set a backbone with weights."
     return ""

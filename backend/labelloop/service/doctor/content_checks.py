@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from labelloop.errors import LearningError, MediaError
-from labelloop.labelstudio import text_of
-from labelloop.learning import resolve_backbone
+from labelloop.labelstudio import CODECS, text_of
+from labelloop.learning import BackboneSpec, Parts, resolve_backbone
 from labelloop.records import Control, Modality
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
@@ -28,7 +28,7 @@ def label_config(case: Case) -> Iterator[Seen]:
             + ", ".join(f"{control.name} ({len(control.labels)} classes, {control.modality})" for control in controls)
         )
     else:
-        yield broken("holds nothing Labelloop can learn", "add a Choices control for an Image or a Text")
+        yield broken("holds nothing Labelloop can learn", f"add a control of the kinds {', '.join(CODECS)}")
 
 
 def media(case: Case) -> Iterator[Seen]:
@@ -43,17 +43,22 @@ def media(case: Case) -> Iterator[Seen]:
 
 def weights(case: Case) -> Iterator[Seen]:
     """The backbones of what is learnt are there."""
-    for modality in sorted({control.modality for control in case.label_config.controls}):
-        spec = backbone_spec(case.settings, modality)
+    specs = dict.fromkeys(backbone_spec(case.settings, control) for control in case.label_config.controls)
+    for spec in specs:
         known = [
             record.backbone for record in (case.live.learners if case.live else ()) if record.backbone_spec == spec
         ]
         try:
             found = known[0] if known else resolve_backbone(spec)
         except LearningError as error:
-            yield broken(str(error), f"set LABELLOOP_{modality.upper()}_BACKBONE to one that can be had")
+            yield broken(str(error), f"set LABELLOOP_{spec.modality.upper()}_BACKBONE to one that can be had")
             continue
-        yield warn(found.note) if found.note else ok(f"{found.name} for {modality}s, {found.dim} features")
+        yield warn(found.note) if found.note else ok(f"{found.name} for {_parts(spec)}, {found.dim} features")
+
+
+def _parts(spec: BackboneSpec) -> str:
+    """What a backbone gives features of."""
+    return f"{spec.modality}s" if spec.parts is Parts.NONE else f"{spec.modality}s and their {spec.parts}"
 
 
 def _read(case: Case, control: Control, task: dict[str, Any]) -> Seen:

@@ -1,0 +1,143 @@
+"""Controls that Label Studio shows under a condition only: whether one is visible, by the regions of the others.
+
+Follows Label Studio's editor. A condition on choices looks at the chosen labels; one on a selected region, which is a
+matter of where the annotator clicks, holds here when there is such a region to select; `no-region-selected` holds when a
+task is opened, and so always. Of several conditions, a tag's own and those of the tags around it, all must hold.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from labelloop.labelstudio.label_tags import MOST_CONDITIONS, Attributes, Tag, Tags
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Control
+
+OPTION: Final = "shown_when"
+"""The name of the option that holds a control's conditions."""
+
+CHOICES: Final = frozenset({"choices", "taxonomy"})
+_WHOLE_ITEM: Final = CHOICES | {"rating", "textarea", "number", "datetime", "pairwise", "ranker", "relation"}
+_KINDS: Final = frozenset({"choice-selected", "choice-unselected", "region-selected", "no-region-selected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition.
+
+    Attributes:
+        when: `choice-selected`, `choice-unselected`, `region-selected` or `no-region-selected`.
+        control: the name of the control that it looks at; empty: any other than the one shown.
+        labels: labels, as they appear in results, one of which must be there; none: whatever is there.
+    """
+
+    when: str
+    control: str = ""
+    labels: tuple[str, ...] = ()
+
+
+def conditions_of(tag: Tag, tags: Tags) -> tuple[Condition, ...]:
+    """The conditions that a tag is under; a `visibleWhen` that Label Studio does not know is none."""
+    return tuple(found for one in tag.conditions for found in _read(one, tags))
+
+
+def why_not(tag: Tag) -> str:
+    """Why a tag's conditions cannot be honoured, as a clause; empty when they can."""
+    return "it is under too many conditions" if len(tag.conditions) > MOST_CONDITIONS else ""
+
+
+def to_option(conditions: Iterable[Condition]) -> tuple[tuple[str, str], ...]:
+    """The conditions as an option of a control; nothing where there are none."""
+    said = [asdict(condition) for condition in conditions]
+    return ((OPTION, json.dumps(said)),) if said else ()
+
+
+def visible(control: Control, result: Sequence[Region]) -> bool:
+    """Whether a control is shown beside the regions of other controls; its own are not looked at."""
+    others = [region for region in result if region.get("from_name") != control.name]
+    return all(_holds(condition, others) for condition in _conditions(control))
+
+
+def kept(written: Sequence[tuple[Control, list[Region]]]) -> list[Region]:
+    """The regions that may be sent together: those of controls that are visible beside the others'.
+
+    Args:
+        written: each control once, with the regions it would send.
+
+    Returns:
+        The regions in the order given. Controls that wait for each other in a circle send none.
+    """
+    sent: dict[str, list[Region]] = {}
+    waiting = {control.name: control for control, _ in written}
+    regions = {control.name: mine for control, mine in written}
+    while ready := [one for one in waiting.values() if not _waits_for(one, waiting)]:
+        so_far = [region for mine in sent.values() for region in mine]
+        for control in ready:
+            sent[control.name] = regions[control.name] if visible(control, so_far) else []
+            del waiting[control.name]
+    return [region for name in regions for region in sent.get(name, [])]
+
+
+def _waits_for(control: Control, waiting: Mapping[str, Control]) -> bool:
+    """Whether a condition looks at a control that is not decided yet; one that looks at any waits for all without its like."""
+    others = waiting.keys() - {control.name}
+    return bool(_asks(control) & others) or (
+        "" in _asks(control) and any("" not in _asks(waiting[name]) for name in others)
+    )
+
+
+def _asks(control: Control) -> set[str]:
+    """The names of the controls that a control's conditions look at; empty: any."""
+    return {found.control for found in _conditions(control) if found.when != "no-region-selected"}
+
+
+def _conditions(control: Control) -> tuple[Condition, ...]:
+    return _parsed(control.option(OPTION, "[]"))
+
+
+@lru_cache(maxsize=256)
+def _parsed(said: str) -> tuple[Condition, ...]:
+    return tuple(Condition(one["when"], one["control"], tuple(one["labels"])) for one in json.loads(said))
+
+
+def _read(attributes: Attributes, tags: Tags) -> list[Condition]:
+    when, control = attributes.get("visiblewhen", ""), attributes.get("whentagname", "")
+    choices = attributes.get("whenchoicevalue", "")
+    if not when:
+        return [Condition("choice-selected", "", (choices,))] if choices else []
+    if when not in _KINDS:
+        return []
+    if when in ("choice-selected", "choice-unselected"):
+        return [Condition(when, control, _in_results(choices, control, tags) if choices else ())]
+    labels = attributes.get("whenlabelvalue", "")
+    return [Condition(when, control, tuple(labels.split(",")) if labels else ())]
+
+
+def _in_results(choices: str, control: str, tags: Tags) -> tuple[str, ...]:
+    """Choices named by their value or alias, as results name them; one that is not in the config stays as it is."""
+    asked = [tags.controls[control]] if control in tags.controls else [] if control else list(tags.controls.values())
+    found: dict[str, None] = {}
+    for choice in choices.split(","):
+        names = [label.name for tag in asked for label in tag.tree if choice in (label.name, label.value)]
+        found.update(dict.fromkeys(names or [choice]))
+    return tuple(found)
+
+
+def _holds(condition: Condition, others: Sequence[Region]) -> bool:
+    mine = [region for region in others if condition.control in ("", region.get("from_name"))]
+    if condition.when == "no-region-selected":
+        return True
+    if condition.when == "region-selected":
+        return any(_named(region, condition.labels) for region in mine if region.get("type") not in _WHOLE_ITEM)
+    chosen = any(_named(region, condition.labels) for region in mine if region.get("type") in CHOICES)
+    return chosen == (condition.when == "choice-selected")
+
+
+def _named(region: Region, labels: tuple[str, ...]) -> bool:
+    """Whether a region names one of the labels, or any where none is asked for."""
+    value: Any = region.get("value")
+    said = value.get(str(region.get("type"))) if isinstance(value, dict) else None
+    named = [one[-1] if isinstance(one, list) and one else one for one in said] if isinstance(said, list) else []
+    return any(label in named for label in labels) if labels else bool(named) or region.get("type") not in CHOICES

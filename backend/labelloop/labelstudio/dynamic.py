@@ -1,0 +1,69 @@
+"""Labels that come from each task's data (`value="$options"`), not from the label config.
+
+Such a control's labels are those that annotations have named so far. What a model says of a task is narrowed to what the
+task offers. A label that a task did not offer counts as not chosen there, which is right where tasks offer the same or
+labels that exclude each other, and makes a set's classes look rarer than they are where they do not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from labelloop.labelstudio.paths import join_path
+from labelloop.records import ClassPrediction, Control, Prediction, Target
+
+OPTION: Final = "labels_from"
+"""The name of the option that holds the data key of such a control's labels."""
+
+# Deeper trees are no labels that a person chooses from.
+DEEPEST: Final = 20
+
+
+def with_used_labels(control: Control, targets: Iterable[Target]) -> Control:
+    """The control with the labels that people have used so far, sorted; one whose labels are in the config as it is."""
+    if not control.option(OPTION):
+        return control
+    return replace(control, labels=tuple(sorted({label for target in targets for label in target.classes})))
+
+
+def offered(control: Control, data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels that a task offers: names, or paths as text where they form a tree. Each once."""
+    tree = control.option("nested") == "true" or control.tag == "Taxonomy"
+    leaves = control.tag == "Choices" or control.option("leaves") == "true"
+    found: dict[str, None] = {}
+    waiting: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+        (item, ()) for item in reversed(_items(data.get(control.option(OPTION))))
+    ]
+    while waiting:
+        item, above = waiting.pop()
+        name = item.get("alias") or item.get("value")
+        if not isinstance(name, str):
+            continue
+        path = (*above, name)
+        below = _items(item.get("children")) if tree and len(path) < DEEPEST else []
+        if not (leaves and below):
+            found[join_path(path) if tree else name] = None
+        waiting += [(child, path) for child in reversed(below)]
+    return tuple(found)
+
+
+def narrowed(control: Control, prediction: Prediction, data: Mapping[str, Any]) -> Prediction | None:
+    """What of a prediction a task can be told; None when it offers nothing of it.
+
+    A single class becomes the most probable of those offered, its probability being that among them.
+    """
+    if not control.option(OPTION):
+        return prediction
+    labels = offered(control, data)
+    if not isinstance(prediction, ClassPrediction) or not prediction.probabilities:
+        return prediction.shown(labels, 0.0)
+    among = {label: prediction.probabilities[label] for label in labels if prediction.probabilities.get(label, 0) > 0}
+    if not among:
+        return None
+    total, best = sum(among.values()), max(among, key=among.__getitem__)
+    shares = {label: probability / total for label, probability in among.items()}
+    return ClassPrediction(best, shares[best], prediction.uncertainty, shares)
+
+
+def _items(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,71 @@
+"""What an annotator has drawn so far, as prompts for a model: boxes, points and marked stretches of text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Box, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """Prompts about one object.
+
+    Attributes:
+        boxes: where to look in an image; a point is a box of no size. The label is empty where none was chosen.
+        spans: stretches of a text.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.spans)
+
+
+def prompts_about(to_name: str, result: object) -> Prompts:
+    """The prompts about an object among the regions drawn so far; what is no prompt, or is malformed, is passed over."""
+    regions = result if isinstance(result, list) else []
+    mine = [region for region in regions if isinstance(region, dict) and region.get("to_name") == to_name]
+    boxes = (_box(region) for region in mine)
+    spans = (_span(region) for region in mine)
+    return Prompts(tuple(b for b in boxes if b is not None), tuple(s for s in spans if s is not None))
+
+
+def _box(region: Region) -> Box | None:
+    value = region.get("value")
+    if not isinstance(value, dict) or region.get("type") not in (
+        "rectanglelabels",
+        "rectangle",
+        "keypointlabels",
+        "keypoint",
+    ):
+        return None
+    corner = _numbers(value, ("x", "y"))
+    size = _numbers(value, ("width", "height")) if str(region["type"]).startswith("rectangle") else [0.0, 0.0]
+    if corner is None or size is None:
+        return None
+    x, y, width, height = (number / 100 for number in (*corner, *size))
+    return Box(_label(region, value), x, y, width, height)
+
+
+def _span(region: Region) -> Span | None:
+    value = region.get("value")
+    if not isinstance(value, dict) or region.get("type") != "labels":
+        return None
+    places = _numbers(value, ("start", "end"))
+    if places is None or not 0 <= places[0] < places[1]:
+        return None
+    return Span(_label(region, value), int(places[0]), int(places[1]))
+
+
+def _label(region: Region, value: dict[str, Any]) -> str:
+    labels = value.get(str(region["type"]))
+    return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else ""
+
+
+def _numbers(value: dict[str, Any], names: Sequence[str]) -> list[float] | None:
+    found = [value.get(name) for name in names]
+    numbers = [float(one) for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
+    return numbers if len(numbers) == len(names) else None

@@ -1,0 +1,106 @@
+"""What a model answers to what an annotator has just drawn: its own regions there, or the same words elsewhere."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelloop.labelstudio.prompts import Prompts
+from labelloop.records import (
+    Box,
+    BoxesPrediction,
+    Control,
+    Mask,
+    MasksPrediction,
+    Prediction,
+    Span,
+    SpansPrediction,
+)
+
+# Confidence in a stretch that the model did not mark itself: the annotator marked the same words.
+REPEATED: Final = 0.5
+
+
+def answer_prompts(control: Control, prediction: Prediction, prompts: Prompts, value: object) -> Prediction | None:
+    """What to propose for a control.
+
+    Args:
+        control: whose.
+        prediction: what the model says of the whole item.
+        prompts: what was drawn about the control's object.
+        value: what the task's data holds under the control's key.
+
+    Returns:
+        The prediction less what was not asked about; None for a control whose answers are not parts of an item, lest an
+        annotator's own answer be replaced.
+    """
+    if isinstance(prediction, BoxesPrediction):
+        found = [
+            _named(control, prompt, box) for prompt in prompts.boxes for box in prediction.boxes if _meets(prompt, box)
+        ]
+        return replace(prediction, boxes=tuple(dict.fromkeys(found)))
+    if isinstance(prediction, MasksPrediction):
+        areas = [area for prompt in prompts.boxes for area in _areas(prediction.masks, prompt)]
+        return replace(prediction, masks=tuple(areas))
+    if isinstance(prediction, SpansPrediction):
+        return replace(prediction, spans=_repeated(control, prediction, prompts.spans, str(value)))
+    return None
+
+
+def _named(control: Control, prompt: Box, box: Box) -> Box:
+    """The box under the label that the annotator chose."""
+    return replace(box, label=prompt.label) if prompt.label in control.labels else box
+
+
+def _meets(prompt: Box, box: Box) -> bool:
+    """Whether a box has its centre in the one drawn, or holds the point set."""
+    outer, inner = (prompt, box) if prompt.width > 0 or prompt.height > 0 else (box, prompt)
+    x, y = inner.x + inner.width / 2, inner.y + inner.height / 2
+    return outer.x <= x <= outer.x + outer.width and outer.y <= y <= outer.y + outer.height
+
+
+def _areas(masks: Sequence[Mask], prompt: Box) -> list[Mask]:
+    """What the model takes for the label asked for, in the box drawn or around the point set."""
+    wanted = [mask for mask in masks if prompt.label in ("", mask.label)]
+    found = ((mask, _within(mask.inside(), prompt)) for mask in wanted)
+    return [Mask.of(mask.label, inside, mask.score) for mask, inside in found if inside.any()]
+
+
+def _within(inside: NDArray[np.bool_], prompt: Box) -> NDArray[np.bool_]:
+    height, width = inside.shape
+    top, left = int(prompt.y * height), int(prompt.x * width)
+    if prompt.width == 0 and prompt.height == 0:
+        return _connected(inside, min(max(top, 0), height - 1), min(max(left, 0), width - 1))
+    bottom, right = int(np.ceil((prompt.y + prompt.height) * height)), int(np.ceil((prompt.x + prompt.width) * width))
+    kept = np.zeros_like(inside)
+    rows, columns = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
+    kept[rows, columns] = inside[rows, columns]
+    return kept
+
+
+def _connected(inside: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+    """The part of an area that hangs together with one pixel."""
+    from scipy.ndimage import label
+
+    parts, _ = label(inside)
+    same: NDArray[np.bool_] = (parts == parts[row, column]) & inside[row, column]
+    return same
+
+
+def _repeated(control: Control, prediction: SpansPrediction, marked: Sequence[Span], text: str) -> tuple[Span, ...]:
+    """The marked words wherever else they stand, each as a whole, and nowhere twice."""
+    scores = {(span.label, span.start, span.end): span.score for span in prediction.spans}
+    taken, found = [(span.start, span.end) for span in marked], []
+    for span in marked:
+        words = text[span.start : span.end]
+        if span.label not in control.labels or not words.strip():
+            continue
+        for match in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text):
+            start, end = match.span()
+            if not any(start < last and first < end for first, last in taken):
+                taken.append((start, end))
+                found.append(Span(span.label, start, end, scores.get((span.label, start, end), REPEATED)))
+    return tuple(found)

@@ -1,0 +1,249 @@
+"""A small project of every kind of task, with what a perfect annotator would answer."""
+
+import base64
+import io
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from labelloop.labelstudio import LabelStudio
+
+Answer = list[dict[str, Any]]
+Item = tuple[dict[str, Any], Answer]
+
+SIDE = 96
+PEOPLE, PLACES = ["Anna", "Boris", "Chloé", "Dmitri"], ["Paris", "Lagos", "Kyoto", "Lima"]
+FRENCH = {"red": "rouge", "green": "vert", "blue": "bleu", "house": "maison", "tree": "arbre", "boat": "bateau"}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A kind of project.
+
+    Attributes:
+        config: its label config.
+        control: the control that is looked at.
+        item: data and answer of the task of a number.
+    """
+
+    config: str
+    control: str
+    item: Callable[[int], Item]
+
+
+@dataclass
+class KindJob:
+    """A project in Label Studio with its answers by task id."""
+
+    label_studio: LabelStudio
+    project_id: int
+    made: Made
+    truth: dict[int, Answer] = field(default_factory=dict)
+
+    @property
+    def control(self) -> str:
+        return self.made.control
+
+    def answer_served(self, count: int) -> list[int]:
+        """Answer the tasks Label Studio serves, in its order."""
+        done = []
+        for _ in range(count):
+            task = self.label_studio.next_task(self.project_id)
+            assert task is not None, "the queue ran dry"
+            self.label_studio.annotate(task["id"], self.truth[task["id"]])
+            done.append(int(task["id"]))
+        return done
+
+    def unlabelled(self) -> list[int]:
+        return [task["id"] for task in self.label_studio.tasks(self.project_id) if not task["annotations"]]
+
+    def served(self) -> int | None:
+        task = self.label_studio.next_task(self.project_id)
+        return int(task["id"]) if task else None
+
+    def predictions(self, version: str) -> list[dict[str, Any]]:
+        found = self.label_studio.get("/api/predictions/", params={"project": self.project_id})
+        return [prediction for prediction in found if prediction["model_version"] == version]
+
+
+def make_job(label_studio: LabelStudio, kind: str, count: int) -> KindJob:
+    """Create the project and import its tasks."""
+    made = KINDS[kind]
+    project = label_studio.create_project(kind, made.config)
+    job = KindJob(label_studio, project["id"], made)
+    items = [made.item(number) for number in range(count)]
+    label_studio.import_tasks(project["id"], [{**data, "number": number} for number, (data, _) in enumerate(items)])
+    for task in label_studio.tasks(project["id"]):
+        job.truth[task["id"]] = items[task["data"]["number"]][1]
+    return job
+
+
+def _region(name: str, to: str, kind: str, value: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"from_name": name, "to_name": to, "type": kind, "value": value, **more}
+
+
+def _words(number: int) -> tuple[random.Random, list[str]]:
+    draw = random.Random(number)
+    return draw, draw.sample(["the", "a", "my", "we", "today", "really", "some", "this", "was", "again"], 4)
+
+
+def _set(number: int) -> Item:
+    draw, words = _words(number)
+    topics = {"food": ["soup", "bread", "cheese"], "travel": ["train", "hotel", "border"]}
+    said = [topic for place, topic in enumerate(topics) if (number + 1) >> place & 1]
+    for topic in said:
+        words += draw.sample(topics[topic], 2)
+    draw.shuffle(words)
+    answer = [_region("topics", "text", "choices", {"choices": said})] if said else []
+    return {"text": f"{' '.join(words)} {number}"}, answer
+
+
+def _taxonomy(number: int) -> Item:
+    draw, words = _words(number)
+    path, hint = [(["animal", "cat"], "meow purr"), (["animal", "dog"], "bark woof"), (["plant"], "leaf root")][
+        number % 3
+    ]
+    words += hint.split()
+    draw.shuffle(words)
+    return {"text": f"{' '.join(words)} {number}"}, [_region("tree", "text", "taxonomy", {"taxonomy": [path]})]
+
+
+def _rating(number: int) -> Item:
+    draw, words = _words(number)
+    stars = number % 3 + 1
+    words += {1: ["awful", "bad"], 2: ["middling", "fair"], 3: ["splendid", "great"]}[stars]
+    draw.shuffle(words)
+    return {"text": f"{' '.join(words)} {number}"}, [_region("stars", "text", "rating", {"rating": stars})]
+
+
+def _spans(number: int) -> Item:
+    draw, words = _words(number)
+    person, place = draw.choice(PEOPLE), draw.choice(PLACES)
+    text = f"{words[0]} \U0001f30d {person} {words[1]} in {place} {words[2]} {number}"
+    found = [("PER", person), ("LOC", place)] if number % 5 else []
+    if not found:
+        text = f"{' '.join(words)} nothing here {number}"
+    answer = []
+    for label, name in found:
+        start = len(text[: text.index(name)].encode("utf-16-le")) // 2
+        value = {"start": start, "end": start + len(name), "text": name, "labels": [label]}
+        answer.append(_region("names", "text", "labels", value, id=f"{label}{number}"))
+    return {"text": text}, answer
+
+
+def _translation(number: int) -> Item:
+    draw = random.Random(number)
+    words = draw.sample(list(FRENCH), 2)
+    text = f"{' '.join(words)} {number % 4}"
+    target = f"{' '.join(FRENCH[word] for word in words)} {number % 4}"
+    return {"text": f"{text}"}, [_region("french", "text", "textarea", {"text": [target]})]
+
+
+def _picture(number: int) -> tuple[str, tuple[int, int, int, int] | None, str]:
+    """An image with a bright square or a dark one on noise, or with none: its data URI, the square's corners, its label."""
+    generator = np.random.default_rng(number)
+    pixels = generator.integers(90, 150, size=(SIDE, SIDE, 3)).astype(np.uint8)
+    image = Image.fromarray(pixels)
+    label, corners = ["light", "dark"][number % 2], None
+    if number % 6 != 5:
+        size = int(generator.integers(28, 40))
+        left, top = (int(at) for at in generator.integers(2, SIDE - size - 2, size=2))
+        corners = (left, top, left + size, top + size)
+        ImageDraw.Draw(image).rectangle(corners, fill=(250, 240, 60) if label == "light" else (20, 10, 70))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), corners, label
+
+
+SIZE = {"original_width": SIDE, "original_height": SIDE, "image_rotation": 0}
+
+
+def _boxes(number: int) -> Item:
+    uri, corners, label = _picture(number)
+    if corners is None:
+        return {"image": uri}, []
+    left, top, right, bottom = (100 * corner / SIDE for corner in corners)
+    value = {"x": left, "y": top, "width": right - left, "height": bottom - top, "rotation": 0}
+    return {"image": uri}, [
+        _region("squares", "image", "rectanglelabels", {**value, "rectanglelabels": [label]}, id=f"b{number}", **SIZE)
+    ]
+
+
+def _polygons(number: int) -> Item:
+    uri, corners, label = _picture(number)
+    if corners is None:
+        return {"image": uri}, []
+    left, top, right, bottom = (100 * corner / SIDE for corner in corners)
+    points = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    value = {"points": points, "closed": True, "polygonlabels": [label]}
+    return {"image": uri}, [_region("squares", "image", "polygonlabels", value, id=f"p{number}", **SIZE)]
+
+
+def _brush(number: int) -> Item:
+    from label_studio_sdk.converter.brush import mask2rle
+
+    uri, corners, label = _picture(number)
+    if corners is None:
+        return {"image": uri}, []
+    drawn = Image.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(drawn).rectangle(corners, fill=255)
+    value = {"format": "rle", "rle": mask2rle(np.asarray(drawn)), "brushlabels": [label]}
+    return {"image": uri}, [_region("squares", "image", "brushlabels", value, id=f"m{number}", **SIZE)]
+
+
+def _several(number: int) -> Item:
+    data, boxes = _boxes(number)
+    _, _, label = _picture(number)
+    return data, [*boxes, _region("kind", "image", "choices", {"choices": [label if boxes else "none"]})]
+
+
+def _text_view(inside: str) -> str:
+    return f'<View><Text name="text" value="$text"/>{inside}</View>'
+
+
+def _image_view(inside: str) -> str:
+    return f'<View><Image name="image" value="$image"/>{inside}</View>'
+
+
+_SQUARES = '<Label value="light"/><Label value="dark"/>'
+_RECTANGLES = f'<RectangleLabels name="squares" toName="image">{_SQUARES}</RectangleLabels>'
+_TREE = (
+    '<Choice value="animal"><Choice value="cat"/><Choice value="dog"/></Choice>'
+    '<Choice value="plant"><Choice value="moss"/></Choice>'
+)
+KINDS = {
+    "set": Made(
+        _text_view(
+            '<Choices name="topics" toName="text" choice="multiple"><Choice value="food"/><Choice value="travel"/></Choices>'
+        ),
+        "topics",
+        _set,
+    ),
+    "taxonomy": Made(_text_view(f'<Taxonomy name="tree" toName="text">{_TREE}</Taxonomy>'), "tree", _taxonomy),
+    "rating": Made(_text_view('<Rating name="stars" toName="text" maxRating="3"/>'), "stars", _rating),
+    "spans": Made(
+        _text_view('<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>'),
+        "names",
+        _spans,
+    ),
+    "translation": Made(_text_view('<TextArea name="french" toName="text"/>'), "french", _translation),
+    "boxes": Made(_image_view(_RECTANGLES), "squares", _boxes),
+    "polygons": Made(
+        _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons
+    ),
+    "brush": Made(
+        _image_view(f'<BrushLabels name="squares" toName="image">{_SQUARES}</BrushLabels>'), "squares", _brush
+    ),
+    "several": Made(
+        _image_view(
+            f'{_RECTANGLES}<Choices name="kind" toName="image"><Choice value="light"/><Choice value="dark"/>'
+            '<Choice value="none"/></Choices>'
+        ),
+        "squares",
+        _several,
+    ),
+}

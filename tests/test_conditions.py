@@ -1,0 +1,117 @@
+"""Controls that are shown under a condition: learnt where they were shown, written where they are visible."""
+
+from typing import Any
+
+import pytest
+
+from labelloop.labelstudio import AnnotationRecord, TaskRecord, merge, parse_label_config, prediction_json
+from labelloop.labelstudio.conditions import kept, visible
+from labelloop.records import ClassPrediction, ClassTarget, Control, SetTarget
+
+KIND = '<Choices name="kind" toName="t"><Choice value="Katze" alias="cat"/><Choice value="dog"/></Choices>'
+TAGS = '<Choice value="big"/><Choice value="small"/>'
+
+
+def config(*parts: str) -> dict[str, Control]:
+    xml = f'<View><Text name="t" value="$text"/><Image name="i" value="$image"/>{"".join(parts)}</View>'
+    parsed = parse_label_config(xml)
+    assert parsed.unsupported == ()
+    return {control.name: control for control in parsed.controls}
+
+
+def choices(name: str, more: str) -> str:
+    return f'<Choices name="{name}" toName="t" {more}>{TAGS}</Choices>'
+
+
+def chose(name: str, *labels: str) -> dict[str, Any]:
+    return {"from_name": name, "to_name": "t", "type": "choices", "value": {"choices": list(labels)}}
+
+
+BOX = {"from_name": "box", "to_name": "i", "type": "rectanglelabels", "value": {"rectanglelabels": ["Car"], "x": 1}}
+PATH = {"from_name": "tree", "to_name": "t", "type": "taxonomy", "value": {"taxonomy": [["animal", "cat"]]}}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "seen", "hidden"),
+    [
+        ('visibleWhen="choice-selected" whenTagName="kind"', [chose("kind", "dog")], [chose("other", "dog")]),
+        (
+            'visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="Katze"',
+            [chose("kind", "cat")],
+            [chose("kind", "dog")],
+        ),
+        ('visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="cow,cat"', [chose("kind", "cat")], []),
+        ('visibleWhen="choice-selected" whenTagName="tree" whenChoiceValue="cat"', [PATH], [chose("kind", "cat")]),
+        ('visibleWhen="choice-selected"', [chose("other", "x")], [BOX]),
+        ('whenChoiceValue="dog"', [chose("other", "dog")], [chose("other", "cat")]),
+        ('visibleWhen="choice-unselected" whenTagName="kind" whenChoiceValue="dog"', [], [chose("kind", "dog")]),
+        ('visibleWhen="region-selected"', [BOX], [chose("kind", "dog")]),
+        ('visibleWhen="region-selected" whenTagName="box" whenLabelValue="Bus,Car"', [BOX], [chose("box", "Car")]),
+        ('visiblewhen="REGION"', [], None),
+        ('visibleWhen="no-region-selected"', [], None),
+    ],
+)
+def test_a_condition_holds_or_not(attributes: str, seen: list[Any], hidden: list[Any] | None) -> None:
+    control = config(KIND, choices("tags", attributes))["tags"]
+    assert visible(control, seen)
+    assert hidden is None or not visible(control, hidden)
+    assert hidden is None or not visible(control, [*hidden, chose("tags", "big", "dog", "cat")]) or not hidden
+
+
+def test_conditions_around_a_control_must_all_hold() -> None:
+    around = '<View visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="cat">'
+    control = config(KIND, around, choices("tags", 'visibleWhen="region-selected"'), "</View>")["tags"]
+    assert visible(control, [chose("kind", "cat"), BOX])
+    assert not visible(control, [chose("kind", "cat")])
+    assert not visible(control, [BOX])
+
+
+def annotated(control: Control, *result: dict[str, Any]) -> Any:
+    annotation = AnnotationRecord(1, 1, False, False, "2026-11-24T02:00:00.000000Z", list(result))
+    return merge(control, TaskRecord(1, {"text": "x"}, "2026-11-24T02:00:00.000000Z", (annotation,)))
+
+
+def test_a_blank_answer_counts_only_where_the_control_was_shown() -> None:
+    more = 'choice="multiple" visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="cat"'
+    control = config(KIND, choices("tags", more))["tags"]
+    assert annotated(control, chose("kind", "cat")) == SetTarget(())
+    assert annotated(control, chose("kind", "dog")) is None
+    assert annotated(control, chose("kind", "dog"), chose("tags", "big")) == SetTarget(("big",))
+
+
+def test_an_answer_is_learnt_and_no_answer_is_none() -> None:
+    control = config(KIND, choices("size", 'visibleWhen="choice-selected" whenTagName="kind"'))["size"]
+    assert annotated(control, chose("kind", "dog"), chose("size", "big")) == ClassTarget("big")
+    assert annotated(control, chose("kind", "dog")) is None
+
+
+def said(label: str) -> ClassPrediction:
+    return ClassPrediction(label, 0.9, 0.1)
+
+
+def names(controls: dict[str, Control], **labels: str) -> list[str]:
+    shown = [(controls[name], said(label)) for name, label in labels.items()]
+    return [region["from_name"] for region in prediction_json(1, "v1", 0.5, shown, {"text": "x"})["result"]]
+
+
+def test_only_what_is_visible_beside_the_rest_is_written() -> None:
+    more = 'visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="cat"'
+    controls = config(choices("size", more), KIND, choices("deep", 'visibleWhen="choice-selected" whenTagName="size"'))
+    assert names(controls, size="big", kind="cat", deep="small") == ["size", "kind", "deep"]
+    assert names(controls, size="big", kind="dog", deep="small") == ["kind"]
+    assert names(controls, deep="small", kind="cat") == ["kind"]
+
+
+def test_controls_that_wait_for_each_other_write_nothing() -> None:
+    one = choices("one", 'visibleWhen="choice-selected" whenTagName="two"')
+    two = choices("two", 'visibleWhen="choice-unselected" whenTagName="one"')
+    assert names(config(KIND, one, two), one="big", two="big", kind="dog") == ["kind"]
+
+
+def test_controls_that_look_at_any_other_are_decided_last() -> None:
+    controls = config(
+        choices("late", 'visibleWhen="choice-selected"'), choices("too", 'visibleWhen="choice-selected"'), KIND
+    )
+    assert names(controls, late="big", too="big", kind="dog") == ["late", "too", "kind"]
+    assert names(controls, late="big", too="small") == []
+    assert kept([]) == []

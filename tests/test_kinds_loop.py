@@ -1,0 +1,64 @@
+"""Every kind of task goes the whole way on a real Label Studio: ordered, annotated as served, learnt, predicted, ordered anew."""
+
+from collections.abc import Iterator
+
+import pytest
+from label_studio_sdk.label_interface import LabelInterface
+
+from support.annotating import assert_served_by_score, scores_of
+from support.kinds import KINDS, KindJob, make_job
+from support.loop_process import LoopProcesses, label_studio_of, live_or_none, until
+from support.redis_process import RedisProcess
+from support.studio_process import StudioProcess
+
+pytestmark = [pytest.mark.studio, pytest.mark.slow]
+
+TASKS, ANSWERED = 48, 24
+
+
+@pytest.fixture(scope="module")
+def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopProcesses]:
+    """One server and one worker for all projects of this module."""
+    redis = RedisProcess(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    processes = LoopProcesses(tmp_path_factory.mktemp("loop"), studio.url, studio.api_key, redis.url)
+    processes.start()
+    yield processes
+    processes.stop()
+    redis.stop()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, studio: StudioProcess, kind: str) -> None:
+    job = make_job(label_studio_of(studio), kind, TASKS)
+    project, context = loop.connect(job.project_id), loop.context()
+
+    def ordered_by(stage: str, labels: int) -> str:
+        live = live_or_none(context, project)
+        if live is None or live.stage != stage or live.labels + live.holdout != labels * len(live.learners):
+            return ""
+        record = job.label_studio.project(job.project_id)
+        if record["model_version"] != live.name:
+            return ""
+        return str(live.name) if set(job.unlabelled()) <= scores_of(job, live.name).keys() else ""
+
+    def story() -> str:
+        return f"{live_or_none(context, project)}\n{loop.logs()}"
+
+    cold = until(lambda: ordered_by("cold", 0), 90, story, every=0.5)
+    assert_served_by_score(job, cold)
+    job.answer_served(ANSWERED)
+    name = until(lambda: ordered_by("trained", ANSWERED), 120, story, every=0.5)
+    assert_served_by_score(job, name)
+    _assert_predictions_are_valid(job, name)
+
+
+def _assert_predictions_are_valid(job: KindJob, version: str) -> None:
+    interface, waiting = LabelInterface(job.made.config), set(job.unlabelled())
+    found = [prediction for prediction in job.predictions(version) if prediction["task"] in waiting]
+    assert len(found) == len(waiting)
+    for prediction in found:
+        assert 0 <= prediction["score"] <= 1
+        assert interface.validate_prediction(prediction, return_errors=True) == []
+    said = [prediction for prediction in found if any(r["from_name"] == job.control for r in prediction["result"])]
+    assert len(said) >= len(found) / 3, "hardly anything is predicted"

@@ -1,0 +1,124 @@
+"""What an annotator draws is answered with what the model makes of it."""
+
+import numpy as np
+import pytest
+
+from labelloop.labelstudio.prompts import Prompts, prompts_about
+from labelloop.records import (
+    Box,
+    BoxesPrediction,
+    ClassPrediction,
+    Control,
+    Kind,
+    Mask,
+    MasksPrediction,
+    Modality,
+    Prediction,
+    Span,
+    SpansPrediction,
+)
+from labelloop.service.prompting import REPEATED, answer_prompts
+
+BOXES = Control("b", "RectangleLabels", "img", "image", Modality.IMAGE, ("car", "dog"), Kind.BOXES)
+MASKS = Control("m", "BrushLabels", "img", "image", Modality.IMAGE, ("car", "dog"), Kind.MASKS)
+SPANS = Control("s", "Labels", "txt", "text", Modality.TEXT, ("PER", "LOC"), Kind.SPANS)
+
+
+def region(kind: str, to: str = "img", **value: object) -> dict[str, object]:
+    return {"from_name": "x", "to_name": to, "type": kind, "value": value}
+
+
+def test_boxes_points_and_stretches_are_prompts() -> None:
+    drawn = [
+        region("rectanglelabels", x=10, y=20, width=30, height=40, rotation=0, rectanglelabels=["car"]),
+        region("keypointlabels", x=50, y=60, width=0.5, keypointlabels=["dog"]),
+        region("rectangle", x=0, y=0, width=100, height=100),
+        region("labels", to="txt", start=3, end=7, text="Anna", labels=["PER"]),
+    ]
+    found = prompts_about("img", drawn)
+    assert [(b.label, round(b.x, 6), round(b.width, 6)) for b in found.boxes] == [
+        ("car", 0.1, 0.3),
+        ("dog", 0.5, 0.0),
+        ("", 0.0, 1.0),
+    ]
+    assert found.spans == ()
+    assert prompts_about("txt", drawn).spans == (Span("PER", 3, 7),)
+    assert not prompts_about("other", drawn)
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        None,
+        "text",
+        [None, 3],
+        [{"to_name": "img", "type": "rectanglelabels"}],
+        [region("rectanglelabels", x="left", y=0, width=1, height=1)],
+        [region("labels", start=5, end=5, labels=["PER"])],
+        [region("labels", start=-1, end=5, labels=["PER"])],
+        [region("choices", choices=["car"])],
+    ],
+)
+def test_what_is_no_prompt_is_passed_over(drawn: object) -> None:
+    assert not prompts_about("img", drawn)
+
+
+def boxes(*found: Box) -> BoxesPrediction:
+    return BoxesPrediction(found, 0.5, 0.5, 100, 200)
+
+
+def test_a_box_is_answered_with_the_model_s_boxes_in_it_under_the_chosen_label() -> None:
+    inside, outside = Box("dog", 0.1, 0.1, 0.2, 0.2, score=0.3), Box("car", 0.7, 0.7, 0.2, 0.2, score=0.9)
+    prompts = Prompts((Box("car", 0.0, 0.0, 0.5, 0.5),))
+    answer = answer_prompts(BOXES, boxes(inside, outside), prompts, None)
+    assert isinstance(answer, BoxesPrediction)
+    assert answer.boxes == (Box("car", 0.1, 0.1, 0.2, 0.2, score=0.3),)
+
+
+def test_a_point_is_answered_with_the_box_around_it() -> None:
+    around, beside = Box("dog", 0.1, 0.1, 0.2, 0.2), Box("dog", 0.7, 0.7, 0.2, 0.2)
+    answer = answer_prompts(BOXES, boxes(around, beside), Prompts((Box("", 0.25, 0.25, 0.0, 0.0),)), None)
+    assert isinstance(answer, BoxesPrediction)
+    assert answer.boxes == (around,)
+
+
+def areas(prediction: Prediction | None) -> list[list[list[int]]]:
+    assert isinstance(prediction, MasksPrediction)
+    return [mask.inside().astype(int).tolist() for mask in prediction.masks]
+
+
+def test_a_box_cuts_the_model_s_area_out() -> None:
+    said = MasksPrediction((Mask.of("car", np.ones((4, 4), dtype=bool)),), 0.9, 0.1)
+    answer = answer_prompts(MASKS, said, Prompts((Box("car", 0.5, 0.0, 0.5, 0.5),)), None)
+    assert areas(answer) == [[[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]]
+    assert areas(answer_prompts(MASKS, said, Prompts((Box("dog", 0.5, 0.0, 0.5, 0.5),)), None)) == []
+
+
+def test_a_point_is_answered_with_the_area_that_hangs_together_with_it() -> None:
+    inside = np.array([[1, 1, 0, 1], [0, 0, 0, 1]], dtype=bool)
+    said = MasksPrediction((Mask.of("car", inside),), 0.9, 0.1)
+    assert areas(answer_prompts(MASKS, said, Prompts((Box("car", 0.9, 0.9, 0.0, 0.0),)), None)) == [
+        [[0, 0, 0, 1], [0, 0, 0, 1]]
+    ]
+    assert areas(answer_prompts(MASKS, said, Prompts((Box("car", 0.6, 0.9, 0.0, 0.0),)), None)) == []
+
+
+def test_marked_words_are_proposed_wherever_else_they_stand_whole() -> None:
+    text = "Anna met Annabel; then Anna (not anna) left with Anna."
+    said = SpansPrediction((Span("PER", 23, 27, 0.8),), 0.9, 0.1)
+    answer = answer_prompts(SPANS, said, Prompts(spans=(Span("PER", 0, 4),)), text)
+    assert isinstance(answer, SpansPrediction)
+    assert answer.spans == (Span("PER", 23, 27, 0.8), Span("PER", 49, 53, REPEATED))
+
+
+def test_words_that_are_marked_already_and_labels_that_do_not_exist_are_not_proposed() -> None:
+    said = SpansPrediction((), 0.9, 0.1)
+    marked = (Span("PER", 0, 4), Span("LOC", 5, 9), Span("GONE", 10, 13))
+    answer = answer_prompts(SPANS, said, Prompts(spans=marked), "Anna Anna Bob Bob")
+    assert isinstance(answer, SpansPrediction)
+    assert answer.spans == ()
+
+
+def test_an_answer_for_the_whole_item_is_left_to_the_annotator() -> None:
+    control = Control("c", "Choices", "img", "image", Modality.IMAGE, ("a", "b"))
+    assert answer_prompts(control, ClassPrediction("a", 0.9, 0.1), Prompts((Box("", 0, 0, 1, 1),)), None) is None
