@@ -6,6 +6,7 @@ from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.masks import BitmaskCodec, BrushCodec, PolygonCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
 from labelloop.records import Control
@@ -17,6 +18,9 @@ CODECS: Final[dict[str, Codec]] = {
     "Rating": RatingCodec(),
     "Taxonomy": TaxonomyCodec(),
     "RectangleLabels": BoxesCodec(),
+    "BrushLabels": BrushCodec(),
+    "PolygonLabels": PolygonCodec(),
+    "BitmaskLabels": BitmaskCodec(),
 }
 
 
