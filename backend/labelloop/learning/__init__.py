@@ -38,6 +38,7 @@ from labelloop.learning.gate import GateDecision, judge, judge_quality
 from labelloop.learning.holdout import assign_holdout, judged_keys
 from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
+from labelloop.learning.masks import MasksLearner
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.sets import SetLearner
@@ -54,6 +55,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.BOXES: BoxesLearner,
     Kind.TEXT: TextLearner,
     Kind.SPANS: SpanLearner,
+    Kind.MASKS: MasksLearner,
 }
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Figures",
     "GateDecision",
     "Learner",
+    "MasksLearner",
     "Measured",
     "Metrics",
     "Need",

@@ -6,6 +6,7 @@ from labelloop.errors import LabelConfigError
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
+from labelloop.labelstudio.codecs.masks import BitmaskCodec, BrushCodec, PolygonCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
@@ -22,6 +23,9 @@ CODECS: Final[dict[str, Codec]] = {
     "TextArea": TextAreaCodec(),
     "HyperTextLabels": SpansCodec(),
     "Labels": SpansCodec(),
+    "BrushLabels": BrushCodec(),
+    "PolygonLabels": PolygonCodec(),
+    "BitmaskLabels": BitmaskCodec(),
 }
 
 

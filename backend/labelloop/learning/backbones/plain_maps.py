@@ -8,7 +8,7 @@ import numpy as np
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
-from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, squash
+from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.plain_images import PlainImages
 
 # Pixels: how far around a point its surroundings are looked at, on the image at each level's own size.
@@ -37,7 +37,7 @@ class PlainMaps:
     def embed_dense(
         self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None
     ) -> tuple[Floats, list[Dense]]:
-        """The same rows, and maps of 18 channels at each of three levels; empty ones for what cannot be decoded."""
+        """The same rows, and maps of three levels of 18 channels and the quarters' colours; empty ones for what cannot be decoded."""
         maps = []
         for done, item in enumerate(items, start=1):
             image = squash(bytes(item))  # type: ignore[arg-type]
@@ -56,6 +56,7 @@ def _maps(image: Squashed) -> Dense:
     for _ in STRIDES:
         levels.append(np.concatenate([_cells(_described(pixels, spread), _CELL) for spread in _SPREADS]))
         pixels = _cells(pixels.transpose(2, 0, 1), 2).transpose(1, 2, 0)
+    levels[0] = np.concatenate([levels[0], quarters(image, *levels[0].shape[1:])])
     return pack(image.height, image.width, levels)
 
 

@@ -1,0 +1,227 @@
+"""Areas drawn in an image, each of a class: by a brush, by polygons, or as a bitmap."""
+
+import base64
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from io import BytesIO
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
+from labelloop.labelstudio.codecs.base import Codec, Described
+from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.outlines import fill, outlines
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Target
+
+Inside = NDArray[np.bool_]
+
+# The grid for a polygon of which nobody says how large the image is.
+UNKNOWN_SIDE: Final = 512
+# Percent are kept to so many digits: a thousandth of a pixel of an image a thousand wide.
+DIGITS: Final = 4
+_PNG: Final = "data:image/png;base64,"
+
+
+class MasksCodec(Codec):
+    """What the three ways of drawing have in common.
+
+    Each region is a mask of its own, one for each of its labels; a learner takes all of a class together. An annotation without a
+    region says that there is nothing to be found. Regions that cannot be read, that have no label or no pixel are passed
+    over; an annotation that has nothing else says nothing. `image_rotation` is how the annotator turned the view, and
+    changes nothing.
+
+    Attributes:
+        key: the key of the labels in a region's value, and the region's type.
+    """
+
+    objects: ClassVar = frozenset({"Image"})
+    key: ClassVar[str]
+
+    def why_not(self, tag: Tag) -> str:
+        """Why not every such tag can be learnt."""
+        if tag.attributes.get("value", "").startswith("$"):
+            return "its labels come from each task's data; only labels written in the config are"
+        return "" if tag.labels else "it has no label"
+
+    def describe(self, tag: Tag) -> Described:
+        """Areas of the labels."""
+        return Described(Kind.MASKS, tuple(tag.labels))
+
+    def read(self, control: Control, result: list[Region]) -> MasksTarget | None:
+        """The areas; None where something is drawn of which nothing can be read."""
+        mine = [region for region in result if region.get("from_name") == control.name]
+        masks = [mask for region in mine for mask in self._masks(region)]
+        return MasksTarget(tuple(masks)) if masks or not mine else None
+
+    def write(self, control: Control, prediction: MasksPrediction, value: object) -> list[Region]:
+        """A region for each mask, or for each of its pieces where the format needs it."""
+        regions: list[Region] = []
+        for mask in prediction.masks:
+            for drawn in self._drawn(mask):
+                regions.append(self._region(control, len(regions), mask, drawn))
+        return regions
+
+    def merge(self, control: Control, targets: Sequence[Target]) -> Target:
+        """The pixels of each class that at least half of the annotators marked; what one drew, or all alike, as it was drawn.
+
+        Areas of images of several sizes, as different tools say them, are brought to that of the annotator to prefer.
+
+        Returns:
+            Its weight is the mean over the classes and the annotators of the overlap with what is kept (intersection over
+            union), and at least one annotator's share.
+        """
+        drawn = [target for target in targets if isinstance(target, MasksTarget)]
+        if len({target.summary for target in drawn}) == 1:
+            return replace(drawn[0], weight=1.0)
+        size = next((mask.height, mask.width) for target in drawn for mask in target.masks)
+        merged, agreement = [], []
+        for label in sorted({mask.label for target in drawn for mask in target.masks}):
+            said = np.stack([_union(target.masks, label, size) for target in drawn])
+            kept = 2 * said.sum(axis=0) >= len(drawn)
+            agreement += [_overlap(one, kept) for one in said]
+            merged += [Mask.of(label, kept)] if kept.any() else []
+        return MasksTarget(tuple(merged), max(float(np.mean(agreement)), 1 / len(drawn)))
+
+    @abstractmethod
+    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+        """The area of a region's value, of an image of that height and width; None where there is none to be read."""
+
+    @abstractmethod
+    def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
+        """The values that draw a mask, without its label."""
+
+    def _masks(self, region: Region) -> list[Mask]:
+        value = region.get("value")
+        labels = value.get(self.key) if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(labels, list):
+            return []
+        inside = self._inside(value, _size(region))
+        if inside is None or not inside.any():
+            return []
+        return [Mask.of(label, inside) for label in labels if isinstance(label, str)]
+
+    def _region(self, control: Control, number: int, mask: Mask, drawn: dict[str, Any]) -> Region:
+        # The same for the same area in the same place of the answer, so that a push again changes nothing.
+        what = repr((control.name, number, mask.label, drawn))
+        return {
+            "id": sha256(what.encode(errors="surrogatepass")).hexdigest()[:10],
+            "from_name": control.name,
+            "to_name": control.to_name,
+            "type": self.key,
+            "original_width": mask.width,
+            "original_height": mask.height,
+            "image_rotation": 0,
+            "value": {**drawn, self.key: [mask.label]},
+            "score": float(mask.score),
+        }
+
+
+class BrushCodec(MasksCodec):
+    """The results of `BrushLabels`: run lengths of the image's pixels, as strokes and eraser have left them."""
+
+    key: ClassVar = "brushlabels"
+
+    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+        return decode_inside(value.get("rle"), *size) if size and value.get("format", "rle") == "rle" else None
+
+    def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
+        return [{"format": "rle", "rle": encode_runs(mask.runs)}] if len(mask.runs) > 1 else []
+
+
+class PolygonCodec(MasksCodec):
+    """The results of `PolygonLabels`: points in percent, one region a piece; see `outlines` for holes and specks."""
+
+    key: ClassVar = "polygonlabels"
+
+    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+        points = _points(value.get("points"))
+        if points is None or value.get("closed") is False:
+            return None
+        height, width = size or (UNKNOWN_SIDE, UNKNOWN_SIDE)
+        return fill(points * (width, height) / 100, height, width)
+
+    def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
+        for outline in outlines(mask.inside()):
+            percent = np.round(outline * 100 / (mask.width, mask.height), DIGITS)
+            yield {"points": percent.tolist(), "closed": True}
+
+
+class BitmaskCodec(MasksCodec):
+    """The results of `BitmaskLabels`: a PNG that is black inside and transparent outside."""
+
+    key: ClassVar = "bitmasklabels"
+
+    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+        url = value.get("imageDataURL")
+        if not isinstance(url, str) or not url.startswith(_PNG):
+            return None
+        try:
+            with Image.open(BytesIO(base64.b64decode(url.removeprefix(_PNG))), formats=["PNG"]) as image:
+                if not image.has_transparency_data or image.width * image.height > MOST_PIXELS:
+                    return None
+                opacity = np.asarray(image.convert("RGBA"))[..., 3]
+        # Pillow raises a dozen kinds of error on files that are cut short or are no images at all.
+        except Exception:
+            return None
+        inside: Inside = opacity >= max(opacity.max() / 2, 1)
+        return inside
+
+    def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
+        inside = mask.inside()
+        pixels = np.stack([np.zeros(inside.shape, dtype=np.uint8), inside * np.uint8(255)], axis=-1)
+        stream = BytesIO()
+        Image.fromarray(pixels, "LA").save(stream, "PNG")
+        return [{"format": "png", "imageDataURL": _PNG + base64.b64encode(stream.getvalue()).decode()}]
+
+
+def _size(region: Region) -> tuple[int, int] | None:
+    """Height and width of the image; None where the region does not say them."""
+    height, width = region.get("original_height"), region.get("original_width")
+    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 and height * width <= MOST_PIXELS:
+        return height, width
+    return None
+
+
+def _points(value: object) -> NDArray[np.float64] | None:
+    """[n, 2] of at least three points of two finite numbers each; None of anything else."""
+    if not isinstance(value, list) or len(value) < 3:
+        return None
+    if not all(isinstance(point, list | tuple) and len(point) == 2 and all(map(_finite, point)) for point in value):
+        return None
+    # What lies further out than another image's width is as good as there.
+    return np.clip(np.array(value, dtype=np.float64), -100, 200)
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _union(masks: Iterable[Mask], label: str, size: tuple[int, int]) -> Inside:
+    """All that is of a class, bool [height, width]."""
+    together = np.zeros(size, dtype=bool)
+    for mask in masks:
+        if mask.label == label:
+            together |= _resized(mask.inside(), size)
+    return together
+
+
+def _resized(inside: Inside, size: tuple[int, int]) -> Inside:
+    if inside.shape == size:
+        return inside
+    rows, columns = (
+        ((np.arange(wanted) + 0.5) * given / wanted).astype(int)
+        for given, wanted in zip(inside.shape, size, strict=True)
+    )
+    return inside[rows[:, None], columns]
+
+
+def _overlap(one: Inside, other: Inside) -> float:
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 1.0

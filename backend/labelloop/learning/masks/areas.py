@@ -1,0 +1,68 @@
+"""From the areas that people marked in an image to one class for each of its pixels, and back."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.records import Mask
+
+# The longer side of what classes are told apart on: the finest grid has 160 cells a side, so more pixels would tell no more.
+LONGEST: Final = 1024
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of the image at which its pixels are told apart: its own, or less where it is large."""
+    scale = min(1.0, LONGEST / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def class_map(masks: Sequence[Mask], labels: Sequence[str], height: int, width: int) -> Ints:
+    """The class of each pixel, uint8 [height, width]: 0 is none, i + 1 is labels[i].
+
+    Where areas of several classes overlap, the one that is smaller in the image counts: small things are drawn on large ones.
+    Masks of an image of another size are brought to this one.
+    """
+    insides = [_together([mask for mask in masks if mask.label == label], height, width) for label in labels]
+    found = np.zeros((height, width), dtype=np.uint8)
+    for column in sorted(range(len(labels)), key=lambda column: -int(insides[column].sum())):
+        found[insides[column]] = column + 1
+    return found
+
+
+def enlarged(classes: Ints, height: int, width: int) -> Ints:
+    """A map of classes as [height, width], each pixel as the nearest one given."""
+    if classes.shape == (height, width):
+        return classes
+    rows = ((np.arange(height) + 0.5) * classes.shape[0] / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * classes.shape[1] / width).astype(np.intp)
+    result: Ints = classes[rows[:, None], columns]
+    return result
+
+
+def coverage(classes: Ints, count: int, side: int) -> Ints:
+    """How much of each cell of a square grid over the image is of each class, uint8 [count + 1, side, side], 255 being all of it."""
+    shares = [
+        np.asarray(
+            Image.fromarray((classes == column).astype(np.uint8) * 255).resize((side, side), Image.Resampling.BOX)
+        )
+        for column in range(count + 1)
+    ]
+    return np.stack(shares)
+
+
+def overlap_shares(given: Ints, truth: Ints, count: int) -> Floats:
+    """Of each class, the share of the image that is of it in both maps, in the first, and in the second: float64 [count, 3]."""
+    pairs = np.bincount(given.ravel().astype(np.int64) * (count + 1) + truth.ravel(), minlength=(count + 1) ** 2)
+    table = pairs.reshape(count + 1, count + 1) / max(truth.size, 1)
+    shares: Floats = np.stack([table.diagonal(), table.sum(axis=1), table.sum(axis=0)], axis=1)[1:]
+    return shares
+
+
+def _together(masks: Sequence[Mask], height: int, width: int) -> Ints:
+    inside = np.zeros((height, width), dtype=bool)
+    for mask in masks:
+        inside |= enlarged(mask.inside(), height, width)
+    return inside

@@ -1,0 +1,80 @@
+"""The head: what it says of each place of an image, from the maps of all levels, by numpy alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from labelloop.errors import LearningError
+from labelloop.learning.arrays import Array, Floats
+from labelloop.learning.resampling import resampled
+
+# Each cell of the finest level is told apart in so many parts a side: that level also knows the colours of its quarters.
+PARTS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class MaskHead:
+    """A layer that mixes the channels of all levels, one that looks at the cells around, and one that tells the classes.
+
+    Mixing is linear, so each level is mixed at its own size and what comes of it brought to the finest one: the same numbers for
+    a fraction of the work.
+
+    Attributes:
+        arrays: `mix.i.weight` [w, channels] of each level i and `mix.bias` [w]; `around.weight` [w, 3, 3, w] (to, down,
+            across, from) and `around.bias`; `tell.weight` [classes * PARTS^2, w] and `tell.bias`. All float32.
+    """
+
+    arrays: Mapping[str, Array]
+
+    def __call__(self, levels: Sequence[Floats]) -> Floats:
+        """Logits of the classes, background first, float32 [classes, PARTS * rows, PARTS * columns] of the finest level's size.
+
+        Args:
+            levels: [channels, rows, columns] each, finest first; what is not finite counts as 0.
+
+        Raises:
+            LearningError: there are other levels or channels than those it was trained on.
+        """
+        a = self.arrays
+        seen = np.maximum(self._mixed(levels) + a["mix.bias"][:, None, None], 0)
+        seen = np.maximum(_around(seen, a["around.weight"]) + a["around.bias"][:, None, None], 0)
+        _, rows, columns = seen.shape
+        told = a["tell.weight"] @ seen.reshape(len(seen), -1) + a["tell.bias"][:, None]
+        parts = told.reshape(-1, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
+        result: Floats = parts.reshape(-1, PARTS * rows, PARTS * columns)
+        return result
+
+    def _mixed(self, levels: Sequence[Floats]) -> Floats:
+        weights = [self.arrays[name] for name in sorted(self.arrays) if name.startswith("mix.") and name != "mix.bias"]
+        if [level.shape[0] for level in levels] != [weight.shape[1] for weight in weights]:
+            wanted, given = (
+                ", ".join(str(n) for n in counts) for counts in ([w.shape[1] for w in weights], map(len, levels))
+            )
+            raise LearningError(
+                f"The model reads maps of {wanted} channels, not of {given}; were they made by another backbone?"
+            )
+        _, rows, columns = levels[0].shape
+        total: Floats = np.zeros((len(self.arrays["mix.bias"]), rows, columns), dtype=np.float32)
+        for level, weight in zip(levels, weights, strict=True):
+            total += resampled(mixed(level, weight), rows, columns)
+        return total
+
+
+def mixed(level: Floats, weight: Floats) -> Floats:
+    """Channels of a level [channels, rows, columns] mixed by weights [w, channels]; what is not finite counts as 0."""
+    channels, rows, columns = level.shape
+    known = np.nan_to_num(level.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    result: Floats = (weight @ known.reshape(channels, -1)).reshape(-1, rows, columns)
+    return result
+
+
+def _around(values: Floats, weights: Floats) -> Floats:
+    """Values [w, rows, columns] correlated with weights [v, 3, 3, w]; beyond the edges lies what is at them."""
+    channels, rows, columns = values.shape
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    parts = [padded[:, down : down + rows, across : across + columns] for down in range(3) for across in range(3)]
+    stacked = np.stack(parts).reshape(9 * channels, -1)
+    result: Floats = (weights.reshape(len(weights), -1) @ stacked).reshape(-1, rows, columns)
+    return result

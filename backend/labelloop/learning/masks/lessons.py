@@ -1,0 +1,125 @@
+"""From labelled images to lessons, and what heads say of images that they were not trained on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.maps import Maps, unpack
+from labelloop.learning.calibration import Calibration, fit_calibration, unchanged
+from labelloop.learning.masks.areas import class_map, coverage, working_size
+from labelloop.learning.masks.fitting import Lesson, Whitening, fit_head, fit_whitening, whitened
+from labelloop.learning.masks.head import PARTS
+from labelloop.records import MasksTarget
+
+FOLDS: Final = 2
+# Fewer images with an area are all needed for training.
+LEAST_FOR_FOLDS: Final = 4
+# More images than this are not all learnt from: their whitened maps would take gigabytes, and the head is small.
+MOST_IMAGES: Final = 400
+# Places of each image that tell what the logits are worth, and how many images' worth of evidence they are taken for: places of
+# one image say nearly the same.
+PLACES: Final = 300
+EVIDENCE_EACH: Final = 10.0
+
+Labelled = tuple[Dense, MasksTarget]
+
+
+def usable(inputs: Sequence[Dense], targets: Sequence[MasksTarget]) -> list[Labelled]:
+    """The images that could be decoded, each with its target.
+
+    Raises:
+        LearningError: there are not as many targets as images.
+    """
+    if len(inputs) != len(targets):
+        raise LearningError(f"There are {len(targets)} targets for the maps of {len(inputs)} images.")
+    return [(dense, target) for dense, target in zip(inputs, targets, strict=True) if dense.values.size]
+
+
+def seen_classes(items: Sequence[Labelled], classes: Sequence[str]) -> Ints:
+    """The numbers of the classes that have an area, int64.
+
+    Raises:
+        NotEnoughLabels: none has.
+    """
+    drawn = {mask.label for _, target in items for mask in target.masks if len(mask.runs) > 1}
+    seen = np.array([number for number, label in enumerate(classes) if label in drawn], dtype=np.int64)
+    if not seen.size:
+        raise NotEnoughLabels(f"None of the {len(items)} labelled images has an area yet; mark one in an image.")
+    return seen
+
+
+def make_lessons(items: Sequence[Labelled], labels: Sequence[str], seed: int) -> tuple[list[Lesson], Whitening]:
+    """Lessons of labelled images, of no more than `MOST_IMAGES`, drawn so that every class is among them.
+
+    Raises:
+        LearningError: the maps are of several sizes.
+    """
+    chosen = [items[i] for i in _chosen(items, labels, seed)]
+    maps = [unpack(dense) for dense, _ in chosen]
+    if len({tuple(level.shape for level in one.levels) for one in maps}) > 1:
+        raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
+    whitening = fit_whitening([one.levels for one in maps])
+    return [
+        Lesson(whitened(one.levels, whitening), _coverage(one, target, labels), target.weight)
+        for one, (_, target) in zip(maps, chosen, strict=True)
+    ], whitening
+
+
+def told_by_others(lessons: Sequence[Lesson], whitening: Whitening, seed: int) -> list[Floats]:
+    """Logits [classes, rows, columns] of each image, by a head not trained on it; empty where too few have an area."""
+    areas = [lesson.coverage[1:].any(axis=(1, 2)) for lesson in lessons]
+    filled = [number for number, some in enumerate(areas) if some.any()]
+    if len(filled) < LEAST_FOR_FOLDS:
+        return []
+    part = _parts([tuple(np.flatnonzero(some).tolist()) for some in areas], seed)
+    told: list[Floats] = [np.zeros(0)] * len(lessons)
+    plain = Whitening(np.zeros(len(whitening.shift), np.float32), (np.eye(len(whitening.shift), dtype=np.float32),))
+    for number in range(FOLDS):
+        rest = [lesson for lesson, other in zip(lessons, part, strict=True) if other != number]
+        head = fit_head(rest, plain, seed, 1 / FOLDS)
+        for place in np.flatnonzero(part == number).tolist():
+            told[place] = head([lessons[place].cells])
+    return told
+
+
+def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> Calibration:
+    """What logits are worth, from those of images that heads were not trained on; nothing is changed where there are none.
+
+    Heads are shown rare classes more often than they come, so that a temperature alone would not do.
+    """
+    if not told:
+        return unchanged(len(lessons[0].coverage))
+    rng = np.random.default_rng(seed)
+    logits, targets, weights = [], [], []
+    for said, lesson in zip(told, lessons, strict=True):
+        picked = rng.choice(said[0].size, PLACES)
+        logits.append(said.reshape(len(said), -1)[:, picked].T)
+        targets.append(lesson.coverage.reshape(len(said), -1)[:, picked].argmax(axis=0))
+        weights.append(np.full(PLACES, lesson.weight * EVIDENCE_EACH / PLACES))
+    return fit_calibration(np.concatenate(logits).astype(np.float64), np.concatenate(targets), np.concatenate(weights))
+
+
+def _chosen(items: Sequence[Labelled], labels: Sequence[str], seed: int) -> list[int]:
+    order = np.random.default_rng(seed).permutation(len(items)).tolist()
+    each = MOST_IMAGES // (2 * len(labels)) + 1
+    first = [i for label in labels for i in [i for i in order if label in items[i][1].classes][:each]]
+    return sorted(dict.fromkeys([*first, *order][: MOST_IMAGES if len(items) > MOST_IMAGES else None]))
+
+
+def _coverage(maps: Maps, target: MasksTarget, labels: Sequence[str]) -> Ints:
+    side = PARTS * maps.levels[0].shape[1]
+    truth = class_map(target.masks, labels, *working_size(maps.height, maps.width))
+    return coverage(truth, len(labels), side)
+
+
+def _parts(kinds: Sequence[tuple[int, ...]], seed: int) -> Ints:
+    """A part for each image; images of the same classes are dealt out in turn, so that each part has some of all."""
+    order = np.random.default_rng(seed).permutation(len(kinds))
+    part = np.empty(len(kinds), dtype=np.int64)
+    ranked = sorted(order.tolist(), key=lambda i: (-len(kinds[i]), kinds[i]))
+    part[ranked] = np.arange(len(kinds)) % FOLDS
+    return part
