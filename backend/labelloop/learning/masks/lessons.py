@@ -9,7 +9,7 @@ from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import Maps, unpack
-from labelloop.learning.calibration import Calibration, fit_calibration, unchanged
+from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import Lesson, Whitening, fit_head, fit_whitening, whitened
 from labelloop.learning.masks.head import PARTS
@@ -92,7 +92,7 @@ def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> C
     Heads are shown rare classes more often than they come, so that a temperature alone would not do.
     """
     if not told:
-        return unchanged(len(lessons[0].coverage))
+        return unfitted(len(lessons[0].coverage))
     rng = np.random.default_rng(seed)
     logits, targets, weights = [], [], []
     for said, lesson in zip(told, lessons, strict=True):
