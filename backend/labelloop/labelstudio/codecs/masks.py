@@ -219,7 +219,8 @@ def _resized(inside: Inside, size: tuple[int, int]) -> Inside:
         ((np.arange(wanted) + 0.5) * given / wanted).astype(int)
         for given, wanted in zip(inside.shape, size, strict=True)
     )
-    return inside[rows[:, None], columns]
+    found: Inside = inside[rows[:, None], columns]
+    return found
 
 
 def _overlap(one: Inside, other: Inside) -> float:
