@@ -15,7 +15,9 @@ from labelloop.learning.masks.fitting import Lesson, Scale, fit_head
 from labelloop.learning.masks.head import PARTS
 from labelloop.records import MasksTarget
 
-FOLDS: Final = 2
+FOLDS: Final = 3
+# The share of the usual work that heads of the folds get: they tell what logits are worth, and are then forgotten.
+FOLD_WORK: Final = 0.3
 # Fewer images with an area are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
 # Places of each image that tell what the logits are worth, and how much evidence they are taken for together: places of one
@@ -74,7 +76,7 @@ def told_by_others(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int
     told: list[Floats] = [np.zeros(0)] * len(lessons)
     for number in range(FOLDS):
         rest = [lesson for lesson, other in zip(lessons, part, strict=True) if other != number]
-        head = fit_head(rest, scales, seed, 1 / FOLDS)
+        head = fit_head(rest, scales, seed, FOLD_WORK)
         for place in np.flatnonzero(part == number).tolist():
             told[place] = head(lessons[place].levels)
     return told
