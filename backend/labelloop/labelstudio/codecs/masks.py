@@ -177,6 +177,8 @@ class BitmaskCodec(MasksCodec):
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
         from PIL import Image
 
+        if len(mask.runs) < 2:
+            return []
         inside = mask.inside()
         pixels = np.stack([np.zeros(inside.shape, dtype=np.uint8), inside * np.uint8(255)], axis=-1)
         stream = BytesIO()

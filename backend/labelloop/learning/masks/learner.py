@@ -32,7 +32,7 @@ class MasksLearner:
     Attributes:
         classes: every class of the control, in the config's order; one without an area is never found.
         uncertainty: the name of the measure of each place's uncertainty.
-        cv_metrics: how heads trained on a half of the images fare on the other; None where images with an area are too few.
+        cv_metrics: how heads trained on two thirds of the images fare on the rest; None where images with an area are too few.
     """
 
     kind: ClassVar[str] = "masks"
