@@ -170,6 +170,14 @@ def test_a_turned_box_is_learnt_as_its_hull(learner: BoxesLearner) -> None:
     assert said[0] == said[1]
 
 
+def test_small_boxes_are_looked_for_on_a_finer_grid() -> None:
+    rng = np.random.default_rng(4)
+    maps = [pack(96, 96, [rng.normal(0, 0.1, (2, 96, 96)), rng.normal(0, 0.1, (2, 48, 48))]) for _ in range(2)]
+    small = BoxesTarget((Box("disc", 0.3, 0.4, 0.04, 0.05),))
+    large = BoxesTarget((Box("disc", 0.3, 0.4, 0.3, 0.2),))
+    assert [trained(maps, [target] * 2).meta()["cells"] for target in (small, large)] == [96, 48]
+
+
 def test_coloured_shapes_are_found_on_the_plain_maps_of_images() -> None:
     spec = BackboneSpec(Modality.IMAGE, "plain", parts=Parts.MAP)
     backbone: DenseBackbone = load_backbone(spec, resolve_backbone(spec))  # type: ignore[assignment]
