@@ -112,7 +112,7 @@ def test_plain_tokens_need_no_weights_and_know_their_neighbours() -> None:
 def test_auto_falls_back_to_plain_tokens_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(sentence_texts, "CARRIER", "no_such_package")
-    monkeypatch.setattr(sentence_texts, "_cached", lambda name: None)
+    monkeypatch.setattr(sentence_texts, "_cached", lambda name, files: None)
     resolved = resolve_backbone(spec("auto"))
 
     assert resolved.name == "plain"

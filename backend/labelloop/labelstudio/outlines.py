@@ -34,6 +34,16 @@ def fill(points: Points, height: int, width: int) -> Inside:
         width: of the image.
     """
     corners = np.rint(points * _GRAIN) / _GRAIN
+    inside = np.zeros((height, width), dtype=bool)
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    high, wide = slice(int(max(top, 0)), int(max(bottom, 0))), slice(int(max(left, 0)), int(max(right, 0)))
+    part = inside[high, wide]
+    part[:] = _wound(corners - (wide.start, high.start), *part.shape)
+    return inside
+
+
+def _wound(corners: Points, height: int, width: int) -> Inside:
+    """The pixels that a polygon winds around, bool [height, width]."""
     turns = np.zeros((height, width + 1), dtype=np.int32)
     for (x, y), (to_x, to_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         first, last = np.clip(np.ceil(np.array([min(y, to_y), max(y, to_y)]) - 0.5), 0, height).astype(int)

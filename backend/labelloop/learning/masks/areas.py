@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.records import Mask
 
 # The longer side of what classes are told apart on: the finest grid has 160 cells a side, so more pixels would tell no more.
@@ -32,14 +32,13 @@ def class_map(masks: Sequence[Mask], labels: Sequence[str], height: int, width: 
     return found
 
 
-def enlarged(classes: Ints, height: int, width: int) -> Ints:
+def enlarged(classes: Array, height: int, width: int) -> Array:
     """A map of classes as [height, width], each pixel as the nearest one given."""
     if classes.shape == (height, width):
         return classes
     rows = ((np.arange(height) + 0.5) * classes.shape[0] / height).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * classes.shape[1] / width).astype(np.intp)
-    result: Ints = classes[rows[:, None], columns]
-    return result
+    return classes[rows[:, None], columns]
 
 
 def coverage(classes: Ints, count: int, side: int) -> Ints:
@@ -61,7 +60,7 @@ def overlap_shares(given: Ints, truth: Ints, count: int) -> Floats:
     return shares
 
 
-def _together(masks: Sequence[Mask], height: int, width: int) -> Ints:
+def _together(masks: Sequence[Mask], height: int, width: int) -> Bools:
     inside = np.zeros((height, width), dtype=bool)
     for mask in masks:
         inside |= enlarged(mask.inside(), height, width)

@@ -30,10 +30,8 @@ def uncertainty(probabilities: Floats, measure: Measure) -> float:
     """
     places = measure(np.moveaxis(probabilities, 0, -1))
     near = _near_boundary(probabilities.argmax(axis=0))
-    if near.any():
-        edge = places[near]
-    else:
-        edge = np.sort(places, axis=None)[-max(1, int(WORST * places.size)) :]
+    worst = max(1, int(WORST * places.size))
+    edge = places[near] if near.any() else np.sort(places, axis=None)[-worst:]
     return float((reduce(places[None])[0] + reduce(edge[None])[0]) / 2)
 
 

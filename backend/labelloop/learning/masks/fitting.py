@@ -5,37 +5,35 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.masks.head import PARTS, MaskHead, mixed
-from labelloop.learning.resampling import resampled, resampling
+from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.masks.head import PARTS, MaskHead
+from labelloop.learning.resampling import resampling
 from labelloop.learning.threads import one_thread
 
 WIDTH: Final = 32
-# Axes kept of the channels of all levels, and the least share of the widest one's variance that is one.
-AXES: Final = 64
-LEAST_VARIANCE: Final = 1e-4
 # Windows a step and cells a side of each: many images a step teach more than large pieces of few.
 WINDOWS: Final = 8
 SIDE: Final = 16
 STEPS: Final = 600
 RATE: Final = 1e-2
 DECAY: Final = 1e-2
-# Cells a side whose channels tell what they vary by.
-SAMPLE: Final = 20
+# Cells of each image that tell what its channels vary by.
+SAMPLE: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Whitening:
-    """How the channels of all levels together are centred and turned onto uncorrelated axes of variance 1.
+class Scale:
+    """What is taken from each channel of a level, and what the rest is divided by, so that every channel counts alike.
 
     Attributes:
-        shift: float32 [axes], taken away after turning.
-        axes: float32 [axes, channels] of each level.
+        centre: float32 [channels].
+        spread: float32 [channels], above 0; infinite for a channel that is the same everywhere.
     """
 
-    shift: Floats
-    axes: tuple[Floats, ...]
+    centre: Floats
+    spread: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +41,23 @@ class Lesson:
     """A labelled image to learn from.
 
     Attributes:
-        cells: float16 [axes, rows, columns], its whitened maps at the finest level's size.
-        coverage: uint8 [classes, PARTS * rows, PARTS * columns], background first; 255 where a part is wholly of the class.
+        levels: its maps, finite, [channels, rows, columns] each, finest first.
+        coverage: uint8 [classes, PARTS * rows, PARTS * columns] of the finest level's size, background first; 255 where a part
+            is wholly of the class.
         weight: how much it counts.
     """
 
-    cells: Floats
+    levels: Sequence[Floats]
     coverage: Ints
     weight: float
 
 
-def fit_whitening(images: Sequence[Sequence[Floats]]) -> Whitening:
-    """Principal axes of the channels of all levels, of up to `AXES` that matter.
-
-    Each channel counts alike, and fewer of them are less work at each step.
-
-    Args:
-        images: the levels of each, [channels, rows, columns], finest first.
-    """
-    rows = np.concatenate([_sampled(levels) for levels in images]).astype(np.float64)
-    centre, spread = rows.mean(axis=0), rows.std(axis=0)
-    spread = np.where(spread > 1e-6, spread, np.inf)
-    rows = (rows - centre) / spread
-    variances, axes = np.linalg.eigh(rows.T @ rows / len(rows))
-    kept = np.flatnonzero(variances > max(LEAST_VARIANCE * variances[-1], 1e-12))[-AXES:]
-    basis = axes[:, kept].T / np.sqrt(variances[kept, None]) / spread
-    ends = np.cumsum([len(level) for level in images[0]])[:-1]
-    parts = np.split(basis.astype(np.float32), ends, axis=1)
-    return Whitening((basis @ centre).astype(np.float32), tuple(np.ascontiguousarray(part) for part in parts))
+def fit_scales(lessons: Sequence[Lesson]) -> tuple[Scale, ...]:
+    """The scales of each level's channels."""
+    return tuple(_scale([lesson.levels[level] for lesson in lessons]) for level in range(len(lessons[0].levels)))
 
 
-def whitened(levels: Sequence[Floats], whitening: Whitening) -> Floats:
-    """The levels as one grid of the finest one's size, float16 [axes, rows, columns]."""
-    _, rows, columns = levels[0].shape
-    total = -whitening.shift[:, None, None]
-    for level, axes in zip(levels, whitening.axes, strict=True):
-        total = total + resampled(mixed(level, axes), rows, columns)
-    return np.clip(total, -100, 100).astype(np.float16)
-
-
-def fit_head(lessons: Sequence[Lesson], whitening: Whitening, seed: int, share: float = 1.0) -> MaskHead:
+def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, share: float = 1.0) -> MaskHead:
     """Train a head.
 
     What it learns of each part of a cell is how much of it each class covers, so that its logits cross where a boundary
@@ -91,7 +66,7 @@ def fit_head(lessons: Sequence[Lesson], whitening: Whitening, seed: int, share: 
 
     Args:
         lessons: at least one, all of the same classes and size.
-        whitening: of their cells.
+        scales: of their levels.
         seed: decides the first weights, the windows and the mirroring.
         share: of the usual work that is done.
     """
@@ -102,31 +77,26 @@ def fit_head(lessons: Sequence[Lesson], whitening: Whitening, seed: int, share: 
     places = _places(lessons)
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _network(len(lessons[0].cells), len(lessons[0].coverage))
+        network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage))
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1)
         for _ in range(steps):
-            cells, wanted, weights = _windows(lessons, places, rng)
+            cells, wanted, weights = _windows(lessons, scales, places, rng)
             likelihood = torch.log_softmax(network(cells), dim=1)
             loss = -((wanted * likelihood).sum(dim=1).mean(dim=(1, 2)) * weights).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-    return _head(network, whitening)
+    return _head(network, scales)
 
 
-def _sampled(levels: Sequence[Floats]) -> Floats:
-    """[cells, channels of all levels] of some cells of the finest level, evenly spread."""
-    _, rows, columns = levels[0].shape
-    down = np.linspace(0, rows - 1, min(SAMPLE, rows)).astype(int)
-    across = np.linspace(0, columns - 1, min(SAMPLE, columns)).astype(int)
-    parts = []
-    for level in levels:
-        known = np.nan_to_num(level.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-        picked = resampling(level.shape[1], rows)[down] @ known @ resampling(level.shape[2], columns)[across].T
-        parts.append(picked.reshape(len(level), -1))
-    return np.concatenate(parts).T
+def _scale(levels: Sequence[Floats]) -> Scale:
+    """Of one level of all images; a few hundred cells of each tell enough."""
+    rows = np.concatenate([level.reshape(len(level), -1)[:, :: max(1, level[0].size // SAMPLE)].T for level in levels])
+    spread = rows.std(axis=0, dtype=np.float64)
+    spread = np.where(spread > 1e-6, spread, np.inf)
+    return Scale(rows.mean(axis=0, dtype=np.float64).astype(np.float32), spread.astype(np.float32))
 
 
 def _places(lessons: Sequence[Lesson]) -> list[tuple[int, list[int]]]:
@@ -136,30 +106,52 @@ def _places(lessons: Sequence[Lesson]) -> list[tuple[int, list[int]]]:
 
 
 def _windows(
-    lessons: Sequence[Lesson], places: list[tuple[int, list[int]]], rng: np.random.Generator
+    lessons: Sequence[Lesson], scales: Sequence[Scale], places: list[tuple[int, list[int]]], rng: np.random.Generator
 ) -> tuple[Any, Any, Any]:
-    """Windows of cells [n, axes, SIDE, SIDE], what is wanted of their parts [n, classes, ...] in [0, 1], and weights [n]."""
+    """Windows of cells [n, channels, SIDE, SIDE], what is wanted of their parts [n, classes, ...] in [0, 1], and weights [n]."""
     import torch
 
     cells, wanted, weights = [], [], []
     for number in range(WINDOWS):
         lesson, top, left = _anywhere(lessons, rng) if number % 2 else _on_a_class(lessons, places, rng)
         down, across = (slice(None, None, int(step)) for step in rng.choice([-1, 1], 2))
-        high, wide = slice(top, top + SIDE), slice(left, left + SIDE)
-        cells.append(lesson.cells[:, high, wide][:, down, across])
-        fine = slice(PARTS * top, PARTS * (top + SIDE)), slice(PARTS * left, PARTS * (left + SIDE))
-        wanted.append(lesson.coverage[:, fine[0], fine[1]][:, down, across])
+        cells.append(_cells(lesson, scales, top, left)[:, down, across])
+        high, wide = (slice(PARTS * start, PARTS * (start + SIDE)) for start in (top, left))
+        wanted.append(lesson.coverage[:, high, wide][:, down, across])
         weights.append(lesson.weight)
     return (
-        torch.from_numpy(np.stack(cells).astype(np.float32)),
+        torch.from_numpy(np.stack(cells)),
         torch.from_numpy(np.stack(wanted).astype(np.float32) / 255),
         torch.tensor(weights, dtype=torch.float32),
     )
 
 
+def _cells(lesson: Lesson, scales: Sequence[Scale], top: int, left: int) -> Floats:
+    """The scaled channels of all levels of a window of the finest one, float32 [channels, SIDE, SIDE]."""
+    _, rows, columns = lesson.levels[0].shape
+    parts = []
+    for level, scale in zip(lesson.levels, scales, strict=True):
+        high, down = _reaching(level.shape[1], rows, top)
+        wide, across = _reaching(level.shape[2], columns, left)
+        reached = level[:, down, across].astype(np.float32)
+        scaled = (reached - scale.centre[:, None, None]) / scale.spread[:, None, None]
+        # Two products of whole matrices: one for each channel would take many times as long.
+        widened = (scaled.reshape(-1, wide.shape[1]) @ wide.T).reshape(len(level), high.shape[1], -1)
+        parts.append(np.tensordot(high, widened, axes=(1, 1)).transpose(1, 0, 2))
+    return np.concatenate(parts)
+
+
+def _reaching(given: int, wanted: int, start: int) -> tuple[Floats, slice]:
+    """Weights [SIDE, k] of the k cells given that a window of the cells wanted reaches, and which those are."""
+    weights = resampling(given, wanted)[start : start + SIDE]
+    reached = np.flatnonzero(weights.any(axis=0))
+    cells = slice(int(reached[0]), int(reached[-1]) + 1)
+    return weights[:, cells], cells
+
+
 def _anywhere(lessons: Sequence[Lesson], rng: np.random.Generator) -> tuple[Lesson, int, int]:
-    lesson = lessons[rng.integers(len(lessons))]
-    _, rows, columns = lesson.cells.shape
+    lesson = lessons[int(rng.integers(len(lessons)))]
+    _, rows, columns = lesson.levels[0].shape
     return lesson, int(rng.integers(max(1, rows - SIDE + 1))), int(rng.integers(max(1, columns - SIDE + 1)))
 
 
@@ -169,7 +161,7 @@ def _on_a_class(
     """A window that holds a place of a class drawn at random."""
     column, having = places[rng.integers(len(places))]
     lesson = lessons[having[rng.integers(len(having))]]
-    _, rows, columns = lesson.cells.shape
+    _, rows, columns = lesson.levels[0].shape
     covered = np.flatnonzero(lesson.coverage[column])
     row, place = divmod(int(covered[rng.integers(covered.size)]), PARTS * columns)
     top = int(np.clip(row // PARTS - rng.integers(SIDE), 0, max(0, rows - SIDE)))
@@ -190,17 +182,22 @@ def _network(channels: int, classes: int) -> Any:
     )
 
 
-def _head(network: Any, whitening: Whitening) -> MaskHead:
-    """The trained layers as numpy arrays, the whitening taken into the first."""
+def _head(network: Any, scales: Sequence[Scale]) -> MaskHead:
+    """The trained layers as numpy arrays, the scales taken into the first."""
     mix, around, tell = (network[place] for place in (0, 2, 4))
 
-    def numbers(tensor: Any) -> Floats:
-        values: Floats = tensor.detach().numpy().copy()
+    def numbers(tensor: Any) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = tensor.detach().numpy().copy()
         return values
 
-    weight = numbers(mix.weight)[:, :, 0, 0]
-    arrays = {f"mix.{level}.weight": weight @ axes for level, axes in enumerate(whitening.axes)}
-    arrays["mix.bias"] = numbers(mix.bias) - weight @ whitening.shift
+    ends = np.cumsum([len(scale.centre) for scale in scales])[:-1]
+    parts = np.split(numbers(mix.weight)[:, :, 0, 0], ends, axis=1)
+    weights = [part / scale.spread for part, scale in zip(parts, scales, strict=True)]
+    bias = numbers(mix.bias) - sum(weight @ scale.centre for weight, scale in zip(weights, scales, strict=True))
+    arrays: dict[str, Array] = {
+        f"mix.{level}.weight": np.ascontiguousarray(weight) for level, weight in enumerate(weights)
+    }
+    arrays["mix.bias"] = bias.astype(np.float32)
     arrays["around.weight"] = np.ascontiguousarray(numbers(around.weight).transpose(0, 2, 3, 1))
     arrays["around.bias"] = numbers(around.bias)
     arrays["tell.weight"], arrays["tell.bias"] = numbers(tell.weight)[:, :, 0, 0], numbers(tell.bias)

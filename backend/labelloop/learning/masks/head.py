@@ -58,15 +58,19 @@ class MaskHead:
         _, rows, columns = levels[0].shape
         total: Floats = np.zeros((len(self.arrays["mix.bias"]), rows, columns), dtype=np.float32)
         for level, weight in zip(levels, weights, strict=True):
-            total += resampled(mixed(level, weight), rows, columns)
+            total += resampled(_mixed(level, weight), rows, columns)
         return total
 
 
-def mixed(level: Floats, weight: Floats) -> Floats:
-    """Channels of a level [channels, rows, columns] mixed by weights [w, channels]; what is not finite counts as 0."""
+def known(level: Floats) -> Floats:
+    """A level as float32; what is not finite becomes 0."""
+    return np.nan_to_num(level.astype(np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _mixed(level: Floats, weight: Floats) -> Floats:
+    """Channels of a level [channels, rows, columns] mixed by weights [w, channels]."""
     channels, rows, columns = level.shape
-    known = np.nan_to_num(level.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    result: Floats = (weight @ known.reshape(channels, -1)).reshape(-1, rows, columns)
+    result: Floats = (weight @ known(level).reshape(channels, -1)).reshape(-1, rows, columns)
     return result
 
 

@@ -14,7 +14,7 @@ from labelloop.learning.learner import Reads, Training
 from labelloop.learning.masks.areas import class_map, enlarged, overlap_shares, working_size
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.figures import figures, image_quality
-from labelloop.learning.masks.fitting import fit_head
+from labelloop.learning.masks.fitting import fit_head, fit_scales
 from labelloop.learning.masks.head import MaskHead
 from labelloop.learning.masks.lessons import Labelled, calibrate, make_lessons, seen_classes, told_by_others, usable
 from labelloop.learning.resampling import resampled
@@ -70,10 +70,11 @@ class MasksLearner:
         seen = seen_classes(items, training.classes)
         labels = [training.classes[i] for i in seen]
         with one_thread():
-            lessons, whitening = make_lessons(items, labels, options.seed)
-            told = told_by_others(lessons, whitening, options.seed)
+            lessons = make_lessons(items, labels)
+            scales = fit_scales(lessons)
+            told = told_by_others(lessons, scales, options.seed)
             calibration = calibrate(told, lessons, options.seed)
-            head = fit_head(lessons, whitening, options.seed)
+            head = fit_head(lessons, scales, options.seed)
         shares = [
             overlap_shares(calibration.scaled(said.T).argmax(axis=2).T, lesson.coverage.argmax(axis=0), len(labels))
             for said, lesson in zip(told, lessons, strict=bool(told))

@@ -11,17 +11,15 @@ from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.masks.areas import class_map, coverage, working_size
-from labelloop.learning.masks.fitting import Lesson, Whitening, fit_head, fit_whitening, whitened
+from labelloop.learning.masks.fitting import Lesson, Scale, fit_head
 from labelloop.learning.masks.head import PARTS
 from labelloop.records import MasksTarget
 
 FOLDS: Final = 2
 # Fewer images with an area are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
-# More images than this are not all learnt from: their whitened maps would take gigabytes, and the head is small.
-MOST_IMAGES: Final = 400
-# Places of each image that tell what the logits are worth, and how many images' worth of evidence they are taken for: places of
-# one image say nearly the same.
+# Places of each image that tell what the logits are worth, and how much evidence they are taken for together: places of one
+# image say nearly the same.
 PLACES: Final = 300
 EVIDENCE_EACH: Final = 10.0
 
@@ -52,37 +50,33 @@ def seen_classes(items: Sequence[Labelled], classes: Sequence[str]) -> Ints:
     return seen
 
 
-def make_lessons(items: Sequence[Labelled], labels: Sequence[str], seed: int) -> tuple[list[Lesson], Whitening]:
-    """Lessons of labelled images, of no more than `MOST_IMAGES`, drawn so that every class is among them.
+def make_lessons(items: Sequence[Labelled], labels: Sequence[str]) -> list[Lesson]:
+    """Lessons of labelled images.
 
     Raises:
         LearningError: the maps are of several sizes.
     """
-    chosen = [items[i] for i in _chosen(items, labels, seed)]
-    maps = [unpack(dense) for dense, _ in chosen]
+    maps = [unpack(dense) for dense, _ in items]
     if len({tuple(level.shape for level in one.levels) for one in maps}) > 1:
         raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
-    whitening = fit_whitening([one.levels for one in maps])
     return [
-        Lesson(whitened(one.levels, whitening), _coverage(one, target, labels), target.weight)
-        for one, (_, target) in zip(maps, chosen, strict=True)
-    ], whitening
+        Lesson([_finite(level) for level in one.levels], _coverage(one, target, labels), target.weight)
+        for one, (_, target) in zip(maps, items, strict=True)
+    ]
 
 
-def told_by_others(lessons: Sequence[Lesson], whitening: Whitening, seed: int) -> list[Floats]:
+def told_by_others(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> list[Floats]:
     """Logits [classes, rows, columns] of each image, by a head not trained on it; empty where too few have an area."""
     areas = [lesson.coverage[1:].any(axis=(1, 2)) for lesson in lessons]
-    filled = [number for number, some in enumerate(areas) if some.any()]
-    if len(filled) < LEAST_FOR_FOLDS:
+    if sum(some.any() for some in areas) < LEAST_FOR_FOLDS:
         return []
     part = _parts([tuple(np.flatnonzero(some).tolist()) for some in areas], seed)
     told: list[Floats] = [np.zeros(0)] * len(lessons)
-    plain = Whitening(np.zeros(len(whitening.shift), np.float32), (np.eye(len(whitening.shift), dtype=np.float32),))
     for number in range(FOLDS):
         rest = [lesson for lesson, other in zip(lessons, part, strict=True) if other != number]
-        head = fit_head(rest, plain, seed, 1 / FOLDS)
+        head = fit_head(rest, scales, seed, 1 / FOLDS)
         for place in np.flatnonzero(part == number).tolist():
-            told[place] = head([lessons[place].cells])
+            told[place] = head(lessons[place].levels)
     return told
 
 
@@ -103,11 +97,8 @@ def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> C
     return fit_calibration(np.concatenate(logits).astype(np.float64), np.concatenate(targets), np.concatenate(weights))
 
 
-def _chosen(items: Sequence[Labelled], labels: Sequence[str], seed: int) -> list[int]:
-    order = np.random.default_rng(seed).permutation(len(items)).tolist()
-    each = MOST_IMAGES // (2 * len(labels)) + 1
-    first = [i for label in labels for i in [i for i in order if label in items[i][1].classes][:each]]
-    return sorted(dict.fromkeys([*first, *order][: MOST_IMAGES if len(items) > MOST_IMAGES else None]))
+def _finite(level: Floats) -> Floats:
+    return level if np.isfinite(level).all() else np.nan_to_num(level, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _coverage(maps: Maps, target: MasksTarget, labels: Sequence[str]) -> Ints:
