@@ -123,6 +123,8 @@ def test_images_without_any_box_are_not_enough() -> None:
     for inputs, targets in (([], []), (INPUTS[:3], [BoxesTarget(())] * 3)):
         with pytest.raises(NotEnoughLabels, match="has a box yet"):
             trained(inputs, targets)
+    with pytest.raises(NotEnoughLabels, match="has a box yet"):
+        trained(INPUTS[:1], [BoxesTarget((Box("disc", 0.5, 0.5, 0.0, 0.2), Box("bar", 1.2, 0.5, 0.1, 0.2)))])
     gone = [BoxesTarget((Box("gone", 0.1, 0.1, 0.5, 0.5),))] * 2
     with pytest.raises(NotEnoughLabels, match="has a box yet"):
         trained(INPUTS[:2], gone)

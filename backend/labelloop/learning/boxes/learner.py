@@ -70,10 +70,10 @@ class BoxesLearner:
         """
         items = _usable(training.inputs, training.targets)
         seen = _seen([target for _, target in items], training.classes)
-        if not seen.size:
-            raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
         labels = [training.classes[i] for i in seen]
         truths = [_truth(dense, target, labels) for dense, target in items]
+        if not any(truth.columns.size for truth in truths):
+            raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
         cells = cells_for(np.concatenate([truth.corners for truth in truths]))
         images = [
             _Image(read_grid(dense, cells), truth, image_size(dense))
