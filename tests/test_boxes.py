@@ -123,6 +123,8 @@ def test_images_without_any_box_are_not_enough() -> None:
     for inputs, targets in (([], []), (INPUTS[:3], [BoxesTarget(())] * 3)):
         with pytest.raises(NotEnoughLabels, match="has a box yet"):
             trained(inputs, targets)
+    with pytest.raises(NotEnoughLabels, match="has a box yet"):
+        trained(INPUTS[:1], [BoxesTarget((Box("disc", 0.5, 0.5, 0.0, 0.2), Box("bar", 1.2, 0.5, 0.1, 0.2)))])
     gone = [BoxesTarget((Box("gone", 0.1, 0.1, 0.5, 0.5),))] * 2
     with pytest.raises(NotEnoughLabels, match="has a box yet"):
         trained(INPUTS[:2], gone)
@@ -168,6 +170,14 @@ def test_a_turned_box_is_learnt_as_its_hull(learner: BoxesLearner) -> None:
     # Of an image twice as wide as high, 0.2 of the width are 0.4 of the height.
     said = learner.quality([OTHERS[0]] * 2, [BoxesTarget((upright,)), BoxesTarget((turned,))])
     assert said[0] == said[1]
+
+
+def test_small_boxes_are_looked_for_on_a_finer_grid() -> None:
+    rng = np.random.default_rng(4)
+    maps = [pack(96, 96, [rng.normal(0, 0.1, (2, 96, 96)), rng.normal(0, 0.1, (2, 48, 48))]) for _ in range(2)]
+    small = BoxesTarget((Box("disc", 0.3, 0.4, 0.04, 0.05),))
+    large = BoxesTarget((Box("disc", 0.3, 0.4, 0.3, 0.2),))
+    assert [trained(maps, [target] * 2).meta()["cells"] for target in (small, large)] == [96, 48]
 
 
 def test_coloured_shapes_are_found_on_the_plain_maps_of_images() -> None:

@@ -12,9 +12,9 @@ from labelloop.learning.boxes.lessons import Truth, make_lesson, usual_sides
 from labelloop.learning.boxes.matching import hits
 from labelloop.learning.boxes.scoring import MISSED, THRESHOLD, Scoring, fit_scoring
 from labelloop.learning.calibrating import Reliability
-from labelloop.learning.calibration import unchanged
+from labelloop.learning.calibration import unfitted
 
-SCORING = Scoring(unchanged(2), 0.5, 0.2, Reliability("none"))
+SCORING = Scoring(unfitted(2), 0.5, 0.2, Reliability("none"))
 
 
 def random_image(rng: np.random.Generator, classes: int = 3) -> Judged:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.boxes.grids import USUAL_CELLS
 from labelloop.learning.boxes.head import FURTHEST, LAYERS, BoxHead
 from labelloop.learning.boxes.lessons import Lesson, Truth, balance, make_lesson, usual_sides
 from labelloop.learning.threads import one_thread
@@ -16,6 +17,8 @@ RATE: Final = 6e-3
 DECAY: Final = 1e-2
 # Weight of the sides beside the classes, as in TTFNet.
 SIDES: Final = 5.0
+# Gradients longer than this are cut.
+LONGEST: Final = 10.0
 # How probable a centre is to begin with: nearly no cell has one.
 PRIOR: Final = 0.02
 # Of the cells every so many tell what the channels vary by, and axes of less than this share of the widest are left out.
@@ -25,48 +28,47 @@ LEAST_VARIANCE: Final = 1e-4
 LEAST_VISITS: Final = 1000
 MOST_VISITS: Final = 1600
 PASSES: Final = 20
+# The share of them on a grid of many cells, each visit of which takes four times as long.
+LESS: Final = 0.5
 
 
 def fit_head(grids: Sequence[Floats], truths: Sequence[Truth], classes: int, seed: int, share: float = 1.0) -> BoxHead:
     """Train a head.
 
-    Mirrored grids stand in for those of mirrored images. They are not the same, since a network treats left and right a
-    little differently, but near enough to teach.
+    Maps are not mirrored for more variety: a network treats left and right differently, and a head taught on mirrored maps
+    of unmirrored images finds less.
 
     Args:
         grids: n of them, at least one, float [C, rows, columns].
         truths: n of them, at least one of which has a box.
         classes: how many there are.
-        seed: decides the first weights, the order and the mirroring.
+        seed: decides the first weights and the order.
         share: of the usual work that is done.
     """
     import torch
 
     _, rows, columns = grids[0].shape
-    scales = usual_sides(truths, classes, rows, columns)
-    class_weights = balance(truths, classes)
+    scales, class_weights = usual_sides(truths, classes, rows, columns), balance(truths, classes)
     lessons = [make_lesson(truth, scales, class_weights, rows, columns) for truth in truths]
-    centre, basis = _whitening(grids)
-    cells = [_whitened(grid, centre, basis) for grid in grids]
-    weights = np.array([truth.weight for truth in truths], dtype=np.float32)
     rng = np.random.default_rng(seed)
-    batches = _batches(len(grids), share, rng)
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _network(len(basis), classes)
+    with one_thread():
+        centre, basis = _whitening(grids)
+        items = [_tensors(_whitened(grid, centre, basis), lesson) for grid, lesson in zip(grids, lessons, strict=True)]
+        image_weights = torch.tensor([truth.weight for truth in truths], dtype=torch.float32)
+        network = _network(len(basis), classes, rng)
+        batches = _batches(len(grids), share if max(rows, columns) <= USUAL_CELLS else share * LESS, rng)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.99), weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=len(batches), pct_start=0.2)
         for batch in batches:
-            chosen = np.stack([cells[i] for i in batch])
-            given = _mirrored(chosen, [lessons[i] for i in batch], bool(rng.integers(2)), bool(rng.integers(2)))
+            given = [torch.stack(parts) for parts in zip(*(items[i] for i in batch), strict=True)]
             optimizer.zero_grad()
-            loss = _loss(network, given, torch.from_numpy(weights[batch]), torch.from_numpy(class_weights))
+            loss = _loss(network, given, image_weights[batch], torch.from_numpy(class_weights))
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), LONGEST)
             optimizer.step()
             schedule.step()
-    arrays = _weights(network)
-    return BoxHead({**arrays, "mix.weight": arrays["mix.weight"] @ basis, "centre": centre, "scales": scales})
+        arrays = _weights(network)
+        return BoxHead({**arrays, "mix.weight": arrays["mix.weight"] @ basis, "centre": centre, "scales": scales})
 
 
 def _whitening(grids: Sequence[Floats]) -> tuple[Floats, Floats]:
@@ -98,39 +100,41 @@ def _batches(items: int, share: float, rng: np.random.Generator) -> list[Ints]:
     return [order[start : start + BATCH] for start in range(0, visits, BATCH)]
 
 
-def _mirrored(cells: Floats, lessons: Sequence[Lesson], across: bool, down: bool) -> tuple[Any, Any, Any, Any]:
-    """Cells, heat, sides and weights as tensors, mirrored left to right, top to bottom."""
+def _tensors(cells: Floats, lesson: Lesson) -> list[Any]:
+    """The cells, heat, sides and weights of one image."""
     import torch
 
-    parts = (
-        cells,
-        np.stack([one.heat for one in lessons]),
-        np.stack([one.sides for one in lessons]),
-        np.stack([one.weights for one in lessons])[:, None],
-    )
-    order = [2 if across else 0, 3 if down else 1, 0 if across else 2, 1 if down else 3]
-    axes = [axis for axis, yes in ((-1, across), (-2, down)) if yes]
-    turned = [np.flip(part, axes) for part in (parts[0], parts[1], parts[2][:, order], parts[3])]
-    first, second, third, fourth = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)) for part in turned)
-    return first.contiguous(memory_format=torch.channels_last), second, third, fourth
+    return [torch.from_numpy(array) for array in (cells, lesson.heat, lesson.sides, lesson.weights)]
 
 
-def _network(channels: int, classes: int) -> Any:
+def _network(channels: int, classes: int, rng: np.random.Generator) -> Any:
+    """The layers of `BoxHead` with first weights; torch's own state of chance is left alone, since heads are trained side by side."""
     import torch
-    from torch import nn
 
-    parts = {"mix": nn.Conv2d(channels, WIDTH, 1), "tell": nn.Conv2d(WIDTH, classes + 4, 1)}
+    parts = {"mix": _layer(rng, channels, WIDTH, gain=2), "tell": _layer(rng, WIDTH, classes + 4, gain=0.01)}
     for layer in range(LAYERS):
-        parts[f"around{layer}"] = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH, bias=False)
-        parts[f"across{layer}"] = nn.Conv2d(WIDTH, WIDTH, 1)
-    with torch.no_grad():
-        nn.init.kaiming_normal_(parts["mix"].weight, nonlinearity="relu")
-        nn.init.normal_(parts["tell"].weight, std=0.01)
-        bias: Any = parts["tell"].bias
-        bias.zero_()
-        bias[:classes] = float(np.log(PRIOR / (1 - PRIOR)))
+        parts[f"around{layer}"] = _layer(rng, WIDTH, WIDTH, gain=1 / 3, size=3, alone=True)
+        parts[f"across{layer}"] = _layer(rng, WIDTH, WIDTH, gain=1 / 3)
+    parts["tell"].bias.data[:classes] = float(np.log(PRIOR / (1 - PRIOR)))
     # Looking around takes a third of the time where the channels of a cell lie together.
-    return nn.ModuleDict(parts).to(memory_format=torch.channels_last)
+    return torch.nn.ModuleDict(parts).to(memory_format=torch.channels_last)
+
+
+def _layer(
+    rng: np.random.Generator, inputs: int, outputs: int, *, gain: float, size: int = 1, alone: bool = False
+) -> Any:
+    """A convolution with normal weights of variance gain / inputs of a cell (He et al., 2015); `alone`: each channel by itself."""
+    import torch
+
+    more = {"padding": size // 2, "groups": inputs if alone else 1, "bias": not alone}
+    empty: Any = torch.nn.utils.skip_init  # it has no types
+    layer = empty(torch.nn.Conv2d, inputs, outputs, size, **more)
+    shape = tuple(layer.weight.shape)
+    drawn = rng.normal(0, np.sqrt(gain / np.prod(shape[1:])), shape)
+    layer.weight.data.copy_(torch.from_numpy(drawn))
+    if layer.bias is not None:
+        layer.bias.data.zero_()
+    return layer
 
 
 def _told(network: Any, cells: Any) -> Any:
@@ -142,10 +146,12 @@ def _told(network: Any, cells: Any) -> Any:
     return network["tell"](seen)
 
 
-def _loss(network: Any, given: tuple[Any, Any, Any, Any], image_weights: Any, class_weights: Any) -> Any:
+def _loss(network: Any, given: Sequence[Any], image_weights: Any, class_weights: Any) -> Any:
     """Penalty-reduced focal loss of the centres (Zhou et al., 2019) and GIoU loss of the sides (Rezatofighi et al., 2019)."""
+    import torch
+
     cells, heat, sides, weights = given
-    told = _told(network, cells)
+    told = _told(network, cells.contiguous(memory_format=torch.channels_last))
     boxes = (heat >= 1).sum().clamp(min=1)
     centres = _focal(told[:, :-4], heat, image_weights, class_weights)
     return (centres + SIDES * _giou(told[:, -4:], sides, weights, image_weights)) / boxes
@@ -170,7 +176,7 @@ def _giou(told: Any, sides: Any, weights: Any, image_weights: Any) -> Any:
     shared, around = _area(least), _area(most)
     union = _area(given) + _area(sides) - shared
     loss = 1 - shared / union.clamp(min=1e-6) + (around - union) / around.clamp(min=1e-6)
-    return ((loss * weights[:, 0]).sum(dim=(1, 2)) * image_weights).sum()
+    return ((loss * weights).sum(dim=(1, 2)) * image_weights).sum()
 
 
 def _area(sides: Any) -> Any:

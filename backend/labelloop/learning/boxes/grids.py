@@ -1,6 +1,5 @@
 """From the maps of an image to one grid of cells, all levels at one size."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -9,16 +8,19 @@ from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import unpack
 from labelloop.learning.resampling import resampled
+from labelloop.records.geometry import Corners
 
-# Cells a side, at most. At 40 an object of a thirtieth of the image's width is still wider than a cell; twice as many cells
-# cost four times the work.
-MOST_CELLS: Final = 48
+# Cells a side, at most: for objects as they usually are, and where half of them would be narrower than so many of those cells.
+# Twice as many cells are four times the work at each step, but small objects next to each other need them.
+USUAL_CELLS: Final = 48
+MANY_CELLS: Final = 96
+NARROW: Final = 2.5
 
 
-def read_grid(dense: Dense) -> Floats:
+def read_grid(dense: Dense, most: int = USUAL_CELLS) -> Floats:
     """One grid of an image's maps: the finer levels averaged, the coarser ones interpolated.
 
-    The size is that of the finest level of no more than `MOST_CELLS` cells a side, or of the coarsest there is.
+    The size is that of the finest level of no more than `most` cells a side, or of the coarsest there is.
 
     Returns:
         float32 [channels of all levels, rows, columns]; what is not finite is 0.
@@ -27,7 +29,7 @@ def read_grid(dense: Dense) -> Floats:
         LearningError: there are no maps, as of an image that could not be decoded.
     """
     levels = unpack(dense).levels
-    fitting = [level.shape[1:] for level in levels if max(level.shape[1:]) <= MOST_CELLS]
+    fitting = [level.shape[1:] for level in levels if max(level.shape[1:]) <= most]
     rows, columns = fitting[0] if fitting else levels[-1].shape[1:]
     return np.concatenate(
         [resampled(np.nan_to_num(level.astype(np.float32), posinf=0, neginf=0), rows, columns) for level in levels]
@@ -40,6 +42,8 @@ def image_size(dense: Dense) -> tuple[int, int]:
     return height, width
 
 
-def aspects(items: Sequence[Dense]) -> list[float]:
-    """Width over height of each image."""
-    return [width / height for height, width in map(image_size, items)]
+def cells_for(corners: Corners) -> int:
+    """How many cells a side the grid is to have at most, for boxes [n, 4] like these."""
+    narrower = (corners[:, 2:] - corners[:, :2]).min(axis=1, initial=1.0)
+    small = len(corners) > 0 and float(np.median(narrower)) * USUAL_CELLS < NARROW
+    return MANY_CELLS if small else USUAL_CELLS

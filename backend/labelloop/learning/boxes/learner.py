@@ -1,6 +1,7 @@
 """The learner of a control whose answer is boxes: a small head on cached maps."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -12,18 +13,21 @@ from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.learning.boxes.figures import Judged, figures
 from labelloop.learning.boxes.fitting import fit_head
-from labelloop.learning.boxes.grids import image_size, read_grid
+from labelloop.learning.boxes.grids import cells_for, image_size, read_grid
 from labelloop.learning.boxes.head import BoxHead
 from labelloop.learning.boxes.lessons import Truth
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
+from labelloop.learning.threads import one_thread
 from labelloop.records import Box, BoxesPrediction, BoxesTarget
 from labelloop.records.geometry import hulls
 
 FOLDS: Final = 2
 # Fewer images with a box are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
+# Heads that are trained at once; more would take other work's processors.
+SIDE_BY_SIDE: Final = 2
 
 
 class BoxesLearner:
@@ -41,12 +45,19 @@ class BoxesLearner:
     reads: ClassVar[Reads] = Reads.DENSE
 
     def __init__(
-        self, classes: Sequence[str], seen: Ints, head: BoxHead, scoring: Scoring, cv_metrics: Figures | None
+        self,
+        classes: Sequence[str],
+        seen: Ints,
+        cells: int,
+        head: BoxHead,
+        scoring: Scoring,
+        cv_metrics: Figures | None,
     ) -> None:
         self.classes = tuple(classes)
         self.scoring = scoring
         self.cv_metrics = cv_metrics
         self._seen = seen
+        self._cells = cells
         self._head = head
 
     @classmethod
@@ -59,20 +70,27 @@ class BoxesLearner:
         """
         items = _usable(training.inputs, training.targets)
         seen = _seen([target for _, target in items], training.classes)
-        if not seen.size:
-            raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
         labels = [training.classes[i] for i in seen]
-        images = [_Image(read_grid(dense), _truth(dense, target, labels), image_size(dense)) for dense, target in items]
+        truths = [_truth(dense, target, labels) for dense, target in items]
+        if not any(truth.columns.size for truth in truths):
+            raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
+        cells = cells_for(np.concatenate([truth.corners for truth in truths]))
+        images = [
+            _Image(read_grid(dense, cells), truth, image_size(dense))
+            for (dense, _), truth in zip(items, truths, strict=True)
+        ]
         if len({image.grid.shape for image in images}) > 1:
             raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
         seed = training.options.seed
-        found = _found_by_others(images, len(labels), seed)
-        truths = [image.truth for image in images]
-        scoring = fit_scoring(found, truths if found else [])
-        judged = [_judged(scoring, one, image) for one, image in zip(found, images, strict=bool(found))]
+        part = _parts(truths, seed)
+        head, *others = _heads(images, part, len(labels), seed)
+        tested = [
+            (_find(others[number], image.grid), image) for number, image in zip(part, images, strict=True) if others
+        ]
+        scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
+        judged = [_judged(scoring, found, image) for found, image in tested]
         metrics = figures(judged, labels, "cross-validation", seed) if judged else None
-        head = fit_head([image.grid for image in images], truths, len(labels), seed)
-        return cls(training.classes, seen, head, scoring, metrics)
+        return cls(training.classes, seen, cells, head, scoring, metrics)
 
     def predict(self, inputs: Sequence[Dense]) -> list[BoxesPrediction]:
         """The boxes in each image; those shown alone, while the uncertainty is of all that may be there.
@@ -107,6 +125,7 @@ class BoxesLearner:
         return {
             "kind": self.kind,
             "classes": list(self.classes),
+            "cells": self._cells,
             "scoring": self.scoring.to_json(),
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
@@ -118,10 +137,10 @@ class BoxesLearner:
         others = {"seen", *scoring.arrays()}
         head = BoxHead({name: array for name, array in arrays.items() if name not in others})
         metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
-        return cls(meta["classes"], arrays["seen"], head, scoring, metrics)
+        return cls(meta["classes"], arrays["seen"], meta["cells"], head, scoring, metrics)
 
     def _find(self, dense: Dense) -> Candidates:
-        found = _find(self._head, read_grid(dense))
+        found = _find(self._head, read_grid(dense, self._cells))
         return Candidates(found.corners, self._seen[found.columns], found.logits)
 
     def _prediction(self, dense: Dense) -> BoxesPrediction:
@@ -176,19 +195,23 @@ def _truth(dense: Dense, target: BoxesTarget, labels: Sequence[str]) -> Truth:
     return Truth(corners[real], columns[real], target.weight)
 
 
-def _found_by_others(images: Sequence[_Image], classes: int, seed: int) -> list[Candidates]:
-    """What heads find in each image that they were not trained on; empty where too few images have a box."""
-    filled = [number for number, image in enumerate(images) if image.truth.columns.size]
-    if len(filled) < LEAST_FOR_FOLDS:
-        return []
-    part = _parts([image.truth for image in images], seed)
-    found: list[Candidates] = [Candidates(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))] * len(images)
-    for number in range(FOLDS):
-        rest = [image for image, other in zip(images, part, strict=True) if other != number]
-        head = fit_head([image.grid for image in rest], [image.truth for image in rest], classes, seed, 1 / FOLDS)
-        for place in np.flatnonzero(part == number):
-            found[place] = _find(head, images[place].grid)
-    return found
+def _heads(images: Sequence[_Image], part: Ints, classes: int, seed: int) -> list[BoxHead]:
+    """A head trained on all images, then one for each part that was trained on the others; none where too few have a box.
+
+    They are trained side by side, each on one processor.
+    """
+    lessons = [(list(images), 1.0)]
+    if sum(image.truth.columns.size > 0 for image in images) >= LEAST_FOR_FOLDS:
+        for number in range(FOLDS):
+            lessons.append(([image for image, own in zip(images, part, strict=True) if own != number], 1 / FOLDS))
+
+    def fit(lesson: tuple[list[_Image], float]) -> BoxHead:
+        chosen, share = lesson
+        return fit_head([image.grid for image in chosen], [image.truth for image in chosen], classes, seed, share)
+
+    # The threads' own limits end one after the other, and the numerical libraries' is the process's: this one outlasts them.
+    with one_thread(), ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        return list(threads.map(fit, lessons))
 
 
 def _parts(truths: Sequence[Truth], seed: int) -> Ints:
