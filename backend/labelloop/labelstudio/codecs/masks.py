@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
 from labelloop.labelstudio.codecs.base import Codec, Described
@@ -162,6 +161,9 @@ class BitmaskCodec(MasksCodec):
         url = value.get("imageDataURL")
         if not isinstance(url, str) or not url.startswith(_PNG):
             return None
+        # A server that serves no bitmaps does without Pillow.
+        from PIL import Image
+
         try:
             with Image.open(BytesIO(base64.b64decode(url.removeprefix(_PNG))), formats=["PNG"]) as image:
                 if not image.has_transparency_data or image.width * image.height > MOST_PIXELS:
@@ -176,6 +178,8 @@ class BitmaskCodec(MasksCodec):
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
         if len(mask.runs) < 2:
             return []
+        from PIL import Image
+
         inside = mask.inside()
         pixels = np.stack([np.zeros(inside.shape, dtype=np.uint8), inside * np.uint8(255)], axis=-1)
         stream = BytesIO()
