@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from labelloop.learning.calibrating import (
+    ASKED_FROM,
     ISOTONIC_FROM,
     Reliability,
     calibration_error,
@@ -34,16 +35,45 @@ def test_logits_that_are_too_sharp_or_too_flat_are_mended(sharpness: float) -> N
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("count", [8, 40, 200])
+@pytest.mark.parametrize("count", [ASKED_FROM, 200])
 def test_never_worse_than_uncalibrated_by_more_than_a_point(count: int, seed: int) -> None:
     _, chosen = choose_calibration(*_items(count, 1.0, seed=seed))
 
     assert chosen.ece_after <= chosen.ece_before + 0.01
 
 
+def _error_on_new_items(count: int, sharpness: float, usual: float) -> float:
+    """Mean calibration error on items that are new, over twenty calibrations fitted on so few."""
+    logits, targets, _ = _items(3000, sharpness, seed=99)
+    fitted = [choose_calibration(*_items(count, sharpness, seed=seed), usual)[0] for seed in range(20)]
+    return float(np.mean([calibration_error(one.probabilities(logits), targets) for one in fitted]))
+
+
+@pytest.mark.parametrize("count", [10, 20, 40])
+def test_few_items_are_calibrated_by_what_is_usual_and_by_themselves(count: int) -> None:
+    logits, targets, _ = _items(3000, 2.0, seed=99)
+    uncalibrated = calibration_error(np.exp(log_softmax(logits)), targets)
+
+    assert _error_on_new_items(count, 2.0, usual=2.0) < _error_on_new_items(count, 2.0, usual=1.0) < uncalibrated
+
+
+@pytest.mark.parametrize("usual", [1.0, 1.8])
+def test_a_usual_temperature_that_is_wrong_is_overruled(usual: float) -> None:
+    assert _error_on_new_items(400, 1.0, usual) < 0.03
+    assert fit_calibration(*_items(4000, 1.0), usual=usual).temperature == pytest.approx(1, rel=0.1)
+
+
+def test_without_an_item_the_usual_temperature_is_taken() -> None:
+    nothing = np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0)
+    calibration, chosen = choose_calibration(*nothing, 1.8)
+
+    assert (calibration.temperature, chosen) == (1.8, Reliability("usual"))
+    assert choose_calibration(*nothing)[1] == Reliability("none")
+
+
 def test_what_makes_it_worse_is_left_out() -> None:
     logits, _, weights = _items(60, 1.0, seed=3)
-    outcomes = {choose_calibration(*_items(60, 1.0, seed=seed))[1].method for seed in range(12)}
+    outcomes = {choose_calibration(*_items(ASKED_FROM, 1.0, seed=seed))[1].method for seed in range(12)}
 
     assert "none" in outcomes
     assert choose_calibration(logits, np.zeros(60, dtype=np.int64), weights)[1] == Reliability("none")

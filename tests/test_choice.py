@@ -5,11 +5,11 @@ import pytest
 
 from labelloop.errors import LearningError
 from labelloop.learning.candidates import POOL_ROWS, Unseen, sampled_pool, train_candidates, worth_trying
-from labelloop.learning.choice import Choice, Comparison, choose, compare
+from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
 from labelloop.learning.heads import HEADS, Head, Lesson, Recipe
 from labelloop.learning.recipes import methods_named, recipe_named
 from labelloop.learning.semisupervised import METHODS
-from support.lessons import crossed_blobs, digits_lesson, lesson_of
+from support.lessons import crossed_blobs, digits, digits_lesson, lesson_of
 
 NOTHING = Unseen(np.zeros((0, 64), dtype=np.float32), np.zeros(0, dtype=np.int64))
 
@@ -62,6 +62,71 @@ def test_no_item_is_no_proof() -> None:
     assert not compare("a", _sure(np.array([True])), _sure(np.array([False])), np.zeros(1, dtype=np.int64)).clear
 
 
+def test_what_usually_helps_is_taken_where_nothing_can_be_tested() -> None:
+    untested = compare("a", np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, dtype=np.int64))
+    choice = choose("logistic", [expect(untested, Prior(0.02, 0.06), 0.3)], ["a"], {})
+
+    assert choice.method == "a"
+    assert choice.reason == (
+        "a is expected to beat logistic, as it usually does: no label could be held back, +2.0 points expected."
+    )
+    assert choose("logistic", [expect(untested, None, 0.3)], ["a"], {}).method == "logistic"
+    assert choose("logistic", [expect(untested, Prior(-0.01, 0.06), 0.3)], ["a"], {}).method == "logistic"
+
+
+@pytest.mark.parametrize(("items", "taken"), [(4, True), (40, False), (400, False)])
+def test_labels_overrule_what_is_usual_the_more_of_them_there_are(items: int, taken: bool) -> None:
+    hurts = expect(_compared("a", items // 2, items * 3 // 4, items), Prior(0.05, 0.05), 0.3)
+
+    assert (choose("logistic", [hurts], ["a"], {}).method == "a") == taken
+
+
+def test_what_is_expected_lies_between_the_usual_and_the_measured() -> None:
+    expected = [
+        expect(_compared("a", items * 9 // 10, items * 7 // 10, items), Prior(0.0, 0.05), 0.3).expected
+        for items in (10, 100, 1000)
+    ]
+
+    assert expected == sorted(expected)
+    assert 0 < expected[0] < 0.05
+    assert expected[-1] > 0.15
+
+
+def test_of_two_that_win_the_one_expected_to_gain_more_is_taken() -> None:
+    sure, doubtful = Prior(0.02, 0.02), Prior(0.02, 0.2)
+    figures = _compared("a", 12, 9, 20), _compared("b", 12, 9, 20)
+    choice = choose("logistic", [expect(figures[0], sure, 0.3), expect(figures[1], doubtful, 0.3)], ["a", "b"], {})
+
+    assert choice.method == "b"
+
+
+def test_a_choice_of_an_earlier_release_is_read() -> None:
+    stored = choose("logistic", [_compared("a", 95, 70)], ["a"], {}).to_json()
+    for comparison in stored["comparisons"]:
+        del comparison["expected"]
+
+    assert Choice.from_json(stored).comparisons[0].expected is None
+
+
+def test_one_label_a_class_is_enough_to_learn_from_the_pool() -> None:
+    features, targets = digits()
+    first = np.array([np.flatnonzero(targets == target)[0] for target in range(10)])
+    lesson = lesson_of(features[first], targets[first], features[200:800])
+    trained = train_candidates(lesson, methods_named("auto"), NOTHING, seed=0)
+
+    assert trained.choice.method in METHODS
+    assert "no label could be held back" in trained.choice.reason
+    assert trained.reliability.method == "usual"
+
+
+def test_without_a_pool_nothing_is_expected_of_it() -> None:
+    lesson, _, _ = digits_lesson(40)
+    trained = train_candidates(lesson, methods_named("auto"), NOTHING, seed=0)
+
+    assert trained.choice.method == "logistic"
+    assert all(comparison.expected is None for comparison in trained.choice.comparisons)
+
+
 def test_what_loses_on_the_holdout_may_not_win() -> None:
     choice = choose("logistic", [_compared("a", 95, 70)], [], {"b": "it broke"})
 
@@ -91,6 +156,8 @@ def test_spreading_that_loses_ten_points_is_refused() -> None:
     (comparison,) = trained.choice.comparisons
 
     assert trained.choice.method == "logistic"
+    assert comparison.expected is not None
+    assert comparison.expected < 0
     assert comparison.right <= comparison.supervised_right - 0.1 * comparison.items
 
 

@@ -102,6 +102,14 @@ def test_only_what_is_visible_beside_the_rest_is_written() -> None:
     assert names(controls, deep="small", kind="cat") == ["kind"]
 
 
+def test_what_an_annotator_has_chosen_counts_as_well() -> None:
+    controls = config(KIND, choices("size", 'visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="cat"'))
+    shown = [(controls["size"], said("big"))]
+    for label, written in (("cat", 1), ("dog", 0)):
+        item = prediction_json(1, "v1", 0.5, shown, {"text": "x"}, [chose("kind", label)])
+        assert len(item["result"]) == written
+
+
 def test_controls_that_wait_for_each_other_write_nothing() -> None:
     one = choices("one", 'visibleWhen="choice-selected" whenTagName="two"')
     two = choices("two", 'visibleWhen="choice-unselected" whenTagName="one"')

@@ -53,7 +53,9 @@ def test_features_computed_elsewhere_are_used(
 ) -> None:
     project = a_project(context)
     publish(context, project, cached=10)
-    monkeypatch.setattr("labelloop.service.ondemand.OnDemand.rows", lambda self, r, c, items, d: [None] * len(items))
+    monkeypatch.setattr(
+        "labelloop.service.ondemand.OnDemand.features", lambda self, r, c, items, d: [None] * len(items)
+    )
     late = tasks([texts(20)[19][0]])
     wait_for(lambda: version_of(endpoint) != "untrained")
     assert endpoint.predict(late, KEY, CONFIG) == [[]]

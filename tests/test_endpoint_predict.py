@@ -223,7 +223,7 @@ def test_one_slow_source_does_not_cost_the_others_their_answer(
     endpoint.start()
     released = threading.Event()
     monkeypatch.setattr(
-        "labelloop.service.reading.text_of", lambda text, _: ("slow" in text and released.wait(20)) or text
+        "labelloop.service.reading.text_of", lambda text, _, **names: ("slow" in text and released.wait(20)) or text
     )
     answers = endpoint.predict(tasks(["slow", "a ripe pear", "rusty steel"]), KEY, CONFIG)
     released.set()

@@ -1,9 +1,6 @@
 """A fine-tuning that is killed goes on from its checkpoint as if nothing had happened."""
 
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from labelloop.learning.tuning.checkpoints import Checkpoint, pack, unpack
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from support.killing import kill_midway  # noqa: E402
 from support.tuning_bench import digit_images, lesson, made_weights, spec_for  # noqa: E402
 
 OPTIONS = TuneOptions(
@@ -32,24 +30,7 @@ def tune(folder: Path, weights: Path) -> bytes:
 
 def test_killed_in_the_middle_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     weights = made_weights(tmp_path / "made")
-    code = "import sys, pathlib, test_fine_tuning_survival as t; t.tune(*map(pathlib.Path, sys.argv[1:]))"
-    environment = {**os.environ, "PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])}
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed"), str(weights)], env=environment)
-    file = tmp_path / "killed" / "checkpoint"
-
-    def steps_done() -> int:
-        found = unpack(file.read_bytes()) if file.exists() else None
-        return found.facts["standing"]["step"] if found else 0
-
-    deadline = time.monotonic() + 120
-    while steps_done() < 3:
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert 3 <= steps_done() < 8, "it was killed in the middle"
-    assert not list((tmp_path / "killed").glob("*-tuned"))
+    kill_midway("test_fine_tuning_survival", tmp_path / "killed", weights, steps=8)
 
     assert tune(tmp_path / "killed", weights) == tune(tmp_path / "whole", weights)
 

@@ -165,3 +165,9 @@ def test_better_quality_and_few_items_are_let_through() -> None:
 def test_qualities_of_other_items_are_no_comparison() -> None:
     with pytest.raises(LearningError, match="same items"):
         judge_quality(np.ones(3), np.ones(4), minimum=1, tolerance=0.0)
+
+
+def test_a_first_version_says_so_where_nothing_is_held_out() -> None:
+    decision = judge_quality(np.zeros(0), None, minimum=20, tolerance=0.0)
+    assert decision.accepted
+    assert "no labels are held out yet" in decision.reason

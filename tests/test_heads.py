@@ -84,6 +84,15 @@ def test_a_row_that_is_not_finite_gets_no_finite_answer(recipe: Recipe) -> None:
 
 
 @heads
+def test_one_row_a_class_is_learnt_without_a_warning(recipe: Recipe) -> None:
+    """Warnings are errors here; scikit-learn takes so many classes for a regression."""
+    rows = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
+    lesson = lesson_of(rows, np.arange(30))
+
+    assert recipe.fit_tested(lesson, 0).head.logits(lesson.rows).shape == (30, 30)
+
+
+@heads
 def test_rows_that_are_all_alike_give_equal_answers(recipe: Recipe) -> None:
     lesson = lesson_of(np.full((20, 4), 2.5, dtype=np.float32), np.arange(20) % 2)
     logits = recipe.fit_tested(lesson, 0).head.logits(lesson.rows)

@@ -13,7 +13,8 @@ from support.studio_process import StudioProcess
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
-TASKS, ANSWERED = 48, 24
+TASKS, ANSWERED = 40, 20
+ONE_TRAINING = {"LABELLOOP_TRAIN_AFTER": str(ANSWERED), "LABELLOOP_TRAIN_QUIET": "60"}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """One server and one worker for all projects of this module."""
     redis = RedisProcess(tmp_path_factory.mktemp("redis"))
     redis.start()
-    processes = LoopProcesses(tmp_path_factory.mktemp("loop"), studio.url, studio.api_key, redis.url)
+    processes = LoopProcesses(tmp_path_factory.mktemp("loop"), studio.url, studio.api_key, redis.url, ONE_TRAINING)
     processes.start()
     yield processes
     processes.stop()

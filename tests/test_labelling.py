@@ -1,5 +1,7 @@
 """What people have said, and how much of it is new."""
 
+from dataclasses import replace
+
 import pytest
 
 from labelloop.labelstudio import AnnotationRecord, TaskRecord
@@ -36,6 +38,13 @@ def test_labels_of_classes_the_config_has_lost_are_set_aside_and_counted() -> No
     assert describe_removed({"class": found}) == (
         "2 labels of class 'emu' in 'class' are set aside: the label config no longer has it.",
     )
+
+
+def test_labels_that_come_from_the_tasks_are_those_that_people_used() -> None:
+    control = replace(CONTROL, labels=(), options=(("labels_from", "options"),))
+    found = labels_of(book(task(1, "cat"), task(2, "emu"), task(3)), control)
+    assert {task_id: target.summary for task_id, target in found.targets.items()} == {1: "cat", 2: "emu"}
+    assert found.removed == {}
 
 
 def test_a_skip_is_no_label_and_leaves_the_task_in_the_queue() -> None:

@@ -5,7 +5,7 @@ import sys
 
 import labelloop.labelstudio as face
 
-HEAVY = ("PIL", "label_studio_sdk", "lxml", "numpy", "pandas", "sklearn", "torch")
+HEAVY = ("PIL", "label_studio_sdk", "lxml", "pandas", "sklearn", "torch")
 
 
 def test_every_public_name_is_there_and_documented() -> None:

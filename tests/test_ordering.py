@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 
 from labelloop.errors import LearningError
+from labelloop.labelstudio import parse_label_config
 from labelloop.learning import BackboneSpec, ClassMetrics, Metrics, Pool, ResolvedBackbone, strategy_for
-from labelloop.records import ClassPrediction, Control, Modality
+from labelloop.records import ClassPrediction, Control, Modality, SetTarget
 from labelloop.service.embedding import Embedded
-from labelloop.service.ordering import LAST, Known, known_skill, score_of, score_queue, worth_showing
+from labelloop.service.ordering import (
+    LAST,
+    Known,
+    known_skill,
+    score_of,
+    score_queue,
+    still_asked_for,
+    varieties,
+    worth_showing,
+)
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
 
@@ -202,3 +212,18 @@ def test_a_prediction_under_the_threshold_is_not_shown() -> None:
     assert worth_showing([CONTROL], predictions, 0.6) == [(CONTROL, predictions["class"])]
     assert worth_showing([CONTROL], predictions, 0.61) == []
     assert worth_showing([CONTROL], {}, 0.0) == []
+
+
+def test_items_of_several_classes_show_more_of_them_at_once() -> None:
+    assert varieties([SetTarget(("a", "b")), SetTarget(("c", "d")), SetTarget(())]) == 2
+    assert varieties([SetTarget(("a",)), SetTarget(("b",))]) == 2
+    assert varieties([SetTarget(())]) == varieties([]) == 1
+
+
+def test_labels_that_come_from_the_tasks_stay_those_that_were_trained() -> None:
+    xml = '<View><Text name="text" value="$text"/><Choices name="class" toName="text" value="$options"/></View>'
+    (now,) = parse_label_config(xml).controls
+    trained = replace(now, labels=("cat", "emu"))
+    spec, plain = BackboneSpec(Modality.TEXT, "plain"), ResolvedBackbone("plain", "plain", 3)
+    record = LearnerRecord(trained, trained.labels, "classification", spec, plain)
+    assert still_asked_for([record], xml) == {"class": trained}

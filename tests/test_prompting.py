@@ -49,9 +49,7 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
 @pytest.mark.parametrize(
     "drawn",
     [
-        None,
-        "text",
-        [None, 3],
+        [],
         [{"to_name": "img", "type": "rectanglelabels"}],
         [region("rectanglelabels", x="left", y=0, width=1, height=1)],
         [region("labels", start=5, end=5, labels=["PER"])],
@@ -59,7 +57,7 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
         [region("choices", choices=["car"])],
     ],
 )
-def test_what_is_no_prompt_is_passed_over(drawn: object) -> None:
+def test_what_is_no_prompt_is_passed_over(drawn: list[dict[str, object]]) -> None:
     assert not prompts_about("img", drawn)
 
 

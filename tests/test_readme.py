@@ -14,7 +14,7 @@ def test_every_setting_is_in_the_readme_with_its_default() -> None:
         alias = field.validation_alias
         variable = alias.choices[0] if hasattr(alias, "choices") else f"LABELLOOP_{name.upper()}"
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        shown = "" if default in ("", []) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        shown = "" if default in ("", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         assert f"| `{variable}` | {shown} | {field.description} |" in README
 
 

@@ -18,7 +18,7 @@ def a_report(learner: LearnerReport) -> Report:
         project=4, title="A project", tasks=900, labels=500, pool=400, annotations=510, hours=2.5,
         stopping=StoppingAdvice(Verdict.KEEP_GOING, "Not yet."), stopped="", live=live, scores_written=0,
         scores_to_write=0, ordered=True, now=None, workers=1, changes=0, percent=0, waiting_for="", last_round_at="",
-        last_training_at="", last_training="", last_refusal="", unsupported=(), set_aside=(), broken={}, studio=None,
+        last_training_at="", last_training="", last_refusal="", unsupported=(), set_aside=(), findings=(), broken={}, studio=None,
     )  # fmt: skip
 
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-NAMES = ("serving", "http", "submit", "rounds", "digits", "label_efficiency")
+NAMES = ("serving", "http", "submit", "rounds", "digits", "label_efficiency", "tasks")
 
 
 def main(
     name: Annotated[str, typer.Argument(help=f"{', '.join(NAMES)}, or all.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
 ) -> None:
-    """Measure a whole Labelloop (real Label Studio, Redis, server and worker), or what its labels are worth (label_efficiency)."""
+    """Measure a whole Labelloop (real Label Studio, Redis, server and worker), or what its labels are worth (label_efficiency, tasks)."""
     if name not in (*NAMES, "all"):
         raise typer.BadParameter(f"there is {', '.join(NAMES)}, or all")
     figures: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version()}

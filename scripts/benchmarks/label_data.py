@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,14 @@ def banking10() -> DataSet:
     return _banking("banking10", 10, (10, 20, 40, 80, 160))
 
 
+def digits_few() -> DataSet:
+    """The digits at the two budgets where rows without a label matter most."""
+    return replace(digits(), name="digits_few", budgets=(20, 40))
+
+
 DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "digits": digits,
+    "digits_few": digits_few,
     "trashnet5": trashnet5,
     "banking10": banking10,
     "sms_spam": sms_spam,
@@ -136,10 +142,16 @@ def _texts(texts: list[str]) -> NDArray[Any]:
 
 
 def _images(images: list[bytes]) -> NDArray[Any]:
+    return _embedded(BackboneSpec(Modality.IMAGE, "mobilenet_v2", str(mobilenet()), "cpu", offline=True), images)
+
+
+def mobilenet() -> Path:
+    """The weights of the image backbone, beside a file that says what they were trained on."""
     weights = CACHE / "mobilenet_v2.safetensors"
+    CACHE.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_found(DATA / "weights" / weights.name), weights)
     weights.with_name(weights.name + ".json").write_text(json.dumps(MOBILENET_SAYS), encoding="utf-8")
-    return _embedded(BackboneSpec(Modality.IMAGE, "mobilenet_v2", str(weights), "cpu", offline=True), images)
+    return weights
 
 
 def _embedded(spec: BackboneSpec, items: list[Any]) -> NDArray[Any]:

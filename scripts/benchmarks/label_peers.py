@@ -1,11 +1,14 @@
-"""Another library's strategies through their own interface: scikit-activeml's, with a logistic head where one is needed."""
+"""Other libraries' strategies through their own interfaces, with a logistic head where one is needed: scikit-activeml's here."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-PEERS = ("TypiClust", "ProbCover", "MaxHerding", "UncertaintySampling", "Clue", "Badge", "Falcun")
+from benchmarks import other_peers
+
+ACTIVEML = ("TypiClust", "ProbCover", "MaxHerding", "UncertaintySampling", "Clue", "Badge", "Falcun")
+PEERS = (*ACTIVEML, *other_peers.OTHERS)
 WITHOUT_A_HEAD = ("TypiClust", "ProbCover", "MaxHerding")
 # Badge makes a matrix of rows x classes * columns; beyond this many numbers it does not fit beside the rest.
 LARGEST_MATRIX = 10**8
@@ -27,13 +30,15 @@ def pick(name: str, rows: NDArray[Any], labels: NDArray[Any], count: int, classe
     """Row numbers that the peer wants labelled next.
 
     Args:
-        name: the class in `skactiveml.pool`.
+        name: the class in `skactiveml.pool`, or a name of `other_peers`.
         rows: [n, d], labelled or not.
         labels: float [n], NaN where not labelled.
         count: how many rows.
         classes: how many classes there are.
         seed: for what it draws.
     """
+    if name in other_peers.OTHERS:
+        return other_peers.pick(name, rows, labels, count, classes, seed, head)
     from skactiveml import pool
     from skactiveml.classifier import SklearnClassifier
 

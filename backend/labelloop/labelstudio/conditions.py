@@ -60,11 +60,12 @@ def visible(control: Control, result: Sequence[Region]) -> bool:
     return all(_holds(condition, others) for condition in _conditions(control))
 
 
-def kept(written: Sequence[tuple[Control, list[Region]]]) -> list[Region]:
+def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> list[Region]:
     """The regions that may be sent together: those of controls that are visible beside the others'.
 
     Args:
         written: each control once, with the regions it would send.
+        beside: regions that are there already, such as an annotator's.
 
     Returns:
         The regions in the order given. Controls that wait for each other in a circle send none.
@@ -73,7 +74,7 @@ def kept(written: Sequence[tuple[Control, list[Region]]]) -> list[Region]:
     waiting = {control.name: control for control, _ in written}
     regions = {control.name: mine for control, mine in written}
     while ready := [one for one in waiting.values() if not _waits_for(one, waiting)]:
-        so_far = [region for mine in sent.values() for region in mine]
+        so_far = [*beside, *(region for mine in sent.values() for region in mine)]
         for control in ready:
             sent[control.name] = regions[control.name] if visible(control, so_far) else []
             del waiting[control.name]

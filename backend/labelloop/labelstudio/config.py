@@ -63,7 +63,9 @@ def _control(name: str, tag: Tag, tags: Tags) -> Control:
         kind=described.kind,
         threshold=_share(tag.attributes.get("model_score_threshold", "")),
         predicted_values=tuple(tag.predicted.items()) if predicted is None else predicted,
-        options=tuple(sorted((*described.options, *shown_when, *_keys(shown)))),
+        options=tuple(
+            sorted((*described.options, *shown_when, *_keys(shown), *CODECS[tag.kind].describe_object(shown)))
+        ),
     )
 
 
@@ -87,7 +89,7 @@ def _why_not_object(tag: Tag, tags: Tags) -> str:
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
-    return ""
+    return CODECS[tag.kind].why_not_object(shown)
 
 
 def _keys(shown: Tag) -> list[tuple[str, str]]:

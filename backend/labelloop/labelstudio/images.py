@@ -5,11 +5,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 from labelloop.errors import MediaBroken
+from labelloop.labelstudio.medical import check_medical
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Those that Pillow reads; DICOM and NIfTI are read beside them."""
 
 
 def check_image(data: bytes, max_pixels: int) -> None:
@@ -24,6 +26,8 @@ def check_image(data: bytes, max_pixels: int) -> None:
     """
     from PIL import Image, UnidentifiedImageError
 
+    if check_medical(data, max_pixels):
+        return
     # Pillow warns above its limit and fails above twice of it; what is above ours is refused below, so its warning adds nothing.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
@@ -33,7 +37,7 @@ def check_image(data: bytes, max_pixels: int) -> None:
             if width * height <= max_pixels:
                 _decode(image)
     except UnidentifiedImageError:
-        raise MediaBroken(f"it is not an image of a known format ({', '.join(FORMATS)}).") from None
+        raise MediaBroken(f"it is not an image of a known format ({', '.join(FORMATS)}, DICOM, NIfTI).") from None
     except Image.DecompressionBombError:
         raise MediaBroken(
             f"the image has far more than the {max_pixels:,} pixels of LABELLOOP_MEDIA_MAX_PIXELS."

@@ -1,7 +1,7 @@
 """From a task's annotations to one target, and from a prediction to what Label Studio imports."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +41,7 @@ def prediction_json(
     score: float,
     shown: Iterable[tuple[Control, Prediction]],
     data: Mapping[str, Any],
+    drawn: Sequence[Region] = (),
 ) -> dict[str, Any]:
     """A prediction as the bulk import wants it.
 
@@ -51,13 +52,15 @@ def prediction_json(
         shown: what annotators are to see of each control; where it is empty, the score alone orders the queue. What
             the task does not offer is left out, and so are controls that are not visible beside the others' regions.
         data: the task's.
+        drawn: what the annotator has drawn or chosen so far.
 
     Raises:
         ValueError: the score is not a finite number; databases disagree on where a null sorts.
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    result = conditions.kept([(control, _regions(control, prediction, data)) for control, prediction in shown])
+    written = [(control, _regions(control, prediction, data)) for control, prediction in shown]
+    result = conditions.kept(written, drawn)
     return {
         "task": task_id,
         "result": result,

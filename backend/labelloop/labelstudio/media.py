@@ -5,14 +5,16 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from labelloop.errors import MediaBroken
 from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.images import check_image
 from labelloop.labelstudio.media_cache import MediaCache
-from labelloop.labelstudio.media_source import MediaSource, address_of
+from labelloop.labelstudio.media_source import STORAGES, MediaSource, address_of
+from labelloop.labelstudio.medical import check_part, is_medical
 from labelloop.records import Modality
+from labelloop.records.media import Part, marked, names_part
 from labelloop.settings import Settings
 
 CHECKS: dict[Modality, Callable[[bytes, int], None]] = {Modality.IMAGE: check_image}
@@ -42,6 +44,9 @@ class MediaFetcher:
     def fetch(self, task_id: int, value: str, modality: Modality) -> bytes:
         """The file a task refers to, checked to be what it should be.
 
+        One picture of a DICOM or NIfTI file is meant by `#frame=3` or `#slice=40&axis=coronal` at the end of its address, or by
+        the same after a question mark; it comes with the file (`records.media.marked`), which is fetched once for all.
+
         Args:
             task_id: the task, through which Label Studio resolves storage links.
             value: what its data holds: an http(s) address, a path on Label Studio, a storage link or a data: URI.
@@ -51,7 +56,14 @@ class MediaFetcher:
             MediaBroken: it will not get better: not allowed, not there, too large, damaged, not what it should be.
             MediaUnavailable: it cannot be had for now.
         """
-        value = value.strip()
+        value, part = _part_of(value.strip())
+        data = self._file(task_id, value, modality)
+        if part == Part() or not is_medical(data):
+            return data
+        check_part(data, part)
+        return marked(data, part)
+
+    def _file(self, task_id: int, value: str, modality: Modality) -> bytes:
         if _DATA_URI.match(value):
             return self._checked(_decoded(value, self._max_bytes), modality)
         key = hashlib.sha256(f"{self._url}\0{value}".encode(errors="replace")).hexdigest()
@@ -67,6 +79,23 @@ class MediaFetcher:
             raise MediaBroken(f"{modality} is read from the task itself, not from an address.")
         CHECKS[modality](data, self._max_pixels)
         return data
+
+
+def _part_of(value: str) -> tuple[str, Part]:
+    """The address of a file, and which part of it is meant.
+
+    A query stays in an http(s) address, since its host may go by it; in a storage link it would be taken for the file's name.
+    """
+    address, _, fragment = value.partition("#")
+    if names_part(fragment):
+        return address, Part.parse(fragment)
+    if fragment or _DATA_URI.match(value):
+        return value, Part()
+    file, _, query = value.rpartition("?")
+    if not file:
+        return value, Part()
+    stored = urlsplit(file).scheme.lower() in STORAGES and names_part(query)
+    return (file if stored else value), Part.parse(query)
 
 
 def _decoded(uri: str, max_bytes: int) -> bytes:

@@ -24,10 +24,9 @@ class Prompts:
         return bool(self.boxes or self.spans)
 
 
-def prompts_about(to_name: str, result: object) -> Prompts:
+def prompts_about(to_name: str, drawn: Sequence[Region]) -> Prompts:
     """The prompts about an object among the regions drawn so far; what is no prompt, or is malformed, is passed over."""
-    regions = result if isinstance(result, list) else []
-    mine = [region for region in regions if isinstance(region, dict) and region.get("to_name") == to_name]
+    mine = [region for region in drawn if region.get("to_name") == to_name]
     boxes = (_box(region) for region in mine)
     spans = (_span(region) for region in mine)
     return Prompts(tuple(b for b in boxes if b is not None), tuple(s for s in spans if s is not None))

@@ -42,6 +42,8 @@ from labelloop.learning.masks import MasksLearner
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.sets import SetLearner
+from labelloop.learning.spans import SpanLearner
+from labelloop.learning.translation import TextLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
@@ -51,6 +53,8 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.RATING: RatingLearner,
     Kind.SET: SetLearner,
     Kind.BOXES: BoxesLearner,
+    Kind.TEXT: TextLearner,
+    Kind.SPANS: SpanLearner,
     Kind.MASKS: MasksLearner,
 }
 
@@ -83,6 +87,7 @@ __all__ = [
     "Reliability",
     "ResolvedBackbone",
     "Strategy",
+    "TextLearner",
     "Training",
     "TrainingOptions",
     "assign_holdout",

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
-from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax, unchanged
+from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax, unfitted
 from labelloop.learning.evaluation import BINS, FLOOR
 
 Fit = Callable[[Floats, Ints, Floats], Calibration]
@@ -16,8 +17,10 @@ Fit = Callable[[Floats, Ints, Floats], Calibration]
 ISOTONIC_FROM: Final = 500
 # What another calibration must gain in mean log loss beside the standard one to be taken.
 GAIN: Final = 0.01
-# What calibrated probabilities may lose in expected calibration error beside the uncalibrated.
+# What calibrated probabilities may lose in expected calibration error beside the uncalibrated, and from how many items on
+# that is asked: the errors of fewer differ by noise alone, and leaving out the calibration for it makes new items worse.
 MAY_LOSE: Final = 0.01
+ASKED_FROM: Final = 100
 # Bins of a reliability diagram hold this many items on average, or their heights are noise.
 ITEMS_A_BIN: Final = 10
 PARTS: Final = 5
@@ -43,7 +46,8 @@ class Reliability:
     """How a calibration was chosen and what it does, on items that neither model nor calibration was fitted on.
 
     Attributes:
-        method: `none`, `temperature`, `vector` or `isotonic`.
+        method: `none`, `usual` (no item to fit on: the temperature that such heads usually need), `temperature`, `vector` or
+            `isotonic`.
         items: how many items it is measured on; 0: none were there, and nothing is calibrated.
         ece_before: expected calibration error of the uncalibrated probabilities, in [0, 1].
         ece_after: of the calibrated ones.
@@ -66,29 +70,33 @@ class Reliability:
         return cls(**{**value, "bins": tuple(Bin(**figures) for figures in value["bins"])})
 
 
-def choose_calibration(logits: Floats, targets: Ints, weights: Floats) -> tuple[Calibration, Reliability]:
+def choose_calibration(
+    logits: Floats, targets: Ints, weights: Floats, usual: float = 1.0
+) -> tuple[Calibration, Reliability]:
     """Fit each calibration on parts of the items and test it on the others; the best is fitted on all.
 
-    `vector` is the standard one; another must beat its log loss clearly. One whose expected calibration error is worse than
-    that of the uncalibrated probabilities by more than a point is passed over.
+    `vector` is the standard one; another must beat its log loss clearly. Once there are `ASKED_FROM` items, one whose expected
+    calibration error is worse than that of the uncalibrated probabilities by more than a point is passed over.
 
     Args:
         logits: [n, C] of items the model was not trained on.
         targets: int [n], the right column of each.
         weights: [n], how much each item counts.
+        usual: the temperature that such logits usually need; few items are drawn to it.
     """
     if np.unique(targets).size < 2:
-        return unchanged(logits.shape[1]), Reliability("none")
+        return unfitted(logits.shape[1], usual), Reliability("none" if usual == 1 else "usual")
     plain = np.exp(log_softmax(logits))
     before = calibration_error(plain, targets)
-    tested = {name: _cross_fitted(fit, logits, targets, weights) for name, fit in _fits(len(targets)).items()}
+    fits = _fits(len(targets), usual)
+    tested = {name: _cross_fitted(fit, logits, targets, weights) for name, fit in fits.items()}
     order = sorted(tested, key=lambda name: _loss(tested[name], targets, weights) - GAIN * (name == "vector"))
     for name in order:
         after = calibration_error(tested[name], targets)
-        if after <= before + MAY_LOSE:
-            fitted = _fits(len(targets))[name](logits, targets, weights)
+        if after <= before + MAY_LOSE or len(targets) < ASKED_FROM:
+            fitted = fits[name](logits, targets, weights)
             return fitted, Reliability(name, len(targets), before, after, reliability(tested[name], targets))
-    return unchanged(logits.shape[1]), Reliability("none", len(targets), before, before, reliability(plain, targets))
+    return unfitted(logits.shape[1]), Reliability("none", len(targets), before, before, reliability(plain, targets))
 
 
 def reliability(probabilities: Floats, targets: Ints) -> tuple[Bin, ...]:
@@ -112,13 +120,12 @@ def _bin(confidence: Floats, correct: Bools) -> Bin:
     return Bin(round(float(confidence.mean()), 4), round(float(correct.mean()), 4), int(confidence.size))
 
 
-def _fits(items: int) -> dict[str, Fit]:
-    fits: dict[str, Fit] = {"vector": fit_calibration, "temperature": _temperature}
-    return {**fits, "isotonic": fit_isotonic} if items >= ISOTONIC_FROM else fits
-
-
-def _temperature(logits: Floats, targets: Ints, weights: Floats) -> Calibration:
-    return fit_calibration(logits, targets, weights, offsets=False)
+def _fits(items: int, usual: float) -> dict[str, Fit]:
+    fits: dict[str, Fit] = {
+        "vector": partial(fit_calibration, usual=usual),
+        "temperature": partial(fit_calibration, usual=usual, offsets=False),
+    }
+    return {**fits, "isotonic": partial(fit_isotonic, usual=usual)} if items >= ISOTONIC_FROM else fits
 
 
 def _cross_fitted(fit: Fit, logits: Floats, targets: Ints, weights: Floats) -> Floats:

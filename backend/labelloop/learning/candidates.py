@@ -10,7 +10,7 @@ import numpy as np
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
-from labelloop.learning.choice import Choice, Comparison, choose, compare
+from labelloop.learning.choice import Choice, Comparison, choose, compare, expect
 from labelloop.learning.ensembles import UNTRAINABLE
 from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe, Tested
 from labelloop.learning.logistic import assign_folds
@@ -85,7 +85,8 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     """Fit the supervised head and each recipe, and choose.
 
     A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
-    the unseen rows, and must not lose on those alone. One that cannot be trained is reported and left out.
+    the unseen rows, and must not lose on those alone. What it has gained on other data counts beside that, the more the fewer
+    labels there are (`choice.expect`). One that cannot be trained is reported and left out.
 
     Args:
         lesson: labels and pool.
@@ -104,7 +105,14 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         except UNTRAINABLE as error:
             failed[recipe.name] = str(error)
             logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
-    comparisons = [_compare(name, entrants[name], base, lesson, unseen) for name in entrants if name != supervised.name]
+    priors = {recipe.name: recipe.prior for recipe in recipes if len(lesson.pool)}
+    comparisons = [
+        expect(
+            _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)
+        )
+        for name in entrants
+        if name != supervised.name
+    ]
     kept = [c for c in comparisons if not _loses(c.name, entrants, unseen)]
     choice = choose(supervised.name, comparisons, [c.name for c in kept], failed)
     winner = entrants[choice.method]
@@ -146,7 +154,7 @@ def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:
 def _enter(recipe: Recipe, lesson: Lesson, seed: int) -> _Entrant:
     tested = recipe.fit_tested(lesson, seed)
     targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
-    calibration, reliability = choose_calibration(tested.logits, targets, weights)
+    calibration, reliability = choose_calibration(tested.logits, targets, weights, recipe.usual_temperature)
     return _Entrant(tested, calibration, reliability)
 
 
@@ -159,6 +167,14 @@ def _compare(name: str, entrant: _Entrant, base: _Entrant, lesson: Lesson, unsee
     rows = entrant.tested.rows
     targets = np.concatenate([lesson.targets[rows], unseen.targets])
     return compare(name, entrant.said(rows, unseen), base.said(rows, unseen), targets)
+
+
+def _apart(entrant: _Entrant, base: _Entrant, lesson: Lesson) -> float:
+    """The share of the pool that the two heads answer differently; 1 where there is none."""
+    if not len(lesson.pool):
+        return 1.0
+    said, by_base = (one.tested.head.logits(lesson.pool).argmax(axis=1) for one in (entrant, base))
+    return float((said != by_base).mean())
 
 
 def _loses(name: str, entrants: dict[str, _Entrant], unseen: Unseen) -> bool:

@@ -1,7 +1,7 @@
 """The choice between the plain supervised head and those trained beside it, on items that none of them has seen."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,31 @@ FLOOR: Final = 0.02
 MARGIN: Final = 0.25
 # Fewer items than this tell nothing of their own noise.
 LEAST: Final = 5
+# What a natural unit of log loss is worth, as a share of the items answered right.
+WORTH: Final = 0.5
+# Both figures come of the same items, which others were trained on: each counts as if they were half as many.
+NOISE: Final = 2.0
+# The least share of items that two heads answer differently, and the least error of a log loss: a handful of items that
+# agree do not prove that the next would.
+LEAST_APART: Final = 0.02
+LEAST_ERROR: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What a way of training has gained on other data sets, beside the supervised head.
+
+    Measured on 25 of them (clusters of any number and overlap, planes without clusters, classes that cut through clusters,
+    scikit-learn's wine, iris and breast_cancer, names and sentences of documentation, patches of photographs), with 1 to 16
+    labels a class, picked and drawn.
+
+    Attributes:
+        gain: mean share of items it gets right more, in [-1, 1].
+        spread: standard deviation from case to case.
+    """
+
+    gain: float
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +52,8 @@ class Comparison:
         error: standard error of the gain.
         right: items it gets right.
         supervised_right: items the supervised head gets right.
+        expected: share of items that it is expected to get right more on new ones, by what is known of it and by these
+            items; None: nothing was known of it.
     """
 
     name: str
@@ -35,6 +62,12 @@ class Comparison:
     error: float
     right: int
     supervised_right: int
+    expected: float | None = None
+
+    @property
+    def wins(self) -> bool:
+        """Whether it is expected to do better than the supervised head, or has proved it where nothing was known of it."""
+        return self.clear if self.expected is None else self.expected > 0
 
     @property
     def clear(self) -> bool:
@@ -88,13 +121,39 @@ def compare(name: str, candidate: Floats, supervised: Floats, targets: Ints) -> 
     )
 
 
+def expect(comparison: Comparison, prior: Prior | None, apart: float) -> Comparison:
+    """The comparison with what the candidate is expected to gain on new items: the mean of a normal posterior.
+
+    The prior, the difference of right answers and the log loss saved, times its worth, are averaged by their precisions, so
+    that a candidate which usually helps is taken where few labels can tell, and left where they say it hurts.
+
+    Args:
+        comparison: the figures on the same items.
+        prior: what it has gained elsewhere; None: nothing is known, and nothing is expected.
+        apart: share of items that the two answer differently, in [0, 1]: what the difference of right answers varies by.
+    """
+    if prior is None:
+        return comparison
+    evidence = [(prior.gain, prior.spread**2)]
+    if comparison.items:
+        right = (comparison.right - comparison.supervised_right) / comparison.items
+        evidence.append((right, NOISE * max(apart, LEAST_APART) / comparison.items))
+        error = max(comparison.error, LEAST_ERROR)
+        evidence.append((WORTH * comparison.gain, NOISE * (WORTH * error) ** 2))
+    precisions = np.array([1 / variance for _, variance in evidence])
+    expected = float(precisions @ np.array([gain for gain, _ in evidence]) / precisions.sum())
+    return replace(comparison, expected=round(expected, 4))
+
+
 def choose(
     supervised: str,
     comparisons: Sequence[Comparison],
     allowed: Collection[str],
     failed: Mapping[str, str],
 ) -> Choice:
-    """The candidate that gains most among those whose gain is clear, else the supervised head.
+    """The candidate that is expected to gain most among those that win, else the supervised head.
+
+    One that nothing was known of is expected to gain what its log loss is worth.
 
     Args:
         supervised: name of the supervised head.
@@ -102,21 +161,37 @@ def choose(
         allowed: names of those that may win; the others lose on the holdout.
         failed: why, by name, of candidates that could not be trained.
     """
-    clear = [comparison for comparison in comparisons if comparison.clear and comparison.name in allowed]
-    if clear:
-        best = max(clear, key=lambda comparison: comparison.gain)
-        return Choice(best.name, f"{best.name} beats {supervised}: {_figures(best)}.", tuple(comparisons), dict(failed))
+    winners = [comparison for comparison in comparisons if comparison.wins and comparison.name in allowed]
+    if winners:
+        best = max(winners, key=_expected)
+        return Choice(best.name, f"{_verdict(best, supervised)}: {_figures(best)}.", tuple(comparisons), dict(failed))
     tried = "; ".join(f"{comparison.name} {_figures(comparison)}" for comparison in comparisons)
     untrained = "; ".join(f"{name} could not be trained ({why})" for name, why in failed.items())
     reason = "; ".join(filter(None, [tried, untrained])) or "no candidate was tried"
     return Choice(supervised, f"{supervised} stays: {reason}.", tuple(comparisons), dict(failed))
 
 
+def _expected(comparison: Comparison) -> float:
+    return WORTH * comparison.gain if comparison.expected is None else comparison.expected
+
+
+def _verdict(best: Comparison, supervised: str) -> str:
+    """Whether these items show that it is better, or it is taken for what it usually gains."""
+    if best.clear:
+        return f"{best.name} beats {supervised}"
+    return f"{best.name} is expected to beat {supervised}, as it usually does"
+
+
 def _figures(comparison: Comparison) -> str:
-    return (
-        f"{comparison.right} of {comparison.items} labels right against {comparison.supervised_right}, "
-        f"log loss {-comparison.gain:+.3f} ± {comparison.error:.3f}"
-    )
+    if not comparison.items:
+        figures = "no label could be held back"
+    else:
+        figures = (
+            f"{comparison.right} of {comparison.items} labels right against {comparison.supervised_right}, "
+            f"log loss {-comparison.gain:+.3f} ± {comparison.error:.3f}"
+        )
+    expected = comparison.expected
+    return figures if expected is None else f"{figures}, {100 * expected:+.1f} points expected"
 
 
 def _losses(probabilities: Floats, targets: Ints) -> Floats:

@@ -184,7 +184,9 @@ def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
 
 
 def _mean(quality: Floats) -> str:
-    return f"mean quality on {quality.size} held-out labels is {quality.mean() if quality.size else 0:.1%}"
+    if not quality.size:
+        return "no labels are held out yet"
+    return f"mean quality on {quality.size} held-out labels is {quality.mean():.1%}"
 
 
 def _figure(correct: Bools) -> str:

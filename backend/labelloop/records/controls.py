@@ -22,6 +22,11 @@ class Kind(StrEnum):
     SPANS = "spans"  # stretches of a text, each of a class
     TEXT = "text"  # a text in answer to the item, such as its translation
 
+    @property
+    def single(self) -> bool:
+        """Whether an item has one class, so that an answer is simply right or wrong."""
+        return self in (Kind.CLASS, Kind.RATING)
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

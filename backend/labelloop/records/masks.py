@@ -1,11 +1,9 @@
-"""Areas of an image, kept as run lengths. Importing it is cheap: numpy is loaded where a mask is made or drawn."""
+"""Areas of an image, kept as run lengths."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +25,8 @@ class Mask:
     score: float = 1.0
 
     @classmethod
-    def of(cls, label: str, inside: "NDArray[np.bool_]", score: float = 1.0) -> "Mask":
+    def of(cls, label: str, inside: NDArray[np.bool_], score: float = 1.0) -> "Mask":
         """The mask of the true pixels of `inside`, bool [height, width]."""
-        import numpy as np
-
         flat = np.concatenate([[False], inside.ravel(), [False]])
         edges = np.flatnonzero(flat[1:] != flat[:-1])
         ends = np.concatenate([[0], edges, [inside.size]])
@@ -38,9 +34,7 @@ class Mask:
         height, width = inside.shape
         return cls(label, height, width, tuple(runs.tolist()), score)
 
-    def inside(self) -> "NDArray[np.bool_]":
+    def inside(self) -> NDArray[np.bool_]:
         """bool [height, width], true inside."""
-        import numpy as np
-
         values = np.arange(len(self.runs)) % 2 == 1
         return np.repeat(values, self.runs).reshape(self.height, self.width)

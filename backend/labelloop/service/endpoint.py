@@ -87,7 +87,8 @@ class Endpoint:
                 the model makes of it.
         """
         model = self._model(project)
-        drawn = context.get("result") if context else None
+        result = context.get("result") if context else None
+        drawn = [region for region in result if isinstance(region, dict)] if isinstance(result, list) else []
         answers = self._predictor.answer(model, tasks, label_config, drawn) if model else [[] for _ in tasks]
         if context is None:
             return answers

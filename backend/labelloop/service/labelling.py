@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labelloop.labelstudio import LabelConfig, TaskRecord, merge
+from labelloop.labelstudio import LabelConfig, TaskRecord, merge, with_used_labels
 from labelloop.records import Control, Target
 from labelloop.service.book import Book
 
@@ -26,15 +26,16 @@ class Labelled:
 
 def labels_of(book: Book, control: Control) -> Labelled:
     """What people said of a control; what names classes the config has lost is set aside."""
+    said = {task.id: merge(control, task) for task in book.tasks.values()}
+    control = with_used_labels(control, (target for target in said.values() if target is not None))
     targets: dict[int, Target] = {}
     removed: dict[str, int] = {}
-    for task in book.tasks.values():
-        target = merge(control, task)
+    for task_id, target in said.items():
         if target is None:
             continue
         left = target.within(control.labels)
         if left is not None:
-            targets[task.id] = left
+            targets[task_id] = left
         for label in set(target.classes).difference(control.labels):
             removed[label] = removed.get(label, 0) + 1
     return Labelled(targets, removed)

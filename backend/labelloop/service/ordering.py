@@ -1,7 +1,7 @@
 """Gives every task of the queue its score: lower is served sooner."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from labelloop.learning import (
     skill,
     strategy_for,
 )
-from labelloop.records import Control, Prediction
+from labelloop.records import Control, Prediction, Target
 from labelloop.service.embedding import Embedded
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
@@ -33,7 +33,7 @@ class Known:
     Attributes:
         features: float32 [m, d], features of labelled tasks.
         labels: int [m], which of the classes each is of; -1: none of them; None: items do not have one class.
-        classes: how many classes there are.
+        classes: how many classes there are; for items of several, see `varieties`.
         skill: what the model is known to be able to; see `learning.skill`.
         batch: about how many tasks are labelled before the next version's scores arrive.
     """
@@ -79,6 +79,14 @@ def worth_showing(
     return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 
+def varieties(targets: Collection[Target]) -> int:
+    """How many classes there are to be learnt, for items that have several: each of them shows more than one."""
+    named = [target.classes for target in targets if target.classes]
+    if not named:
+        return 1
+    return max(1, round(len(set().union(*named)) * len(named) / sum(map(len, named))))
+
+
 def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dict[str, Control]:
     """The controls of a version's learners that the config still has, as they are now, by name.
 
@@ -87,6 +95,7 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     """
     now = {control.name: control for control in parse_label_config(label_config).controls}
     trained = [record.control for record in learners if record.control.name in now]
+    now |= {c.name: replace(now[c.name], labels=c.labels) for c in trained if now[c.name].option("labels_from")}
     kinds = {control.name: (control.tag, control.kind, control.modality) for control in trained}
     return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.modality) == kind}
 

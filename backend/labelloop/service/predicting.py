@@ -10,6 +10,7 @@ import numpy as np
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
 from labelloop.labelstudio.prompts import prompts_about
+from labelloop.labelstudio.tasks import Region
 from labelloop.learning import Reads
 from labelloop.records import Control, Prediction
 from labelloop.service.features import item_key
@@ -42,7 +43,7 @@ class Predictor:
         model: LiveModel,
         tasks: Sequence[Mapping[str, Any]],
         label_config: str | None,
-        drawn: object = None,
+        drawn: Sequence[Region] = (),
     ) -> list[Answer]:
         """One item per task, in order.
 
@@ -94,17 +95,17 @@ class Predictor:
             features[place] = one
         return features
 
-    def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: object) -> dict[str, Any]:
+    def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: Sequence[Region]) -> dict[str, Any]:
         predictions = {control.name: prediction for control, prediction in said.items()}
         shown = _prompted(said, drawn, task["data"])
         if shown is None:
             shown = worth_showing(said, predictions, self._settings.show_threshold)
-        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"])
+        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"], drawn)
         del item["task"]  # the item's place in the answer says which it is
         return item
 
 
-def _prompted(said: Said, drawn: object, data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
+def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
     """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
     asked = {control: prompts for control in said if (prompts := prompts_about(control.to_name, drawn))}
     if not asked:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import ClassificationLearner, Learner
-from labelloop.records import Kind
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -28,6 +27,7 @@ from labelloop.service.ordering import (
     predict_all,
     score_queue,
     still_asked_for,
+    varieties,
     worth_showing,
 )
 from labelloop.service.project_settings import switch_queue
@@ -236,14 +236,14 @@ class _Push:
         record, settings = self._version.learners[0], self._context.settings
         targets = labels_of(self._book, record.control).targets
         labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
-        single = record.control.kind in (Kind.CLASS, Kind.RATING)
+        single = record.control.kind.single
         found = self._embedders[record.control.name].cached([t for t in labelled if single or t.id in targets])
         number = {label: place for place, label in enumerate(record.classes)}
         labels = [number.get(targets[i].summary, -1) if i in targets else -1 for i in found.ids]
         return Known(
             found.features,
             np.array(labels, dtype=np.int64) if single else None,
-            len(record.classes),
+            len(record.classes) if single else varieties(targets.values()),
             known_skill(record, settings.holdout_min),
             BATCHES_UNDERWAY * settings.train_after,
         )

@@ -2,7 +2,8 @@
 
 from labelloop.errors import MediaBroken
 from labelloop.labelstudio import text_of
-from labelloop.records import Control, Modality
+from labelloop.labelstudio.codecs.spans import marked_text
+from labelloop.records import Control, Kind, Modality
 from labelloop.service.context import Context
 
 
@@ -21,6 +22,9 @@ def media_of(context: Context, control: Control, task_id: int, value: object) ->
     """
     if value is None:
         raise MediaBroken(f"task {task_id} has no {control.data_key!r} in its data; the label config asks for it")
+    if control.kind is Kind.SPANS:
+        return marked_text(control, value, context.settings.text_max_chars)
     if control.modality is Modality.TEXT:
-        return text_of(value, context.settings.text_max_chars)
+        names = {name: control.option(name, usual) for name, usual in (("name_key", "author"), ("text_key", "text"))}
+        return text_of(value, context.settings.text_max_chars, **names)
     return context.media.fetch(task_id, str(value), control.modality)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelStudioRejected, NotEnoughLabels
-from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
+from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
@@ -235,6 +235,7 @@ def _train_one(
     context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem], report: Progress
 ) -> Candidate:
     targets = scene.labelled[control.name].targets
+    control = with_used_labels(control, targets.values())
     classes = {target.summary for target in targets.values()}
     if control.kind is Kind.CLASS and len(classes) < 2:
         raise NotEnoughLabels(f"{control.name!r} needs labels of at least two classes and has {len(classes)}.")

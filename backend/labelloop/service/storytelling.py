@@ -12,7 +12,7 @@ from labelloop.labelstudio import TaskRecord
 from labelloop.learning import Learner, Measured
 from labelloop.learning.pool_accuracy import PoolAccuracy, pool_accuracy
 from labelloop.learning.stopping import STABLE_APART, Agreement, CurvePoint, Stability, agreement_of, stability_of
-from labelloop.records import Kind, Prediction, Target
+from labelloop.records import Prediction, Target
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -76,7 +76,7 @@ class _Story:
         before = past.points if past is not None and past.classes == record.classes else ()
         labels = len(self._labels(self._version, record))
         said = self._predict(record, learner, _sample(self._book, targets))
-        picks = {task_id: one.summary for task_id, one in said.items()} if _single(record) else {}
+        picks = {task_id: one.summary for task_id, one in said.items()} if record.control.kind.single else {}
         point = HistoryPoint(
             self._version.name,
             labels,
@@ -119,7 +119,7 @@ class _Story:
         targets: Mapping[int, Target],
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
-        if not _single(record):
+        if not record.control.kind.single:
             return None
         judged = set(self._versions.labels(self._version.name).get("judged", {}).get(record.control.name, ()))
         found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
@@ -134,7 +134,12 @@ class _Story:
         """The parent's predictions for what was labelled since, which it cannot have learnt from."""
         parent = self._parent
         known = [one for one in parent.learners if one.control.name == record.control.name] if parent else []
-        if parent is None or not known or not known[0].kind or not (_single(record) and _single(known[0])):
+        if (
+            parent is None
+            or not known
+            or not known[0].kind
+            or not (record.control.kind.single and known[0].control.kind.single)
+        ):
             return None
         learner = self._versions.learner(parent.name, known[0])
         learnt = self._labels(parent, record)
@@ -178,11 +183,6 @@ def _sample(book: Book, labelled: Iterable[int]) -> list[TaskRecord]:
 def _scattered(task_id: int) -> int:
     """Multiplicative hashing, Knuth (1973): neighbours come to lie far apart."""
     return task_id * 2_654_435_761 % 2**32
-
-
-def _single(record: LearnerRecord) -> bool:
-    """Whether an item has one class, which can simply be right or wrong."""
-    return record.control.kind in (Kind.CLASS, Kind.RATING)
 
 
 def _curve_point(labels: int, metrics: Measured | None) -> CurvePoint | None:

@@ -169,7 +169,7 @@ def _examined(
     aside: NDArray[np.bool_],
 ) -> tuple[list[Target], NDArray[np.bool_], tuple[str, ...]]:
     """Targets on which copies agree, which tasks to use, and what was found; see `preparation.examine`."""
-    if control.kind not in (Kind.CLASS, Kind.RATING):
+    if not control.kind.single:
         return targets, np.ones(len(targets), dtype=bool), ()
     found = examine(
         embedded.contents,

@@ -8,7 +8,9 @@ from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.masks import BitmaskCodec, BrushCodec, PolygonCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
+from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
+from labelloop.labelstudio.codecs.text_area import TextAreaCodec
 from labelloop.records import Control
 
 __all__ = ["CODECS", "Codec", "codec_for"]
@@ -18,6 +20,9 @@ CODECS: Final[dict[str, Codec]] = {
     "Rating": RatingCodec(),
     "Taxonomy": TaxonomyCodec(),
     "RectangleLabels": BoxesCodec(),
+    "TextArea": TextAreaCodec(),
+    "HyperTextLabels": SpansCodec(),
+    "Labels": SpansCodec(),
     "BrushLabels": BrushCodec(),
     "PolygonLabels": PolygonCodec(),
     "BitmaskLabels": BitmaskCodec(),

@@ -45,6 +45,14 @@ class Codec(ABC):
     def describe(self, tag: Tag) -> Described:
         """What there is to learn of a tag that can be learnt."""
 
+    def why_not_object(self, shown: Tag) -> str:
+        """Why the object tag that a control is about cannot be read, as a clause; empty when it can."""
+        return ""
+
+    def describe_object(self, shown: Tag) -> tuple[tuple[str, str], ...]:
+        """What of the object tag matters, for the control's options."""
+        return ()
+
     @abstractmethod
     def read(self, control: Control, result: list[Region]) -> Target | None:
         """What an annotation says of the control; None when it says nothing, or nothing clear."""

@@ -161,7 +161,6 @@ class BitmaskCodec(MasksCodec):
         url = value.get("imageDataURL")
         if not isinstance(url, str) or not url.startswith(_PNG):
             return None
-        # A server that serves no bitmaps does without Pillow.
         from PIL import Image
 
         try:
@@ -176,10 +175,10 @@ class BitmaskCodec(MasksCodec):
         return inside
 
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
-        if len(mask.runs) < 2:
-            return []
         from PIL import Image
 
+        if len(mask.runs) < 2:
+            return []
         inside = mask.inside()
         pixels = np.stack([np.zeros(inside.shape, dtype=np.uint8), inside * np.uint8(255)], axis=-1)
         stream = BytesIO()

@@ -17,6 +17,7 @@ class Parts(StrEnum):
     NONE = ""  # the item as a whole alone
     MAP = "map"  # the cells of a grid over the image
     TOKENS = "tokens"  # the words, or pieces of words, of the text
+    OUTPUT = "output"  # no part of the text, but what a model writes in answer to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class BackboneSpec:
 
     Attributes:
         modality: what it reads.
-        name: `auto`, `plain`, a torchvision classifier, or a sentence-transformers model by name or path; several names with
-            `+` between them are joined.
+        name: `auto`, `plain`, a torchvision classifier, or a sentence-transformers model (for outputs: a sequence-to-sequence
+            one) by name or path; several names with `+` between them are joined.
         weights: path of local weights for an image backbone; empty: the ones its library names.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         offline: never try to download weights.

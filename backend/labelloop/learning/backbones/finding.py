@@ -12,9 +12,12 @@ from labelloop.learning.backbones.map_images import TorchvisionMaps, resolve_map
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_maps import PLAIN_MAPS, PlainMaps
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
+from labelloop.learning.backbones.plain_tokens import PLAIN_TOKENS, PlainTokens
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
+from labelloop.learning.backbones.token_texts import TokenTexts, resolve_tokens
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
 from labelloop.learning.backbones.torchvision_models import resolve_torchvision
+from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS, PlainOutputs, WrittenTexts, resolve_writer
 from labelloop.records import Modality
 
 
@@ -32,6 +35,8 @@ _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
     (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_maps, TorchvisionMaps),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
+    (Modality.TEXT, Parts.OUTPUT): _Family(PLAIN_OUTPUTS, PlainOutputs, resolve_writer, WrittenTexts),
+    (Modality.TEXT, Parts.TOKENS): _Family(PLAIN_TOKENS, PlainTokens, resolve_tokens, TokenTexts),
 }
 
 

@@ -76,7 +76,7 @@ def load_encoder(spec: BackboneSpec, device: Any) -> Any:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    folder = _find(spec.name, offline=True)
+    folder = find_folder(spec.name, offline=True)
     try:
         return SentenceTransformer(str(folder), device=str(device), local_files_only=True)
     # Reading a model touches four libraries, each with errors of its own.
@@ -93,28 +93,41 @@ def resolve_sentence(spec: BackboneSpec) -> ResolvedBackbone:
     """
     if find_spec("sentence_transformers") is None:
         raise LearningError(f"The text backbone {spec.name!r} needs sentence-transformers; install labelloop[text].")
-    folder = _find(spec.name, offline=is_offline(spec.offline))
+    folder = find_folder(spec.name, offline=is_offline(spec.offline))
     name = Path(AUTO if spec.name == "auto" else spec.name).name
-    return ResolvedBackbone(name, f"sentence-{_safe(name)}-{_digest(folder)}-{_REVISION}", _width(folder))
+    return ResolvedBackbone(name, f"sentence-{safe_name(name)}-{folder_digest(folder)}-{_REVISION}", _width(folder))
 
 
-def _find(name: str, *, offline: bool) -> Path:
-    """The folder of a model, downloaded if it is not here and may be."""
+def find_folder(
+    name: str, *, offline: bool, owner: str = "sentence-transformers", files: Sequence[str] = FILES
+) -> Path:
+    """The folder of a model, downloaded if it is not here and may be.
+
+    Args:
+        name: `auto`, the path of a folder, or a name on the Hugging Face hub.
+        offline: never try to download it.
+        owner: whose it is where the name does not say.
+        files: patterns of the files that it consists of.
+
+    Raises:
+        LearningError: there can be no model of that name.
+        WeightsNotFound: it is neither here nor to be had.
+    """
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    full = AUTO if name == "auto" else name if "/" in name else f"sentence-transformers/{name}"
+    full = AUTO if name == "auto" else name if "/" in name else f"{owner}/{name}"
     carrier = find_spec(CARRIER)
     if full == AUTO and carrier is not None and carrier.origin is not None:
         return Path(carrier.origin).parent / "model"
-    return _cached(full) or _downloaded(full, offline=offline)
+    return _cached(full, files) or _downloaded(full, files, offline=offline)
 
 
-def _cached(name: str) -> Path | None:
+def _cached(name: str, files: Sequence[str]) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=list(FILES), local_files_only=True))
+        folder = Path(snapshot_download(name, allow_patterns=list(files), local_files_only=True))
     except LocalEntryNotFoundError:
         return None
     except HFValidationError:
@@ -124,7 +137,7 @@ def _cached(name: str) -> Path | None:
     return folder if any(folder.glob("*.safetensors")) else None
 
 
-def _downloaded(name: str, *, offline: bool) -> Path:
+def _downloaded(name: str, files: Sequence[str], *, offline: bool) -> Path:
     from huggingface_hub import HfApi, constants, snapshot_download
 
     if offline:
@@ -135,7 +148,7 @@ def _downloaded(name: str, *, offline: bool) -> Path:
         )
     try:
         HfApi().model_info(name, timeout=PROBE_SECONDS)  # the download itself would wait for ever for an answer
-        folder = Path(snapshot_download(name, allow_patterns=list(FILES)))
+        folder = Path(snapshot_download(name, allow_patterns=list(files)))
     # The client, and each of the libraries below it, has errors of its own.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -145,11 +158,11 @@ def _downloaded(name: str, *, offline: bool) -> Path:
     return folder
 
 
-def _digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """A digest of everything in the folder that the features depend on."""
     content = sha256()
     for file in sorted(
-        path for path in folder.rglob("*") if path.suffix in (".json", ".txt", ".model", ".safetensors")
+        path for path in folder.rglob("*") if path.suffix in (".json", ".txt", ".model", ".spm", ".safetensors")
     ):
         content.update(f"{file.relative_to(folder)} {file_digest(file)}\n".encode())
     return content.hexdigest()[:12]
@@ -176,5 +189,6 @@ def _said_width(said: dict[str, Any]) -> int:
     return width * max(modes, 1)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
+    """A name as a directory may have it."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)

@@ -21,7 +21,7 @@ def read_grid(dense: Dense) -> Floats:
     The size is that of the finest level of no more than `MOST_CELLS` cells a side, or of the coarsest there is.
 
     Returns:
-        float32 [channels of all levels, rows, columns], finite.
+        float32 [channels of all levels, rows, columns]; what is not finite is 0.
 
     Raises:
         LearningError: there are no maps, as of an image that could not be decoded.
@@ -29,7 +29,9 @@ def read_grid(dense: Dense) -> Floats:
     levels = unpack(dense).levels
     fitting = [level.shape[1:] for level in levels if max(level.shape[1:]) <= MOST_CELLS]
     rows, columns = fitting[0] if fitting else levels[-1].shape[1:]
-    return np.concatenate([resampled(np.nan_to_num(level.astype(np.float32)), rows, columns) for level in levels])
+    return np.concatenate(
+        [resampled(np.nan_to_num(level.astype(np.float32), posinf=0, neginf=0), rows, columns) for level in levels]
+    )
 
 
 def image_size(dense: Dense) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from labelloop.learning.boxes.decoding import Candidates
 from labelloop.learning.boxes.lessons import Truth
 from labelloop.learning.boxes.matching import hits
 from labelloop.learning.calibrating import Reliability, choose_calibration
-from labelloop.learning.calibration import Calibration, unchanged
+from labelloop.learning.calibration import Calibration, unfitted
 
 # What is shown where too few images are labelled to find out, and how often an image without a shown box then holds one.
 THRESHOLD: Final = 0.3
@@ -89,7 +89,7 @@ def fit_scoring(found: Sequence[Candidates], truths: Sequence[Truth]) -> Scoring
     """
     right = np.concatenate([hits(one, truth) for one, truth in zip(found, truths, strict=True)] or [np.zeros(0, bool)])
     if min(right.sum(), (~right).sum()) < LEAST:
-        return Scoring(unchanged(2), THRESHOLD, MISSED, Reliability("none"))
+        return Scoring(unfitted(2), THRESHOLD, MISSED, Reliability("none"))
     logits = np.concatenate([one.logits for one in found])
     pairs = np.stack([np.zeros_like(logits), logits], axis=1)
     calibration, reliability = choose_calibration(pairs, right.astype(np.int64), np.ones(len(right)))

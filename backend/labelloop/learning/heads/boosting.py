@@ -7,6 +7,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.heads.base import Head, Lesson, Recipe
+from labelloop.learning.logistic import few_a_class
 
 DEPTH: Final = 3
 RATE: Final = 0.2
@@ -89,7 +90,8 @@ class Boosting(Recipe):
             subsample=0.8,
             random_state=seed,
         )
-        model.fit(lesson.rows, lesson.targets, sample_weight=lesson.weights)
+        with few_a_class():
+            model.fit(lesson.rows, lesson.targets, sample_weight=lesson.weights)
         return _as_arrays(model, lesson)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.calibration import fit_calibration
 from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested, tested_loss
-from labelloop.learning.logistic import fit_logistic, fit_once, span, two_halves
+from labelloop.learning.logistic import few_a_class, fit_logistic, fit_once, span, two_halves
 
 # Inverse regularisation of the support vector machine for rows of length 1, the strongest first.
 MARGINS: Final = (0.3, 1.0, 3.0)
@@ -65,6 +65,7 @@ class Logistic(Recipe):
     """Multinomial logistic regression, its regularisation chosen by cross-validation."""
 
     name = "logistic"
+    usual_temperature = 1.15
 
     def fit(self, lesson: Lesson, seed: int) -> Head:
         """Train with the lesson's strength."""
@@ -107,7 +108,8 @@ def _fit_svm(lesson: Lesson, margin: float, seed: int) -> LinearHead:
 
     rows, basis = span(lesson.rows)
     model: Any = LinearSVC(C=margin, dual="auto", random_state=seed, tol=1e-3, max_iter=5000)
-    model.fit(rows, lesson.targets, sample_weight=lesson.weights)
+    with few_a_class():
+        model.fit(rows, lesson.targets, sample_weight=lesson.weights)
     coefficients, bias = two_halves(model.coef_, model.intercept_)
     return LinearHead(coefficients @ basis.T, bias)
 

@@ -9,7 +9,7 @@ from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import Maps, unpack
-from labelloop.learning.calibration import Calibration, fit_calibration, unchanged
+from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import Lesson, Scale, fit_head
 from labelloop.learning.masks.head import PARTS
@@ -85,10 +85,11 @@ def told_by_others(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int
 def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> Calibration:
     """What logits are worth, from those of images that heads were not trained on; nothing is changed where there are none.
 
-    Heads are shown rare classes more often than they come, so that a temperature alone would not do.
+    A temperature alone: where a half of a few images is unlike the other, heads are wrong about it, and offsets that make up
+    for that would move every boundary, up to finding nothing anywhere.
     """
     if not told:
-        return unchanged(len(lessons[0].coverage))
+        return unfitted(len(lessons[0].coverage))
     rng = np.random.default_rng(seed)
     logits, targets, weights = [], [], []
     for said, lesson in zip(told, lessons, strict=True):
@@ -96,7 +97,9 @@ def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> C
         logits.append(said.reshape(len(said), -1)[:, picked].T)
         targets.append(lesson.coverage.reshape(len(said), -1)[:, picked].argmax(axis=0))
         weights.append(np.full(PLACES, lesson.weight * EVIDENCE_EACH / PLACES))
-    return fit_calibration(np.concatenate(logits).astype(np.float64), np.concatenate(targets), np.concatenate(weights))
+    return fit_calibration(
+        np.concatenate(logits).astype(np.float64), np.concatenate(targets), np.concatenate(weights), offsets=False
+    )
 
 
 def _finite(level: Floats) -> Floats:

@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats
+from labelloop.learning.choice import Prior
 from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested
 from labelloop.learning.heads.linear import fit_linear
 from labelloop.learning.semisupervised.graph import Sparse, neighbour_graph, spread
@@ -21,6 +22,8 @@ class LabelSpreading(Recipe):
     """
 
     name = "label_spreading"
+    usual_temperature = 2.0
+    prior = Prior(0.03, 0.11)
 
     def __init__(self, share: float = SHARE) -> None:
         self._share = share

@@ -6,6 +6,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.calibration import log_softmax
+from labelloop.learning.choice import Prior
 from labelloop.learning.heads.base import Head, Lesson, Recipe
 from labelloop.learning.heads.linear import fit_linear
 
@@ -23,6 +24,8 @@ class PseudoLabel(Recipe):
     """
 
     name = "pseudo_label"
+    usual_temperature = 2.0
+    prior = Prior(0.02, 0.06)
 
     def __init__(self, shares: tuple[float, ...] = SHARES, threshold: float = 0.0) -> None:
         self._shares = shares

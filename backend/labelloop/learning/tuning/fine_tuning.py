@@ -19,13 +19,14 @@ from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve
 from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
 from labelloop.learning.tuning.media import Medium, open_medium, spec_of
 from labelloop.learning.tuning.options import TuneOptions
-from labelloop.learning.tuning.records import Lesson, Tuned
+from labelloop.learning.tuning.records import Ending, Lesson, Tuned
 from labelloop.learning.tuning.schedule import class_weights
 from labelloop.learning.tuning.splitting import Split, split
 from labelloop.records import Modality
 
 if TYPE_CHECKING:
     from labelloop.learning.tuning.model import Model
+    from labelloop.learning.tuning.standing import Standing
     from labelloop.learning.tuning.steps import Labelled
     from labelloop.learning.tuning.trainer import Trainer
 
@@ -82,34 +83,40 @@ def fine_tune(
     if reason := why_not(spec, start):
         raise LearningError(reason)
     parts = split(lesson, options)
-    with _alone(options):
+    with alone(options):
         medium = open_medium(spec, flip=options.flip)
         trainer = _trainer(medium, parts, lesson, options, keeper, _fingerprint(start, parts, lesson, options))
         ending = trainer.run(give_way, on_progress)
         if ending is None:
             return None
-        model = trainer.take_best()
-    where = folder / f"{_plain_name(start)}-tuned"
-    medium.save(model.network, where)
+        model: Model = trainer.take_best()
+        where = folder / f"{plain_name(start)}-tuned"
+        medium.save(model.network, where)
+    return told(spec, start, where, trainer.standing, ending, len(parts.validation_targets))
+
+
+def told(
+    spec: BackboneSpec, start: ResolvedBackbone, where: Path, standing: "Standing", ending: Ending, validation: int
+) -> Tuned:
+    """What came of a fine-tuning whose result lies in a folder.
+
+    Args:
+        spec: the backbone asked for.
+        start: what it was before.
+        where: the folder.
+        standing: how far it went.
+        ending: why it ended.
+        validation: items that decided it.
+    """
     tuned_as = spec_of(spec, where)
-    found = replace(resolve_backbone(tuned_as), name=f"{_plain_name(start)}, fine-tuned")
-    standing = trainer.standing
-    tuned = Tuned(
-        found,
-        tuned_as,
-        where,
-        tuple(standing.epochs),
-        standing.best,
-        ending,
-        len(parts.validation_targets),
-        standing.seconds,
-    )
+    found = replace(resolve_backbone(tuned_as), name=f"{plain_name(start)}, fine-tuned")
+    tuned = Tuned(found, tuned_as, where, tuple(standing.epochs), standing.best, ending, validation, standing.seconds)
     logger.info("%s", tuned)
     return tuned
 
 
 @contextmanager
-def _alone(options: TuneOptions) -> Iterator[None]:
+def alone(options: TuneOptions) -> Iterator[None]:
     """Draws and threads of one's own; those of the caller are as they were afterwards."""
     import torch
 
@@ -194,5 +201,6 @@ def _fingerprint(start: ResolvedBackbone, parts: Split, lesson: Lesson, options:
     return sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _plain_name(backbone: ResolvedBackbone) -> str:
+def plain_name(backbone: ResolvedBackbone) -> str:
+    """What a backbone is called before it is fine-tuned."""
     return backbone.name.removesuffix(", fine-tuned").removesuffix("-tuned")

@@ -2,21 +2,58 @@
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Any, Final, Protocol
 
 from labelloop.learning.backbones.torch_running import note_run
 from labelloop.learning.tuning.checkpoints import Checkpoint, Keeper, pack
-from labelloop.learning.tuning.model import Model
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Ending, EpochNote
 from labelloop.learning.tuning.standing import Standing, Tensors, joined, parted
-from labelloop.learning.tuning.steps import Labelled, Steps
 
 logger = logging.getLogger(__name__)
 
 # Loss by which an epoch must be better than the best to count.
 GAIN: Final = 1e-4
+
+
+class Judging(Protocol):
+    """Labelled items that decide when to stop."""
+
+    @property
+    def targets(self) -> Sized:
+        """What is right for each."""
+        ...
+
+
+class Stepping(Protocol):
+    """A model and how it learns, a step at a time."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of an epoch."""
+        ...
+
+    @property
+    def judged(self) -> Any:
+        """The torch module whose answers count."""
+        ...
+
+    def step(self, number: int, steps: int) -> None:
+        """Do step `number` of `steps`."""
+        ...
+
+    def judge(self, items: Any, rows: Sequence[int]) -> tuple[float, float, float]:
+        """Sums over some rows of the validation items: the loss, the weight of what is right, and all weight."""
+        ...
+
+    def state(self) -> tuple[dict[str, Tensors], dict[str, Any]]:
+        """What a checkpoint must hold of it: tensors by part, and JSON values."""
+        ...
+
+    def restore(self, parts: Mapping[str, Tensors], scaler: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        ...
 
 
 class Trainer:
@@ -31,7 +68,7 @@ class Trainer:
     """
 
     def __init__(
-        self, steps: Steps, validation: Labelled, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+        self, steps: Stepping, validation: Judging, options: TuneOptions, keeper: Keeper | None, fingerprint: str
     ) -> None:
         self.standing = Standing(planned=options.epochs)
         self._steps = steps
@@ -74,7 +111,7 @@ class Trainer:
         self.keep()
         return ending
 
-    def take_best(self) -> Model:
+    def take_best(self) -> Any:
         """The model of the best epoch."""
         judged = self._steps.judged
         judged.load_state_dict(self._best)

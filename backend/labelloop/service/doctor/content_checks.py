@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from labelloop.errors import LearningError, MediaError
-from labelloop.labelstudio import CODECS, text_of
+from labelloop.labelstudio import CODECS
 from labelloop.learning import BackboneSpec, Parts, resolve_backbone
-from labelloop.records import Control, Modality
+from labelloop.records import Control
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
+from labelloop.service.reading import media_of
 from labelloop.service.releases import backbone_spec
 
 
@@ -69,9 +70,9 @@ def _read(case: Case, control: Control, task: dict[str, Any]) -> Seen:
             f"name a key the tasks have in {control.to_name!r}",
         )
     try:
-        if control.modality is Modality.TEXT:
-            return ok(f"task {task['id']}: {len(text_of(value, case.settings.text_max_chars))} characters of text")
-        size = len(case.context.media.fetch(task["id"], str(value), control.modality))
-        return ok(f"task {task['id']}: {size / 1024:.0f} KiB fetched")
+        shown = media_of(case.context, control, task["id"], value)
     except MediaError as error:
         return broken(f"task {task['id']}: {error}")
+    if isinstance(shown, str):
+        return ok(f"task {task['id']}: {len(shown)} characters of text")
+    return ok(f"task {task['id']}: {len(shown) / 1024:.0f} KiB fetched")

@@ -1,9 +1,4 @@
-"""Whatever an image file holds, as one thing: 8-bit RGB, upright, opaque.
-
-- Several frames: the first. EXIF orientation: applied. Transparent: over white. CMYK, YCbCr, LAB: converted.
-- 16-bit, 32-bit and floating grey have no white that all files agree on: their darkest value becomes black, their brightest white,
-  or the other way round in a TIFF that says its zero is white. 16-bit colours keep their upper eight bits.
-"""
+"""Images in the formats that Pillow reads."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -21,25 +16,13 @@ _WHITE_IS_ZERO: Final = 0
 _UNSIGNED: Final = 1
 
 
-def decode_image(data: bytes, *, shorter_side: int | None = None) -> Image.Image | None:
-    """An encoded image as an upright RGB image.
-
-    Args:
-        data: the file's bytes, in any format that Pillow reads.
-        shorter_side: pixels that are enough; a larger JPEG is decoded at the smallest of its own scales that has as many.
-
-    Returns:
-        The image; None when it cannot be decoded.
-    """
-    try:
-        with Image.open(BytesIO(data)) as image:
-            if shorter_side is not None:
-                image.draft("RGB", (shorter_side, shorter_side))
-            # A turned copy no longer knows what the TIFF said.
-            return _to_rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}))
-    # Pillow raises a dozen kinds of error on files that are cut short, lie about themselves or are no images at all.
-    except Exception:
-        return None
+def decode_picture(data: bytes, shorter_side: int | None) -> Image.Image:
+    """An upright RGB image; raises whatever Pillow raises where there is none. Arguments as of `decode_image`."""
+    with Image.open(BytesIO(data)) as image:
+        if shorter_side is not None:
+            image.draft("RGB", (shorter_side, shorter_side))
+        # A turned copy no longer knows what the TIFF said.
+        return _to_rgb(ImageOps.exif_transpose(image), getattr(image, "tag_v2", {}))
 
 
 def _to_rgb(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:

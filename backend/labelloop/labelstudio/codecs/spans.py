@@ -1,0 +1,143 @@
+"""Marked stretches of a text."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import Any, ClassVar, cast
+
+from labelloop.errors import MediaBroken
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.hypertext import page_text
+from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Control, Kind, Span, SpansPrediction, SpansTarget, Target
+
+# Attributes of the text's tag that say what its characters are, and where people may begin and end a span.
+_SHOWN = ("granularity", "inline")
+
+
+class SpansCodec(Codec):
+    r"""The results of `Labels` and `HyperTextLabels` on a text: a region for each span, with one label or several.
+
+    Label Studio's editor counts code points of the text as it is in the task; `\r` and `\n` are one each. On HyperText it
+    counts those of the page's text and keeps them as `globalOffsets`, beside places in the page's tree. It takes plain
+    `start` and `end` there too, as counts in the page's text, and saves them so again; that is what is written.
+    """
+
+    objects: ClassVar = frozenset({"Text", "HyperText"})
+
+    def why_not(self, tag: Tag) -> str:
+        """Why not every such tag can be learnt."""
+        if tag.attributes.get("value", "").startswith("$"):
+            return "its labels come from each task's data; only labels written in the config are"
+        return "" if tag.labels else "it has no labels"
+
+    def describe(self, tag: Tag) -> Described:
+        """Spans, each of a label."""
+        return Described(Kind.SPANS, tuple(tag.labels))
+
+    def why_not_object(self, shown: Tag) -> str:
+        """A text that only the browser decodes cannot be read here."""
+        encoding = shown.attributes.get("encoding", "none")
+        return "" if encoding == "none" else f'its text is written in encoding="{encoding}"; only plain text is read'
+
+    def describe_object(self, shown: Tag) -> tuple[tuple[str, str], ...]:
+        """The text's tag, and what of its attributes matters."""
+        known = {name: shown.attributes[name] for name in _SHOWN if name in shown.attributes}
+        return tuple(sorted({**known, "object": shown.kind}.items()))
+
+    def read(self, control: Control, result: list[Region]) -> SpansTarget | None:
+        """Every span, in order, each once; without a region, that there is none.
+
+        None where there are regions, but none says where it lies in the text, as those on HyperText that other programs made
+        from places in the page's tree alone.
+        """
+        values = of_control(control, result)
+        spans = {span for value in values for span in _spans(control, value)}
+        if values and not spans:
+            return None
+        return SpansTarget(tuple(sorted(spans, key=_place)))
+
+    def write(self, control: Control, prediction: SpansPrediction, value: object) -> list[Region]:
+        """A region for each span that lies in the text."""
+        try:
+            text = marked_text(control, value)
+        except MediaBroken:
+            return []
+        return [_region(control, span, text) for span in prediction.spans if 0 <= span.start < span.end <= len(text)]
+
+    def merge(self, control: Control, targets: Sequence[Target]) -> SpansTarget:
+        """The spans that at least half of the annotators marked exactly so.
+
+        Returns:
+            Its weight is the mean over the annotators of the F1 of what each marked, measured by what is kept; at least the
+            share of one annotator.
+        """
+        marked = [frozenset(cast(SpansTarget, target).spans) for target in targets]
+        votes = Counter(span for spans in marked for span in spans)
+        kept = {span for span, count in votes.items() if 2 * count >= len(targets)}
+        weight = max(sum(_agreement(spans, kept) for spans in marked) / len(marked), 1 / len(marked))
+        return SpansTarget(tuple(sorted(kept, key=_place)), weight)
+
+
+def marked_text(control: Control, value: object, max_chars: int | None = None) -> str:
+    """The text whose code points a control's spans count: as the task has it, or the text of the page.
+
+    Args:
+        control: whose.
+        value: what the task's data holds under the control's key.
+        max_chars: how many characters to keep, from the start; None: all.
+
+    Raises:
+        MediaBroken: there is no text, or what a browser makes of the page cannot be told for certain.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise MediaBroken(f"a text is expected, and there is {type(value).__name__} instead; correct the task's data.")
+    text = str(value)
+    if control.option("object") == "HyperText":
+        text = page_text(text, inline=control.option("inline") == "true")
+    if not text.strip():
+        raise MediaBroken("its text is empty; a task needs some to be learnt from.")
+    return text[:max_chars]
+
+
+def _spans(control: Control, value: dict[str, Any]) -> Iterable[Span]:
+    labels, place = value.get(control.tag.lower()), value
+    if "startOffset" in value or "endOffset" in value:  # places in the page's tree, with counts beside them
+        place = value.get("globalOffsets") or {}
+    start, end = (_whole(place.get(name)) for name in ("start", "end")) if isinstance(place, dict) else (-1, -1)
+    if not isinstance(labels, list) or not 0 <= start < end:
+        return []
+    return [Span(label, start, end) for label in labels if isinstance(label, str)]
+
+
+def _whole(value: object) -> int:
+    """A count, however JSON has it; -1 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return -1
+    try:
+        return int(value) if float(value).is_integer() else -1
+    except (ValueError, OverflowError):
+        return -1
+
+
+def _region(control: Control, span: Span, text: str) -> Region:
+    said = f"{control.name} {span.label} {span.start} {span.end}"
+    key = control.tag.lower()
+    return {
+        "id": sha256(said.encode(errors="surrogatepass")).hexdigest()[:10],
+        "from_name": control.name,
+        "to_name": control.to_name,
+        "type": key,
+        "value": {"start": span.start, "end": span.end, "text": text[span.start : span.end], key: [span.label]},
+        "score": float(span.score),
+    }
+
+
+def _place(span: Span) -> tuple[int, int, str]:
+    return span.start, span.end, span.label
+
+
+def _agreement(spans: frozenset[Span], kept: set[Span]) -> float:
+    both = len(spans) + len(kept)
+    return 2 * len(spans & kept) / both if both else 1.0

@@ -1,0 +1,59 @@
+"""A text, or several, in answer to the whole item: a translation, a summary, a caption."""
+
+from typing import Any, ClassVar, Final
+
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.tasks import Region
+from labelloop.records import Control, Kind, TextPrediction, TextTarget
+
+# What a value holds that was written about a part of the item, while the config asked per region or per item of a list.
+_OF_A_PART: Final = frozenset({"x", "start", "points", "rle", "ranges", "itemIndex"})
+
+
+class TextAreaCodec(Codec):
+    """The results of `TextArea`: one region whose value lists the texts.
+
+    What a person saved is read as it is, edits of what was pre-filled included; the first text is the one to learn.
+    """
+
+    objects: ClassVar = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
+
+    def why_not(self, tag: Tag) -> str:
+        """Why not every `TextArea` can be learnt."""
+        for flag in ("perRegion", "perItem"):
+            if tag.attributes.get(flag, "").lower() == "true":
+                return f'{flag}="true" asks for texts about parts of a task; only a text for the whole task is'
+        return ""
+
+    def describe(self, tag: Tag) -> Described:
+        """A text for the item; there are no classes."""
+        return Described(Kind.TEXT, ())
+
+    def read(self, control: Control, result: list[Region]) -> TextTarget | None:
+        """Every text that is not blank, in the order they were given; None when there is none."""
+        values = [value for value in of_control(control, result) if not _OF_A_PART & value.keys()]
+        texts = tuple(text for value in values for text in _texts(value) if text.strip())
+        return TextTarget(texts) if texts else None
+
+    def write(self, control: Control, prediction: TextPrediction, value: object) -> list[Region]:
+        """One region with the predicted text, which any `maxSubmissions` allows; nothing for a blank one."""
+        (text,) = _texts({"text": prediction.text})
+        if not text.strip():
+            return []
+        return [
+            {
+                "from_name": control.name,
+                "to_name": control.to_name,
+                "type": "textarea",
+                "value": {"text": [text]},
+                "score": float(prediction.confidence),
+            }
+        ]
+
+
+def _texts(value: dict[str, Any]) -> list[str]:
+    """The texts of a value, as databases and tokenizers take them: no lone surrogates, which JSON can carry, and no zeros."""
+    texts = value.get("text")
+    many = texts if isinstance(texts, list) else [texts]
+    return [text.encode(errors="replace").decode().replace("\0", " ") for text in many if isinstance(text, str)]

@@ -1,0 +1,53 @@
+"""The tokens of one text, and how `Dense` holds them.
+
+`places` is [tokens, channels, start 0, end 0, start 1, end 1, …], in code points of the text; `values` is float16
+[tokens, channels], raveled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelloop.errors import LearningError
+from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.backbones.dense import Dense
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of one text.
+
+    Attributes:
+        values: float32 [t, c], their features.
+        starts: int32 [t], the first character of each, in code points.
+        ends: int32 [t], the character after the last of each; tokens do not overlap and are in order.
+    """
+
+    values: Floats
+    starts: Ints
+    ends: Ints
+
+
+def pack_tokens(values: Floats, places: Sequence[tuple[int, int]]) -> Dense:
+    """Features [t, c] of the words at t places, as they are kept; what float16 cannot hold is cut to its range."""
+    most = np.finfo(np.float16).max
+    kept = np.clip(values, -most, most).astype(np.float16)
+    ends = np.array(places, dtype=np.int32).reshape(-1)
+    return Dense(kept.reshape(-1), np.concatenate([np.array(values.shape, dtype=np.int32), ends]))
+
+
+def unpack_tokens(dense: Dense) -> Tokens:
+    """What `pack_tokens` packed; of an item that could not be read no token.
+
+    Raises:
+        LearningError: it is not the tokens of a text.
+    """
+    if dense.places.size == 0:
+        none = np.zeros(0, dtype=np.int32)
+        return Tokens(np.zeros((0, 0), dtype=np.float32), none, none)
+    tokens, channels = (int(size) for size in (*dense.places[:2], 0)[:2])
+    ends = dense.places[2:]
+    if ends.size != 2 * tokens or dense.values.size != tokens * channels:
+        raise LearningError("Dense features of this size are not those of a text's tokens; embed the text again.")
+    return Tokens(dense.values.astype(np.float32).reshape(tokens, channels), ends[::2], ends[1::2])

@@ -1,0 +1,88 @@
+"""Spans as one tag for each token: O outside, or B, I, E, S of a class, for beginning, inside, end and a single token.
+
+Telling ends and single tokens apart does better than B and I alone (Ratinov and Roth, 2009). Column 0 is O; class k has
+columns 4k+1 to 4k+4, in the order of `POSITIONS`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Bools, Ints
+from labelloop.records import Span
+
+POSITIONS: Final = 4
+_BEGIN, _INSIDE, _END, _SINGLE = range(POSITIONS)
+
+
+def columns(classes: int) -> int:
+    """How many tags there are for so many classes."""
+    return 1 + POSITIONS * classes
+
+
+def allowed(classes: int) -> tuple[Bools, Bools, Bools]:
+    """Which tags may follow each other, bool [from, to], which may come first, and which last."""
+    tags = np.arange(columns(classes))
+    of_class, position = (tags - 1) // POSITIONS, (tags - 1) % POSITIONS
+    outside = tags == 0
+    opens = outside | (position == _BEGIN) | (position == _SINGLE)
+    closes = outside | (position == _END) | (position == _SINGLE)
+    goes_on = ~closes[:, None] & ~opens[None, :] & (of_class[:, None] == of_class[None, :])
+    return (closes[:, None] & opens[None, :]) | goes_on, opens, closes
+
+
+def path_of(number: int, length: int) -> Ints:
+    """The tags of a span of a class, given by its number, over so many tokens."""
+    first = 1 + POSITIONS * number
+    if length == 1:
+        return np.array([first + _SINGLE])
+    path = np.full(length, first + _INSIDE)
+    path[0], path[-1] = first + _BEGIN, first + _END
+    return path
+
+
+def disjoint(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Spans (first token, token after the last, class) of which no two share a token: the longest stay, and of equally long
+    ones the first in the text, then the first class. So of nested spans the outermost is learnt.
+    """
+    kept: list[tuple[int, int, int]] = []
+    for span in sorted(spans, key=lambda one: (one[0] - one[1], one)):
+        if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
+            kept.append(span)
+    return sorted(kept)
+
+
+def on_tokens(spans: Sequence[Span], starts: Ints, ends: Ints, classes: dict[str, int]) -> list[tuple[int, int, int]]:
+    """Spans as (first token, token after the last, class): every token that a span touches is in it.
+
+    Left out are spans that touch no token and those of a class that is not in `classes`.
+    """
+    found = []
+    for span in spans:
+        first = int(np.searchsorted(ends, span.start, side="right"))
+        after = int(np.searchsorted(starts, span.end, side="left"))
+        if first < after and span.label in classes:
+            found.append((first, after, classes[span.label]))
+    return found
+
+
+def to_tags(spans: Iterable[tuple[int, int, int]], tokens: int) -> Ints:
+    """The tag of each of so many tokens, int64 [tokens], of spans that share none."""
+    tags = np.zeros(tokens, dtype=np.int64)
+    for first, after, number in spans:
+        tags[first:after] = path_of(number, after - first)
+    return tags
+
+
+def from_tags(tags: Ints) -> list[tuple[int, int, int]]:
+    """The spans of tags that follow each other as they may."""
+    found = []
+    first = 0
+    for place, tag in enumerate(tags.tolist()):
+        number, position = (tag - 1) // POSITIONS, (tag - 1) % POSITIONS
+        if tag and position in (_BEGIN, _SINGLE):
+            first = place
+        if tag and position in (_END, _SINGLE):
+            found.append((first, place + 1, number))
+    return found

@@ -1,0 +1,61 @@
+"""A text cut into words: the units that spans begin and end at.
+
+The rule is our own, not a model's, so that every backbone's tokens are the same stretches of the same text and a span's ends
+do not depend on a vocabulary.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+# Scripts written without blanks between words, by their first and last code points: each character is a word of its own.
+_UNSPACED: Final = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x0F00, 0x109F),  # Tibetan, Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x3007),  # iteration mark, ideographic zero
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),  # small Katakana
+    (0x3400, 0x4DBF),  # ideographs
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_JOINER: Final = "\u200d"
+_BLANK, _LETTER, _SINGLE, _MARK = range(4)
+
+
+def words(text: str) -> list[tuple[int, int]]:
+    """The words of a text, in order, as first character and the one after the last, in code points.
+
+    Letters and digits in a row are one word; every other visible character is one, so that a full stop never belongs to the
+    word before it. Combining marks, variation selectors, joiners and skin tones stay with what they follow, and what a
+    joiner joins stays together. Blanks and control characters are in no word.
+    """
+    found: list[tuple[int, int]] = []
+    before = _BLANK
+    for place, character in enumerate(text):
+        sort = _sort(character)
+        if sort == _BLANK:
+            before = _BLANK
+            continue
+        joined = before != _BLANK and (sort == _MARK or text[place - 1] == _JOINER or sort == before == _LETTER)
+        if joined:
+            found[-1] = (found[-1][0], place + 1)
+        else:
+            found.append((place, place + 1))
+        if sort != _MARK or not joined:
+            before = sort
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _sort(character: str) -> int:
+    code, category = ord(character), unicodedata.category(character)
+    if category[0] == "M" or character in "\u200c\u200d" or 0x1F3FB <= code <= 0x1F3FF:
+        return _MARK
+    if character.isspace() or category in ("Cc", "Cf", "Zs", "Zl", "Zp"):
+        return _BLANK
+    if category[0] in "LN" and not any(first <= code <= last for first, last in _UNSPACED):
+        return _LETTER
+    return _SINGLE

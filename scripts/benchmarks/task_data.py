@@ -1,0 +1,161 @@
+"""The data sets of `tasks`: what annotators would be shown, what they would answer, and what models are judged on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.label_data import DATA, Missing
+from labelloop.records import Box, BoxesTarget, Kind, Mask, MasksTarget, Modality, Span, SpansTarget, TextTarget
+
+NUCLEI_SIDE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A data set of one kind of task.
+
+    Attributes:
+        name: what the table calls it.
+        kind: which learner learns it.
+        modality: what an item shows.
+        classes: the classes there are.
+        items: encoded images or texts of the pool.
+        targets: what people would say of each.
+        test_items: those that nothing is trained on.
+        test_targets: what people would say of those.
+        budgets: numbers of labels at which models are judged, ascending.
+    """
+
+    name: str
+    kind: Kind
+    modality: Modality
+    classes: tuple[str, ...]
+    items: Sequence[Any]
+    targets: Sequence[Any]
+    test_items: Sequence[Any]
+    test_targets: Sequence[Any]
+    budgets: tuple[int, ...]
+
+
+def bccd() -> Task:
+    """Blood cells: 205 images to label, 72 to judge on."""
+    root = _folder("detection/bccd")
+
+    def part(name: str) -> list[tuple[bytes, BoxesTarget]]:
+        names = (root / "ImageSets" / "Main" / f"{name}.txt").read_text().split()
+        return [
+            ((root / "JPEGImages" / f"{one}.jpg").read_bytes(), _boxes(root / "Annotations" / f"{one}.xml"))
+            for one in names
+        ]
+
+    train, test = part("train"), part("test")
+    return Task(
+        "bccd",
+        Kind.BOXES,
+        Modality.IMAGE,
+        ("Platelets", "RBC", "WBC"),
+        *_apart(train),
+        *_apart(test),
+        (10, 20, 50, 100),
+    )
+
+
+def nuclei() -> Task:
+    """Cell nuclei at 128 pixels: 30 images to label, the other 35 to judge on; the split is drawn once."""
+    root = _folder("segmentation/nuclei")
+    found = [_nuclei(path, root / "masks" / path.name) for path in sorted((root / "images").iterdir())]
+    order = np.random.default_rng(0).permutation(len(found))
+    train, test = [found[i] for i in order[:30]], [found[i] for i in order[30:]]
+    return Task("nuclei", Kind.MASKS, Modality.IMAGE, ("nucleus",), *_apart(train), *_apart(test), (5, 10, 20, 30))
+
+
+def ncbi() -> Task:
+    """Diseases in sentences of abstracts."""
+    root = _folder("ner/ncbi_disease") / "conll"
+    train, test = list(_sentences(root / "train.tsv")), list(_sentences(root / "test.tsv"))
+    return Task("ncbi", Kind.SPANS, Modality.TEXT, ("Disease",), *_apart(train), *_apart(test), (100, 300, 1000))
+
+
+def wnut() -> Task:
+    """Names of six types in noisy texts."""
+    root = _folder("ner/wnut17")
+    train, test = list(_sentences(root / "wnut17train.conll")), list(_sentences(root / "emerging.test.annotated"))
+    classes = tuple(sorted({span.label for _, target in train for span in target.spans}))
+    return Task("wnut17", Kind.SPANS, Modality.TEXT, classes, *_apart(train), *_apart(test), (100, 300, 1000))
+
+
+def tatoeba() -> Task:
+    """English sentences and their Chinese translations; one translation of each sentence."""
+    lines = (_folder("translation/tatoeba_en_zh") / "cmn.txt").read_text(encoding="utf-8").splitlines()
+    pairs = {source: target for source, target, *_ in (line.split("\t") for line in lines)}
+    found = [(source, TextTarget((target,))) for source, target in pairs.items()]
+    order = np.random.default_rng(0).permutation(len(found))
+    train, test = [found[i] for i in order[:5000]], [found[i] for i in order[5000:5500]]
+    return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test), (100, 500, 2000))
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "bccd": bccd,
+    "nuclei": nuclei,
+    "ncbi": ncbi,
+    "wnut17": wnut,
+    "tatoeba": tatoeba,
+}
+
+
+def _folder(name: str) -> Path:
+    folder = DATA / name
+    if not folder.is_dir():
+        raise Missing(f"{folder} is not on this machine")
+    return folder
+
+
+def _apart(found: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
+    return [item for item, _ in found], [target for _, target in found]
+
+
+def _boxes(path: Path) -> BoxesTarget:
+    root = ElementTree.parse(path).getroot()  # noqa: S314 - a file of the data set
+    width, height = (int(root.findtext(f"size/{name}", "0")) for name in ("width", "height"))
+    boxes = []
+    for one in root.iter("object"):
+        left, top, right, bottom = (int(one.findtext(f"bndbox/{n}", "0")) for n in ("xmin", "ymin", "xmax", "ymax"))
+        if right > left and bottom > top:
+            label = one.findtext("name", "")
+            boxes.append(Box(label, left / width, top / height, (right - left) / width, (bottom - top) / height))
+    return BoxesTarget(tuple(boxes))
+
+
+def _nuclei(image: Path, mask: Path) -> tuple[bytes, MasksTarget]:
+    import io
+
+    small = io.BytesIO()
+    size = (NUCLEI_SIDE, NUCLEI_SIDE)
+    Image.open(image).convert("RGB").resize(size, Image.Resampling.BILINEAR).save(small, "PNG")
+    inside = np.asarray(Image.open(mask).convert("L").resize(size, Image.Resampling.BILINEAR)) > 127
+    return small.getvalue(), MasksTarget((Mask.of("nucleus", inside),) if inside.any() else ())
+
+
+def _sentences(path: Path) -> Iterator[tuple[str, SpansTarget]]:
+    """Sentences of a file of one token and its BIO tag a line; tokens are joined by blanks."""
+    for block in path.read_text(encoding="utf-8").replace("\r", "").split("\n\n"):
+        rows = [line.split("\t") for line in block.split("\n") if line.strip()]
+        if rows:
+            yield _sentence([row[0] for row in rows], [row[-1].strip() for row in rows])
+
+
+def _sentence(tokens: Sequence[str], tags: Sequence[str]) -> tuple[str, SpansTarget]:
+    starts = np.cumsum([0, *(len(token) + 1 for token in tokens)])
+    spans: list[Span] = []
+    for place, tag in enumerate(tags):
+        label, end = tag[2:], int(starts[place]) + len(tokens[place])
+        if tag.startswith("I-") and spans and spans[-1].label == label and tags[place - 1] != "O":
+            spans[-1] = Span(label, spans[-1].start, end)
+        elif tag != "O":
+            spans.append(Span(label, int(starts[place]), end))
+    return " ".join(tokens), SpansTarget(tuple(spans))
