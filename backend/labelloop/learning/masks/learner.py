@@ -88,7 +88,8 @@ class MasksLearner:
         Raises:
             LearningError: there are no maps of an image, or they are not like those it was trained on.
         """
-        return [self._prediction(unpack(dense)) for dense in inputs]
+        with one_thread():
+            return [self._prediction(unpack(dense)) for dense in inputs]
 
     def evaluate(self, inputs: Sequence[Dense], targets: Sequence[MasksTarget]) -> Figures:
         """Mean IoU and more on labelled images it was not trained on; areas of classes that it has never seen count as missed.
@@ -96,11 +97,14 @@ class MasksLearner:
         Raises:
             NotEnoughLabels: no image has an area, and none is found.
         """
-        return figures([self._shares(item) for item in usable(inputs, targets)], self.classes, "holdout")
+        with one_thread():
+            shares = [self._shares(item) for item in usable(inputs, targets)]
+        return figures(shares, self.classes, "holdout")
 
     def quality(self, inputs: Sequence[Dense], targets: Sequence[MasksTarget]) -> Floats:
         """Mean IoU in each image over the classes there or found, float64 [n]; 1 where there are none and none are found."""
-        return np.array([image_quality(self._shares(item)) for item in zip(inputs, targets, strict=True)])
+        with one_thread():
+            return np.array([image_quality(self._shares(item)) for item in zip(inputs, targets, strict=True)])
 
     def probabilities(self, inputs: Sequence[Dense]) -> None:
         """None: an image has not one class."""
@@ -133,8 +137,7 @@ class MasksLearner:
 
     def _scaled(self, maps: Maps) -> Floats:
         """Calibrated logits, float32 [seen classes + 1, rows, columns]."""
-        with one_thread():
-            logits = self._head(maps.levels)
+        logits = self._head(maps.levels)
         scaled: Floats = np.moveaxis(self._calibration.scaled(np.moveaxis(logits, 0, -1)), -1, 0).astype(np.float32)
         return scaled
 
@@ -151,7 +154,7 @@ class MasksLearner:
                 shown == column,
                 expected_dice(probabilities[column], coarse == column),
             )
-            for column in np.unique(shown).tolist()
+            for column in np.flatnonzero(np.bincount(found.ravel())).tolist()
             if column
         ]
         return MasksPrediction(
@@ -169,7 +172,7 @@ class MasksLearner:
 
 def _told_apart(scaled: Floats, maps: Maps) -> Ints:
     """The class of each pixel of the image at its working size, int; logits between places give smooth boundaries."""
-    rivals = np.unique(scaled.argmax(axis=0))
+    rivals = np.flatnonzero(np.bincount(scaled.argmax(axis=0).ravel()))
     fine = resampled(scaled[rivals], *working_size(maps.height, maps.width))
     found: Ints = rivals[fine.argmax(axis=0)].astype(np.uint8)
     return found
