@@ -37,7 +37,7 @@ def choice(label: str) -> list[dict[str, Any]]:
 def predictions(ids: list[int], version: str) -> list[dict[str, Any]]:
     """The last task is the most urgent."""
     return [
-        prediction_json(task_id, version, 1 - place / len(ids), [(CONTROL, ClassPrediction("cat", 0.8, 0.2))])
+        prediction_json(task_id, version, 1 - place / len(ids), [(CONTROL, ClassPrediction("cat", 0.8, 0.2))], {})
         for place, task_id in enumerate(ids, start=1)
     ]
 
