@@ -21,8 +21,9 @@ from labelloop.service.connection_record import (
     read_connection,
 )
 from labelloop.service.context import Context
-from labelloop.service.project_settings import FIELDS, settle
+from labelloop.service.project_settings import FIELDS, settle, switch_queue
 from labelloop.service.projects import Project
+from labelloop.service.push_state import read_push
 from labelloop.service.queueing import enqueue_round
 from labelloop.service.registration import PRIVATE_ADDRESS_MEND, ensure_backend, is_blocked
 from labelloop.service.webhooks import basic_header, mend_webhooks, remove_webhooks
@@ -70,6 +71,7 @@ def connect(context: Context, project_id: int, backend_url: str) -> Outcome:
     warnings += _rivals(label_studio, project_id, int(backend["id"]))
     live = context.versions(project).live_name()
     ours, settled = settle(label_studio, before, context.settings, live)
+    _order_again(context, project)
     record = replace(record, backend_url=url, backend_id=int(backend["id"]), ours={**record.ours, **ours})
     keep_connection(context, project, record)
     context.projects.register(project.key, project.label_config, project.title, project.overlap)
@@ -94,6 +96,13 @@ def _ensure_webhook(context: Context, project_id: int, url: str) -> tuple[list[s
             else f"refuses: {error}"
         )
         return [], [f"There is no webhook, because Label Studio {why}; {late}."]
+
+
+def _order_again(context: Context, project: Project) -> None:
+    """Let the scores order the queue that a worker wrote while Label Studio registered the backend, which put its title in their place."""
+    push = read_push(context.store, project.folder)
+    if push is not None and push.switched and push.version == context.versions(project).live_name():
+        switch_queue(context.label_studio, project.key.id, context.settings, push.version)
 
 
 def _rivals(label_studio: LabelStudio, project_id: int, ours: int) -> list[str]:
