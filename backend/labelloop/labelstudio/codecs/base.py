@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from labelloop.labelstudio.label_tags import Tag
@@ -83,7 +84,37 @@ class Codec(ABC):
         return merged
 
 
+def own(control: Control, result: Sequence[Region]) -> list[Region]:
+    """A control's own regions."""
+    return [region for region in result if region.get("from_name") == control.name]
+
+
 def of_control(control: Control, result: list[Region]) -> list[dict[str, Any]]:
     """The values of a control's own regions."""
-    mine = (region.get("value") for region in result if region.get("from_name") == control.name)
-    return [value for value in mine if isinstance(value, dict)]
+    values = (region.get("value") for region in own(control, result))
+    return [value for value in values if isinstance(value, dict)]
+
+
+def region_of(control: Control, kind: str, value: dict[str, Any], score: float, **more: Any) -> Region:
+    """A region to write.
+
+    Args:
+        control: whose.
+        kind: Label Studio's name of what the value holds.
+        value: what is said.
+        score: the confidence in it, in [0, 1].
+        **more: what else this kind of region holds.
+    """
+    return {
+        "from_name": control.name,
+        "to_name": control.to_name,
+        "type": kind,
+        "value": value,
+        "score": float(score),
+        **more,
+    }
+
+
+def region_id(said: str) -> str:
+    """An id that is the same for what is the same, so that a push again changes nothing."""
+    return sha256(said.encode(errors="surrogatepass")).hexdigest()[:10]

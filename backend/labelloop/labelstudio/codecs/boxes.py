@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Target
@@ -52,17 +51,16 @@ class BoxesCodec(Codec):
     def write(self, control: Control, prediction: BoxesPrediction, value: object) -> list[Region]:
         """A region for each box."""
         return [
-            {
-                "id": _region_id(control, number, box),
-                "from_name": control.name,
-                "to_name": control.to_name,
-                "type": "rectanglelabels",
-                "original_width": prediction.width,
-                "original_height": prediction.height,
-                "image_rotation": 0,
-                "value": {**_percent(box), "rotation": box.rotation, "rectanglelabels": [box.label]},
-                "score": float(box.score),
-            }
+            region_of(
+                control,
+                "rectanglelabels",
+                {**_percent(box), "rotation": box.rotation, "rectanglelabels": [box.label]},
+                box.score,
+                id=region_id(repr((control.name, number, replace(box, score=1.0)))),
+                original_width=prediction.width,
+                original_height=prediction.height,
+                image_rotation=0,
+            )
             for number, box in enumerate(prediction.boxes)
         ]
 
@@ -153,8 +151,3 @@ def _percent(box: Box) -> dict[str, float]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-
-
-def _region_id(control: Control, number: int, box: Box) -> str:
-    """The same for the same box in the same place of the answer, so that a push again changes nothing."""
-    return sha256(repr((control.name, number, replace(box, score=1.0))).encode(errors="surrogatepass")).hexdigest()[:10]

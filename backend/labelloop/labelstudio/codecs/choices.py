@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described
+from labelloop.labelstudio.codecs.base import Codec, Described, own, region_of
 from labelloop.labelstudio.codecs.whole_items import (
     WHOLE_ITEM,
     blank,
     flag,
     merge_sets,
     options_of,
-    own,
     paths_of,
     predicted_paths,
     why_not_few,
@@ -72,15 +71,7 @@ class ChoicesCodec(Codec):
         labels = written(control, prediction) if isinstance(prediction, SetPrediction) else [prediction.label]
         if control.option("nested") or not labels:
             return []
-        return [
-            {
-                "from_name": control.name,
-                "to_name": control.to_name,
-                "type": "choices",
-                "value": {"choices": labels},
-                "score": float(prediction.confidence),
-            }
-        ]
+        return [region_of(control, "choices", {"choices": labels}, prediction.confidence)]
 
 
 def _multiple(tag: Tag) -> bool:

@@ -5,7 +5,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from io import BytesIO
 from typing import Any, ClassVar, Final
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
-from labelloop.labelstudio.codecs.base import Codec, Described
+from labelloop.labelstudio.codecs.base import Codec, Described, region_id, region_of
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
@@ -107,19 +106,16 @@ class MasksCodec(Codec):
         return [Mask.of(label, inside) for label in labels if isinstance(label, str)]
 
     def _region(self, control: Control, number: int, mask: Mask, drawn: dict[str, Any]) -> Region:
-        # The same for the same area in the same place of the answer, so that a push again changes nothing.
-        what = repr((control.name, number, mask.label, drawn))
-        return {
-            "id": sha256(what.encode(errors="surrogatepass")).hexdigest()[:10],
-            "from_name": control.name,
-            "to_name": control.to_name,
-            "type": self.key,
-            "original_width": mask.width,
-            "original_height": mask.height,
-            "image_rotation": 0,
-            "value": {**drawn, self.key: [mask.label]},
-            "score": float(mask.score),
-        }
+        return region_of(
+            control,
+            self.key,
+            {**drawn, self.key: [mask.label]},
+            mask.score,
+            id=region_id(repr((control.name, number, mask.label, drawn))),
+            original_width=mask.width,
+            original_height=mask.height,
+            image_rotation=0,
+        )
 
 
 class BrushCodec(MasksCodec):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_of
 from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, why_not_whole
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
@@ -53,15 +53,7 @@ class RatingCodec(Codec):
 
     def write(self, control: Control, prediction: ClassPrediction, value: object) -> list[Region]:
         """One region with the predicted stars."""
-        return [
-            {
-                "from_name": control.name,
-                "to_name": control.to_name,
-                "type": "rating",
-                "value": {"rating": int(prediction.label)},
-                "score": float(prediction.confidence),
-            }
-        ]
+        return [region_of(control, "rating", {"rating": int(prediction.label)}, prediction.confidence)]
 
 
 def _stars(value: dict[str, Any]) -> int:

@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 from typing import Any, ClassVar, cast
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
@@ -124,14 +123,8 @@ def _whole(value: object) -> int:
 def _region(control: Control, span: Span, text: str) -> Region:
     said = f"{control.name} {span.label} {span.start} {span.end}"
     key = control.tag.lower()
-    return {
-        "id": sha256(said.encode(errors="surrogatepass")).hexdigest()[:10],
-        "from_name": control.name,
-        "to_name": control.to_name,
-        "type": key,
-        "value": {"start": span.start, "end": span.end, "text": text[span.start : span.end], key: [span.label]},
-        "score": float(span.score),
-    }
+    value = {"start": span.start, "end": span.end, "text": text[span.start : span.end], key: [span.label]}
+    return region_of(control, key, value, span.score, id=region_id(said))
 
 
 def _place(span: Span) -> tuple[int, int, str]:

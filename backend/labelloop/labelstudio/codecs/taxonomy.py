@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described
+from labelloop.labelstudio.codecs.base import Codec, Described, own, region_of
 from labelloop.labelstudio.codecs.whole_items import (
     WHOLE_ITEM,
     blank,
     flag,
     merge_sets,
     options_of,
-    own,
     paths_of,
     predicted_paths,
     why_not_few,
@@ -73,13 +72,9 @@ class TaxonomyCodec(Codec):
         if not labels:
             return []
         return [
-            {
-                "from_name": control.name,
-                "to_name": control.to_name,
-                "type": "taxonomy",
-                "value": {"taxonomy": [list(split_path(label)) for label in labels]},
-                "score": float(prediction.confidence),
-            }
+            region_of(
+                control, "taxonomy", {"taxonomy": [list(split_path(label)) for label in labels]}, prediction.confidence
+            )
         ]
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar, Final
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_of
+from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, asks_about_parts
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, TextPrediction, TextTarget
@@ -17,14 +18,14 @@ class TextAreaCodec(Codec):
     What a person saved is read as it is, edits of what was pre-filled included; the first text is the one to learn.
     """
 
-    objects: ClassVar = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
+    objects: ClassVar = WHOLE_ITEM
 
     def why_not(self, tag: Tag) -> str:
         """Why not every `TextArea` can be learnt."""
-        for flag in ("perRegion", "perItem"):
-            if tag.attributes.get(flag, "").lower() == "true":
-                return f'{flag}="true" asks for texts about parts of a task; only a text for the whole task is'
-        return ""
+        asked = asks_about_parts(tag)
+        return (
+            f'{asked}="true" asks for texts about parts of a task; only a text for the whole task is' if asked else ""
+        )
 
     def describe(self, tag: Tag) -> Described:
         """A text for the item; there are no classes."""
@@ -41,15 +42,7 @@ class TextAreaCodec(Codec):
         (text,) = _texts({"text": prediction.text})
         if not text.strip():
             return []
-        return [
-            {
-                "from_name": control.name,
-                "to_name": control.to_name,
-                "type": "textarea",
-                "value": {"text": [text]},
-                "score": float(prediction.confidence),
-            }
-        ]
+        return [region_of(control, "textarea", {"text": [text]}, prediction.confidence)]
 
 
 def _texts(value: dict[str, Any]) -> list[str]:

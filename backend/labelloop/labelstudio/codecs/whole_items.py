@@ -8,7 +8,6 @@ from typing import Final
 from labelloop.labelstudio import dynamic
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.paths import join_path
-from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, SetPrediction, SetTarget
 
 WHOLE_ITEM: Final = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
@@ -17,10 +16,13 @@ WHOLE_ITEM: Final = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
 
 def why_not_whole(tag: Tag) -> str:
     """Why a tag asks about something else than the whole item, as a clause; empty when it does not."""
-    for flag in ("perRegion", "perItem"):
-        if tag.attributes.get(flag, "").lower() == "true":
-            return f'{flag}="true" asks about parts of a task; only an answer for the whole task is'
-    return ""
+    asked = asks_about_parts(tag)
+    return f'{asked}="true" asks about parts of a task; only an answer for the whole task is' if asked else ""
+
+
+def asks_about_parts(tag: Tag) -> str:
+    """The attribute by which a tag asks about something else than the whole item; empty where it does not."""
+    return next((name for name in ("perRegion", "perItem") if flag(tag, name)), "")
 
 
 def why_not_tree(tag: Tag) -> str:
@@ -75,11 +77,6 @@ def predicted_paths(tag: Tag, paths: Sequence[str]) -> tuple[tuple[str, str], ..
     """A model's own names of classes, each with the path that stands for it."""
     named = ((name, path) for label, path in zip(tag.tree, paths, strict=True) for name in label.predicted if path)
     return tuple(dict(named).items())
-
-
-def own(control: Control, result: Sequence[Region]) -> list[Region]:
-    """A control's own regions."""
-    return [region for region in result if region.get("from_name") == control.name]
 
 
 def blank(control: Control) -> SetTarget | None:
