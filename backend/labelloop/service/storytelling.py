@@ -75,16 +75,18 @@ class _Story:
         past = self._past.get(record.control.name)
         before = past.points if past is not None and past.classes == record.classes else ()
         labels = len(self._labels(self._version, record))
-        said = self._predict(record, learner, _sample(self._book, targets))
-        picks = {task_id: one.summary for task_id, one in said.items()} if record.control.kind.single else {}
+        # What is told of predictions is told of single classes; to predict others for nothing would take seconds.
+        single = record.control.kind.single
+        said = self._predict(record, learner, _sample(self._book, targets)) if single else {}
+        picks = {task_id: one.summary for task_id, one in said.items()}
         point = HistoryPoint(
             self._version.name,
             labels,
             _curve_point(labels, record.metrics),
             _curve_point(labels, record.cv_metrics),
             self._stability(record, before, picks, labels),
-            self._pool(record, learner, targets, [one.confidence for one in said.values()]),
-            self._agreement(record, targets),
+            self._pool(record, learner, targets, [one.confidence for one in said.values()]) if single else None,
+            self._agreement(record, targets) if single else None,
         )
         place = {label: number for number, label in enumerate(record.classes)}
         numbers = tuple(place[label] for label in picks.values())
@@ -119,8 +121,6 @@ class _Story:
         targets: Mapping[int, Target],
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
-        if not record.control.kind.single:
-            return None
         judged = set(self._versions.labels(self._version.name).get("judged", {}).get(record.control.name, ()))
         found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
         rows = [row for row, content in enumerate(found.contents) if content in judged]
@@ -134,12 +134,7 @@ class _Story:
         """The parent's predictions for what was labelled since, which it cannot have learnt from."""
         parent = self._parent
         known = [one for one in parent.learners if one.control.name == record.control.name] if parent else []
-        if (
-            parent is None
-            or not known
-            or not known[0].kind
-            or not (record.control.kind.single and known[0].control.kind.single)
-        ):
+        if parent is None or not known or not known[0].kind or not known[0].control.kind.single:
             return None
         learner = self._versions.learner(parent.name, known[0])
         learnt = self._labels(parent, record)
