@@ -35,7 +35,7 @@ class Embedded:
         ids: the tasks that have features, in the order of the rows.
         features: float32 [len(ids), d].
         contents: content digest of each.
-        dense: dense features of each; empty features where the backbone gives none.
+        dense: dense features of each; none where the backbone gives none.
         broken: tasks that will not get features, with why.
         unavailable: tasks that cannot be had for now, with why.
     """
@@ -92,7 +92,8 @@ class Embedder:
         here = [task for task, ok in zip(tasks, found, strict=True) if ok]
         keys = [self._key(task) for task in here]
         contents = [content or "" for content in self._features.contents(keys)]
-        return Embedded([task.id for task in here], matrix, contents, self._features.dense(keys))
+        dense = DenseRows(()) if self._spec.parts is Parts.NONE else self._features.dense(keys)
+        return Embedded([task.id for task in here], matrix, contents, dense)
 
     def embed(self, tasks: Sequence[TaskRecord], report: Progress) -> Embedded:
         """The features of the tasks; what is missing is computed and kept, a chunk at a time."""
