@@ -1,5 +1,7 @@
 """What an annotator draws is answered with what the model makes of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,11 @@ def test_words_that_are_marked_already_and_labels_that_do_not_exist_are_not_prop
 def test_an_answer_for_the_whole_item_is_left_to_the_annotator() -> None:
     control = Control("c", "Choices", "img", "image", Modality.IMAGE, ("a", "b"))
     assert answer_prompts(control, ClassPrediction("a", 0.9, 0.1), Prompts((Box("", 0, 0, 1, 1),)), None) is None
+
+
+def test_on_a_page_words_are_counted_in_the_text_that_is_shown() -> None:
+    page = replace(SPANS, tag="HyperTextLabels", options=(("object", "HyperText"),))
+    marked = Prompts(spans=(Span("PER", 0, 4),))
+    answer = answer_prompts(page, SpansPrediction((), 0.9, 0.1), marked, "<p>Anna met <b>Anna</b></p>")
+    assert isinstance(answer, SpansPrediction)
+    assert answer.spans == (Span("PER", 9, 13, REPEATED),)

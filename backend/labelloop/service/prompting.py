@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.labelstudio.codecs.spans import marked_text
 from labelloop.labelstudio.prompts import Prompts
 from labelloop.records import (
     Box,
@@ -29,7 +30,7 @@ def answer_prompts(control: Control, prediction: Prediction, prompts: Prompts, v
 
     Args:
         control: whose.
-        prediction: what the model says of the whole item.
+        prediction: what the model says of the whole item, which could so be read.
         prompts: what was drawn about the control's object.
         value: what the task's data holds under the control's key.
 
@@ -46,7 +47,7 @@ def answer_prompts(control: Control, prediction: Prediction, prompts: Prompts, v
         areas = [area for prompt in prompts.boxes for area in _areas(prediction.masks, prompt)]
         return replace(prediction, masks=tuple(areas))
     if isinstance(prediction, SpansPrediction):
-        return replace(prediction, spans=_repeated(control, prediction, prompts.spans, str(value)))
+        return replace(prediction, spans=_repeated(control, prediction, prompts.spans, marked_text(control, value)))
     return None
 
 
