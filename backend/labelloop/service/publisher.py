@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import ClassificationLearner, Learner
+from labelloop.records import Prediction
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -96,6 +97,7 @@ class _Push:
         self._state = self._read_state()
         self._broken: dict[int, BrokenItem] = read_broken(context.store, project.folder)
         self._unavailable: set[int] = set()
+        self._predicted: dict[int, dict[str, Prediction]] = {}
 
     def next_chunk(self) -> list[TaskRecord]:
         """The most urgent tasks that have a score Label Studio does not know; few before the queue is switched."""
@@ -196,6 +198,7 @@ class _Push:
         features = next(iter(embedded.values()))
         ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
         predictions = predict_all(self._learners, embedded)
+        self._predicted |= predictions  # the most urgent of them are sent next
         order, settings = self._version.order, self._context.settings
         probabilities, members = self._beliefs(features)
         scores = score_queue(
@@ -206,8 +209,9 @@ class _Push:
 
     def _items(self, tasks: list[TaskRecord]) -> list[dict[str, object]]:
         """The predictions to import, in the form Label Studio takes them."""
-        embedded = {name: embedder.cached(tasks) for name, embedder in self._embedders.items()}
-        predictions = predict_all(self._learners, embedded)
+        rest = [task for task in tasks if task.id not in self._predicted]
+        embedded = {name: embedder.cached(rest) for name, embedder in self._embedders.items()}
+        predictions = self._predicted | predict_all(self._learners, embedded)
         scores, name, threshold = self._state.scores, self._version.name, self._context.settings.show_threshold
         controls = still_asked_for(self._version.learners, self._project.label_config).values()
         return [
