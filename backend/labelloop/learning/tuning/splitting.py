@@ -1,7 +1,7 @@
 """Which labelled items teach, and which decide when to stop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson
-from labelloop.records import ClassTarget
+from labelloop.records import ClassTarget, stratum
 
 
 class Chosen(Sequence[Any]):
@@ -87,6 +87,34 @@ def _set_aside(lesson: Lesson, numbers: Ints, usable: Ints, share: float) -> tup
     held = assign_holdout(labels, {}, share)
     out = np.array([held[keys[int(row)]] for row in usable], dtype=bool)
     return usable[~out], usable[out]
+
+
+def with_validation(lesson: Lesson, share: float) -> Lesson:
+    """The lesson with validation items, a share of its own where it has none; equal items stand on one side.
+
+    Raises:
+        LearningError: there are not as many targets as items.
+        NotEnoughLabels: none are left to learn, or to decide when to stop.
+    """
+    _check(lesson)
+    if not lesson.validation_items:
+        keys = [_content(item) for item in lesson.items]
+        strata = {key: stratum(target) for key, target in zip(keys, lesson.targets, strict=True)}
+        # A share of few items rounds down to none, and without one there is nothing to stop by.
+        held = assign_holdout(strata, {}, max(share, 1 / max(len(strata), 1)))
+        sides = np.array([held[key] for key in keys], dtype=bool)
+        teach, aside = np.flatnonzero(~sides), np.flatnonzero(sides)
+        lesson = replace(
+            lesson,
+            items=Chosen(lesson.items, teach),
+            targets=Chosen(lesson.targets, teach),
+            validation_items=Chosen(lesson.items, aside),
+            validation_targets=Chosen(lesson.targets, aside),
+            features=None if lesson.features is None else lesson.features[teach],
+        )
+    if not len(lesson.items) or not len(lesson.validation_items):
+        raise NotEnoughLabels("Fine-tuning needs at least two different labelled items; label more.")
+    return lesson
 
 
 def _numbers(targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Ints, Floats]:
