@@ -8,11 +8,11 @@ from typing import Final
 from labelloop.errors import LearningError
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.backbones.joined import JOINT, JoinedBackbone, join
-from labelloop.learning.backbones.map_images import TorchvisionMaps, resolve_maps
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_maps import PLAIN_MAPS, PlainMaps
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.plain_tokens import PLAIN_TOKENS, PlainTokens
+from labelloop.learning.backbones.segmented_maps import load_image_maps, resolve_image_maps
 from labelloop.learning.backbones.sentence_texts import SentenceTexts, resolve_sentence
 from labelloop.learning.backbones.token_texts import TokenTexts, resolve_tokens
 from labelloop.learning.backbones.torchvision_images import TorchvisionImages
@@ -33,7 +33,7 @@ class _Family:
 
 _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
-    (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_maps, TorchvisionMaps),
+    (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_image_maps, load_image_maps),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
     (Modality.TEXT, Parts.OUTPUT): _Family(PLAIN_OUTPUTS, PlainOutputs, resolve_writer, WrittenTexts),
     (Modality.TEXT, Parts.TOKENS): _Family(PLAIN_TOKENS, PlainTokens, resolve_tokens, TokenTexts),

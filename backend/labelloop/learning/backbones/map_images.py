@@ -23,6 +23,7 @@ GPU_BATCH: Final = 128
 DECODERS: Final = 4
 # Channels kept of each level: what is wider is mixed down to as many, so that an image never takes more than 1.3 MB.
 WIDEST: Final = (48, 96, 192)
+_OCTAVES: Final = (2, *STRIDES, 32)
 # How far, in octaves, a size may be from the wanted one: networks that do not pad lose some rows at every step.
 _NEAR: Final = 0.3
 # Counted up when what is computed from the same weights changes.
@@ -72,7 +73,7 @@ class TorchvisionMaps:
         self._device = pick_device(spec.device)
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self._stages = stages_of(resolved.name)
-        self._mixers = [_mixer(s.channels, most) for s, most in zip(self._stages, WIDEST, strict=True)]
+        self._mixers = [mixer(s.channels, most) for s, most in zip(self._stages, WIDEST, strict=True)]
         self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (transform.mean, transform.std))
         self._seen: dict[str, Any] = {}
         for stage in self._stages:
@@ -129,12 +130,22 @@ class TorchvisionMaps:
         return rows, levels
 
 
-@lru_cache(maxsize=8)
 def stages_of(model: str) -> tuple[Stage, ...]:
-    """The stages of a torchvision classifier at each of the strides, finest first, found by running it once.
+    """The stages of a torchvision classifier at each of the strides, finest first.
 
     Raises:
         LearningError: it cannot look at a square of that side, or has no stage at one of the strides.
+    """
+    found = all_stages(model)
+    return tuple(found[stride] for stride in STRIDES)
+
+
+@lru_cache(maxsize=8)
+def all_stages(model: str) -> dict[int, Stage]:
+    """The stages of a torchvision classifier by stride, those at 2 and 32 where it has them, found by running it once.
+
+    Raises:
+        LearningError: it cannot look at a square of that side, or has no stage at one of `STRIDES`.
     """
     import torch
 
@@ -154,7 +165,7 @@ def stages_of(model: str) -> tuple[Stage, ...]:
             f"{model} has no maps at a stride of {lacking[0]} pixels; choose a convolutional network such as "
             "mobilenet_v3_large, resnet50 or convnext_tiny."
         )
-    return tuple(found[stride] for stride in STRIDES)
+    return found
 
 
 def _steps(network: Any, above: str = "") -> Iterator[tuple[str, Any]]:
@@ -176,7 +187,7 @@ def _noter(found: dict[int, Stage], name: str) -> Callable[[Any, Any, Any], None
             return
         last = shape[1] == shape[2] != shape[3]
         rows, channels = (shape[1], shape[3]) if last else (shape[2], shape[1])
-        for stride in STRIDES:
+        for stride in _OCTAVES:
             if rows and abs(log2(SIDE / rows / stride)) < _NEAR:
                 found[stride] = Stage(name, channels, last)
 
@@ -192,7 +203,7 @@ def _keeper(seen: dict[str, Any], name: str) -> Callable[[Any, Any, Any], None]:
     return keep
 
 
-def _mixer(channels: int, most: int) -> Floats | None:
+def mixer(channels: int, most: int) -> Floats | None:
     """Random signs [most, channels] that keep distances (Achlioptas, 2003); None where the channels are not too many."""
     if channels <= most:
         return None

@@ -53,6 +53,19 @@ def note_run() -> None:
     _has_run = True
 
 
+def keep_statistics(network: Any) -> None:
+    """Leave the running statistics of a network's batch normalisation as they were in pretraining, while it learns, too.
+
+    Of batches as small as those of a fine-tuning they would be noise, and gradients accumulated over parts of a batch would
+    not be those of the whole. Scale and shift are learnt.
+    """
+    import torch
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def run_in_batches(count: int, size: int, run: Callable[[int, int], None]) -> None:
     """Call `run(start, stop)` over `count` items, `size` at a time; what does not fit in memory is tried in halves.
 

@@ -70,7 +70,7 @@ def resolve_torchvision(spec: BackboneSpec) -> ResolvedBackbone:
     """
     source = find_source(spec)
     if source.local is None:
-        _fetch(source.model, offline=is_offline(spec.offline))
+        fetch_usual(source.model, offline=is_offline(spec.offline))
     return ResolvedBackbone(source.model, _identity(source), _width(source.model))
 
 
@@ -85,7 +85,7 @@ def build(source: Source) -> tuple[Any, Any]:
 
     with _quiet():
         if source.local is None:
-            _fetch(source.model, offline=True)
+            fetch_usual(source.model, offline=True)
             network, _ = _cut(get_model(source.model, weights=_usual(source.model)))
         else:
             network, _ = _cut(get_model(source.model))
@@ -167,17 +167,28 @@ def _width(model: str) -> int:
 def hollow(model: str) -> tuple[Any, int]:
     """The network that gives pooled features, without numbers where it can be built so, and how many features those are."""
     import torch
+
+    try:
+        with torch.device("meta"):
+            return bare(model)
+    except NotImplementedError:  # RegNet computes its layers' sizes with tensors, so it must be built in earnest
+        return bare(model)
+
+
+def bare(model: str) -> tuple[Any, int]:
+    """The network that gives pooled features, of random weights, and how many features those are."""
     from torchvision.models import get_model
 
     with _quiet():
-        try:
-            with torch.device("meta"):
-                return _cut(get_model(model))
-        except NotImplementedError:  # RegNet computes its layers' sizes with tensors, so it must be built in earnest
-            return _cut(get_model(model))
+        return _cut(get_model(model))
 
 
-def _fetch(model: str, *, offline: bool) -> None:
+def fetch_usual(model: str, *, offline: bool) -> None:
+    """Have a model's usual weights on this machine, downloading them if they are not here and may be.
+
+    Raises:
+        WeightsNotFound: they are neither here nor to be had.
+    """
     import torch
 
     usual = _usual(model)

@@ -25,7 +25,7 @@ def class_map(masks: Sequence[Mask], labels: Sequence[str], height: int, width: 
     Where areas of several classes overlap, the one that is smaller in the image counts: small things are drawn on large ones.
     Masks of an image of another size are brought to this one.
     """
-    insides = [_together([mask for mask in masks if mask.label == label], height, width) for label in labels]
+    insides = [together([mask for mask in masks if mask.label == label], height, width) for label in labels]
     found = np.zeros((height, width), dtype=np.uint8)
     for column in sorted(range(len(labels)), key=lambda column: -int(insides[column].sum())):
         found[insides[column]] = column + 1
@@ -60,7 +60,8 @@ def overlap_shares(given: Ints, truth: Ints, count: int) -> Floats:
     return shares
 
 
-def _together(masks: Sequence[Mask], height: int, width: int) -> Bools:
+def together(masks: Sequence[Mask], height: int, width: int) -> Bools:
+    """What is inside any of the masks, bool [height, width], each brought to that size."""
     inside = np.zeros((height, width), dtype=bool)
     for mask in masks:
         inside |= enlarged(mask.inside(), height, width)

@@ -6,6 +6,7 @@ imported by functions alone.
 
 from labelloop.learning.tuning.checkpoints import CheckpointFile, Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
+from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
 from labelloop.learning.tuning.media import spec_of
 from labelloop.learning.tuning.options import METHODS, TuneOptions
 from labelloop.learning.tuning.records import EpochNote, Lesson, Tuned
@@ -13,6 +14,7 @@ from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts,
 from labelloop.learning.tuning.tuners import TUNERS, Tuner
 
 __all__ = [
+    "MASK_OPTIONS",
     "METHODS",
     "TEXT_OPTIONS",
     "TUNERS",
@@ -24,8 +26,10 @@ __all__ = [
     "Tuned",
     "Tuner",
     "fine_tune",
+    "fine_tune_masks",
     "fine_tune_texts",
     "spec_of",
     "why_not",
+    "why_not_masks",
     "why_not_texts",
 ]

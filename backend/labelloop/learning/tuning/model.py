@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones.torch_running import keep_statistics
 from labelloop.learning.scaling import centre_of, unit_rows
 
 # Inverse strength of the first head's penalty, for rows of length 1, and steps of its solver.
@@ -13,8 +14,6 @@ FIRST_HEAD: Final = 10.0
 FIRST_HEAD_STEPS: Final = 100
 # Depths told apart; each has a learning rate of its own.
 DEPTHS: Final = 8
-
-_NORMALISED: Final = (torch.nn.modules.batchnorm._BatchNorm,)
 
 
 class Model(torch.nn.Module):
@@ -46,15 +45,9 @@ class Model(torch.nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> "Model":
-        """Learn, or answer; the running statistics of batch normalisation stay as they were in pretraining either way.
-
-        Of batches as small as these they would be noise, and gradients accumulated over parts of a batch would not be
-        those of the whole. Scale and shift are learnt.
-        """
+        """Learn, or answer; the running statistics of batch normalisation stay as they were in pretraining either way."""
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, _NORMALISED):
-                module.eval()
+        keep_statistics(self)
         return self
 
 
@@ -86,19 +79,19 @@ def start_head(model: Model, features: Floats, targets: torch.Tensor, weights: t
 
 
 def parameter_groups(
-    model: Model, *, head_rate: float, backbone_rate: float, first_layer_share: float, weight_decay: float
+    network: Any, head: Any, *, head_rate: float, backbone_rate: float, first_layer_share: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """The optimiser's groups: the deeper a layer, the faster it learns (Howard and Ruder, 2018), the head fastest.
+    """The optimiser's groups: the deeper a network's layer, the faster it learns (Howard and Ruder, 2018), its head fastest.
 
     Returns:
         Groups with `params`, `weight_decay` and `rate`, the highest learning rate of each.
     """
     groups: dict[tuple[float, bool], list[Any]] = {}
-    for depth, parameter in _by_depth(model.network):
+    for depth, parameter in _by_depth(network):
         rate = backbone_rate * first_layer_share ** (1 - depth)
         groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
-    groups.setdefault((head_rate, True), []).append(model.head.weight)
-    groups.setdefault((head_rate, False), []).append(model.head.bias)
+    for parameter in head.parameters():
+        groups.setdefault((head_rate, parameter.ndim > 1), []).append(parameter)
     return [
         {"params": parameters, "rate": rate, "weight_decay": weight_decay if decays else 0.0}
         for (rate, decays), parameters in groups.items()

@@ -37,6 +37,7 @@ class TuneOptions:
         confidence: probability above which a pseudo-label is believed, for the class learnt best; less for the others.
         threads: threads of the processor that the networks may use; 0: half of its cores, at least one, since a fine-tuning
             runs beside a server and rounds, and threads that wait for each other on a busy machine cost it many times over.
+        network: which network is trained, for kinds that have several; `auto` is the usual one.
         seed: decides every draw.
     """
 
@@ -62,6 +63,7 @@ class TuneOptions:
     teacher_decay: float = 0.99
     confidence: float = 0.9
     threads: int = 0
+    network: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

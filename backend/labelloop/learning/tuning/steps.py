@@ -43,7 +43,8 @@ class Steps(GradientSteps):
 
     def __init__(self, medium: Medium, model: Model, train: Labelled, unlabelled: Shelf, options: TuneOptions) -> None:
         groups = parameter_groups(
-            model,
+            model.network,
+            model.head,
             head_rate=options.head_rate,
             backbone_rate=options.backbone_rate,
             first_layer_share=options.first_layer_share,

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.tuning.checkpoints import Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
+from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
 from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts, why_not_texts
@@ -56,5 +57,6 @@ _CLASSES: Final = Tuner(why_not, fine_tune, TuneOptions(), Parts.NONE, unlabelle
 TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.CLASS: _CLASSES,
     Kind.RATING: _CLASSES,
+    Kind.MASKS: Tuner(why_not_masks, fine_tune_masks, MASK_OPTIONS, Parts.MAP),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }

@@ -1,0 +1,238 @@
+"""Maps of an image from a network that was trained to tell areas: what it says of each place, and by which features.
+
+Such a network lies in a file of weights with a description beside it, named like it with `.json` added:
+
+    {"segmenter": "unet", "encoder": "mobilenet_v2", "grouped": "decoder", "classes": ["cell"], "mean": [...], "std": [...],
+     "note": ""}
+
+The finest level, at stride 4, holds the decoder's features, the logits of each cell's quarters and the quarters' colours;
+where the decoder's own grid is coarser, features and logits are a second level.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.errors import LearningError, WeightsNotFound
+from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress, ResolvedBackbone
+from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.local_weights import file_digest, read_state
+from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
+from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters, squash
+from labelloop.learning.backbones.plain_maps import EMPTY
+from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+
+CPU_BATCH: Final = 8
+GPU_BATCH: Final = 64
+DECODERS: Final = 4
+UNET: Final = "unet"
+# torchvision's segmenters, each with the classifier that is its encoder.
+SEGMENTERS: Final = {
+    "lraspp_mobilenet_v3_large": "mobilenet_v3_large",
+    "deeplabv3_mobilenet_v3_large": "mobilenet_v3_large",
+    "deeplabv3_resnet50": "resnet50",
+    "fcn_resnet50": "resnet50",
+}
+# Channels kept of features, and of logits: what is wider is mixed down to as many.
+WIDEST: Final = 48
+# Counted up when what is computed from the same weights changes.
+_REVISION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a file of weights holds.
+
+    Attributes:
+        segmenter: `unet`, or one of torchvision's.
+        encoder: the torchvision classifier that it looks with.
+        grouped: what is normalised by groups instead of batches: `decoder`, `all`, or `` (nothing) in torchvision's segmenters.
+        classes: whose logits it gives.
+        mean: taken from RGB in [0, 1].
+        std: what the rest is divided by.
+        note: what a person should know of how it began; empty: nothing.
+    """
+
+    segmenter: str
+    encoder: str
+    grouped: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    note: str = ""
+
+
+def describe(path: Path, described: Described) -> None:
+    """Write a description beside a file of weights."""
+    _beside(path).write_text(json.dumps(asdict(described)), encoding="utf-8")
+
+
+def described_at(path: str) -> Described | None:
+    """What a file of weights holds; None when it is no segmenter's."""
+    beside = _beside(Path(path).expanduser())
+    if not path or not beside.is_file():
+        return None
+    try:
+        said = json.loads(beside.read_text(encoding="utf-8"))
+        if "segmenter" not in said:
+            return None
+        lists = {name: tuple(said[name]) for name in ("classes", "mean", "std")}
+        return Described(**(said | lists))
+    except (ValueError, TypeError, KeyError) as error:
+        raise LearningError(f"{beside} does not describe a network for areas: {error}.") from None
+
+
+def resolve_image_maps(spec: BackboneSpec) -> ResolvedBackbone:
+    """Find what gives maps: a segmenter where the spec's weights are one's, a classifier otherwise.
+
+    Raises:
+        LearningError: see `resolve_maps`; or a segmenter's description cannot be read.
+        WeightsNotFound: the weights are neither here nor to be had.
+    """
+    described = described_at(spec.weights)
+    if described is None:
+        return resolve_maps(spec)
+    path = Path(spec.weights).expanduser()
+    if not path.is_file():
+        raise WeightsNotFound(f"There are no weights at {path}; only their description is there.")
+    digest = file_digest(path)[:12]
+    name = f"{described.segmenter} on {described.encoder}" if described.segmenter == UNET else described.segmenter
+    return ResolvedBackbone(
+        name, f"{described.segmenter}-{digest}-map{SIDE}-{_REVISION}", _width(described), described.note
+    )
+
+
+@lru_cache(maxsize=8)
+def _width(described: Described) -> int:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return int(build_segmenter(described).dim)
+
+
+def load_image_maps(spec: BackboneSpec, resolved: ResolvedBackbone) -> Backbone:
+    """Load it."""
+    described = described_at(spec.weights)
+    return TorchvisionMaps(spec, resolved) if described is None else SegmentedMaps(spec, resolved, described)
+
+
+def build_segmenter(described: Described) -> Any:
+    """A segmenter as described, of random weights."""
+    from labelloop.learning.backbones.segmenters import Known, Segmenter, UNet, group_norms
+
+    count = len(described.classes)
+    made: Segmenter = (
+        UNet(described.encoder, count) if described.segmenter == UNET else Known(described.segmenter, count)
+    )
+    if described.grouped:
+        group_norms(made.decoder)
+    if described.grouped == "all":
+        group_norms(made.encoder)
+    return made
+
+
+class SegmentedMaps:
+    """A network that was trained to tell areas, and tells by which features.
+
+    Args:
+        spec: points to its weights.
+        resolved: what was found there.
+        described: what they are of.
+
+    Raises:
+        LearningError: the device does not exist, or the weights are not those described.
+    """
+
+    def __init__(self, spec: BackboneSpec, resolved: ResolvedBackbone, described: Described) -> None:
+        import torch
+
+        self.id, self.dim = resolved.id, resolved.dim
+        self._device = pick_device(spec.device)
+        path = Path(spec.weights).expanduser()
+        with torch.random.fork_rng(devices=[]):
+            network = build_segmenter(described)
+        try:
+            network.load_state_dict(read_state(path))
+        except RuntimeError as error:
+            raise LearningError(f"{path} is not what is said of it: {str(error).splitlines()[1].strip()}") from None
+        self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (described.mean, described.std))
+
+    def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
+        """Features of encoded images squashed to a square, float32 [n, dim]; a row of NaN for one that cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        return self.embed_dense(items, on_progress)[0]
+
+    def embed_dense(
+        self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None
+    ) -> tuple[Floats, list[Dense]]:
+        """The same rows, and maps of one level or two; empty ones for what cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
+        maps = [EMPTY] * len(items)
+        with ThreadPoolExecutor(DECODERS) as decoders:
+
+            def run(start: int, stop: int) -> None:
+                read: Callable[[Any], Squashed | None] = squash
+                images = [(start + i, image) for i, image in enumerate(decoders.map(read, items[start:stop])) if image]
+                if images:
+                    rows[[place for place, _ in images]], features, logits = self._forward([one for _, one in images])
+                    for (place, image), seen, told in zip(images, features, logits, strict=True):
+                        maps[place] = pack(image.height, image.width, levels(seen, told, image))
+                if on_progress is not None:
+                    on_progress(stop)
+
+            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
+        return rows, maps
+
+    def _forward(self, images: list[Squashed]) -> tuple[Floats, Floats, Floats]:
+        """What a segmenter sees of n images, as float32."""
+        import torch
+
+        pixels = (np.stack([image.pixels for image in images]) - self._mean) / self._std
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
+        with inference(self._device):
+            whole, features, logits = (one.float().cpu().numpy() for one in self._network(batch))
+        return whole, features, logits
+
+
+def levels(features: Floats, logits: Floats, image: Squashed) -> list[Floats]:
+    """The levels of an image's maps.
+
+    Args:
+        features: [channels, rows, columns].
+        logits: [classes, rows, columns].
+        image: whose they are.
+    """
+    side = SIDE // STRIDES[0]
+    colours = quarters(image, side, side)
+    if features.shape[1] != 2 * side:
+        return [colours, np.concatenate([_narrow(features), _narrow(logits)])]
+    # Of each cell all four logits, where they are not too many, so that boundaries stay as fine as the network told them.
+    classes = len(logits)
+    cells = logits.reshape(classes, side, 2, side, 2)
+    told = cells.transpose(0, 2, 4, 1, 3).reshape(-1, side, side) if 4 * classes <= WIDEST else cells.mean(axis=(2, 4))
+    seen = features.reshape(-1, side, 2, side, 2).mean(axis=(2, 4))
+    return [np.concatenate([_narrow(seen), _narrow(told), colours])]
+
+
+def _narrow(level: Floats) -> Floats:
+    mix = mixer(len(level), WIDEST)
+    return level if mix is None else np.einsum("kc,chw->khw", mix, level, optimize=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
