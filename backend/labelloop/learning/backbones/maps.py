@@ -50,7 +50,7 @@ class Squashed:
     Attributes:
         height: of the image in pixels, as it is shown.
         width: of the image in pixels, as it is shown.
-        pixels: uint8 [SIDE, SIDE, 3], RGB.
+        pixels: uint8 [side, side, 3], RGB.
     """
 
     height: int
@@ -81,13 +81,13 @@ def unpack(dense: Dense) -> Maps:
     return Maps(places[0], places[1], tuple(levels))
 
 
-def squash(data: bytes) -> Squashed | None:
+def squash(data: bytes, side: int = SIDE) -> Squashed | None:
     """An encoded image, upright and squashed to a square; None when it cannot be decoded."""
-    image = decode_image(data, shorter_side=SIDE)
+    image = decode_image(data, shorter_side=side)
     if image is None:
         return None
-    height, width = _shown_size(data)
-    pixels = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    height, width = shown_size(data)
+    pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0))
     return Squashed(height, width, pixels)
 
 
@@ -98,8 +98,8 @@ def quarters(image: Squashed, rows: int, columns: int) -> Floats:
     return cells.transpose(4, 1, 3, 0, 2).reshape(12, rows, columns)
 
 
-def _shown_size(data: bytes) -> tuple[int, int]:
-    """Height and width of an image that can be decoded; a large JPEG is decoded at a scale of its own."""
+def shown_size(data: bytes) -> tuple[int, int]:
+    """Height and width of an image that can be decoded, as it is shown; a large JPEG is decoded at a scale of its own."""
     with Image.open(BytesIO(data)) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
         return image.size if turned else image.size[::-1]

@@ -2,7 +2,7 @@
 
 Such a network lies in a file of weights with a description beside it, named like it with `.json` added:
 
-    {"segmenter": "unet", "encoder": "mobilenet_v2", "grouped": "decoder", "classes": ["cell"], "mean": [...], "std": [...],
+    {"segmenter": "unet", "encoder": "mobilenet_v2", "grouped": "decoder", "classes": ["cell"], "side": 320, "mean": [...], "std": [...],
      "note": ""}
 
 The finest level, at stride 4, holds the decoder's features, the logits of each cell's quarters and the quarters' colours;
@@ -10,7 +10,7 @@ where the decoder's own grid is coarser, features and logits are a second level.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -25,7 +25,7 @@ from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
-from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters, squash
+from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.plain_maps import EMPTY
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
 
@@ -55,6 +55,7 @@ class Described:
         encoder: the torchvision classifier that it looks with.
         grouped: what is normalised by groups instead of batches: `decoder`, `all`, or `` (nothing) in torchvision's segmenters.
         classes: whose logits it gives.
+        side: pixels a side of the square that it looks at.
         mean: taken from RGB in [0, 1].
         std: what the rest is divided by.
         note: what a person should know of how it began; empty: nothing.
@@ -64,6 +65,7 @@ class Described:
     encoder: str
     grouped: str
     classes: tuple[str, ...]
+    side: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     note: str = ""
@@ -105,7 +107,7 @@ def resolve_image_maps(spec: BackboneSpec) -> ResolvedBackbone:
     digest = file_digest(path)[:12]
     name = f"{described.segmenter} on {described.encoder}" if described.segmenter == UNET else described.segmenter
     return ResolvedBackbone(
-        name, f"{described.segmenter}-{digest}-map{SIDE}-{_REVISION}", _width(described), described.note
+        name, f"{described.segmenter}-{digest}-map{described.side}-{_REVISION}", _width(described), described.note
     )
 
 
@@ -163,6 +165,7 @@ class SegmentedMaps:
         except RuntimeError as error:
             raise LearningError(f"{path} is not what is said of it: {str(error).splitlines()[1].strip()}") from None
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)
+        self._side = described.side
         self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (described.mean, described.std))
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
@@ -185,8 +188,10 @@ class SegmentedMaps:
         maps = [EMPTY] * len(items)
         with ThreadPoolExecutor(DECODERS) as decoders:
 
+            def read(item: Any) -> Squashed | None:
+                return squash(item, self._side)
+
             def run(start: int, stop: int) -> None:
-                read: Callable[[Any], Squashed | None] = squash
                 images = [(start + i, image) for i, image in enumerate(decoders.map(read, items[start:stop])) if image]
                 if images:
                     rows[[place for place, _ in images]], features, logits = self._forward([one for _, one in images])
@@ -217,7 +222,7 @@ def levels(features: Floats, logits: Floats, image: Squashed) -> list[Floats]:
         logits: [classes, rows, columns].
         image: whose they are.
     """
-    side = SIDE // STRIDES[0]
+    side = len(image.pixels) // STRIDES[0]
     colours = quarters(image, side, side)
     if features.shape[1] != 2 * side:
         return [colours, np.concatenate([_narrow(features), _narrow(logits)])]

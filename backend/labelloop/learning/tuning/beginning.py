@@ -29,13 +29,14 @@ class _Encoder:
     note: str = ""
 
 
-def begin(spec: BackboneSpec, network: str, classes: Sequence[str]) -> tuple[Any, Described]:
+def begin(spec: BackboneSpec, network: str, classes: Sequence[str], side: int) -> tuple[Any, Described]:
     """A segmenter with the best weights at hand: torchvision's own, those of its encoder, or random ones, with a note.
 
     Args:
         spec: the quick backbone; a U-Net looks with it.
         network: one of `NETWORKS`; `auto` is a U-Net.
         classes: whose areas it is to tell.
+        side: pixels a side of the square that it is to look at.
 
     Raises:
         LearningError: there is no such network, or the weights that the spec points to do not fit.
@@ -44,10 +45,10 @@ def begin(spec: BackboneSpec, network: str, classes: Sequence[str]) -> tuple[Any
         raise LearningError(f"There is no network for areas {network!r}; there are {', '.join(NETWORKS)}.")
     name = UNET if network == "auto" else network
     if name != UNET and _can_be_had(name, spec):
-        return _known(name, classes)
+        return _known(name, classes, side)
     encoder = _encoder(spec, SEGMENTERS.get(name, ""))
     grouped = "all" if encoder.state is None else "decoder"
-    described = Described(name, encoder.model, grouped, tuple(classes), encoder.mean, encoder.std, encoder.note)
+    described = Described(name, encoder.model, grouped, tuple(classes), side, encoder.mean, encoder.std, encoder.note)
     segmenter = build_segmenter(described)
     if encoder.state is not None:
         from labelloop.learning.backbones.segmenters import load_encoder
@@ -56,14 +57,14 @@ def begin(spec: BackboneSpec, network: str, classes: Sequence[str]) -> tuple[Any
     return segmenter, described
 
 
-def _known(name: str, classes: Sequence[str]) -> tuple[Any, Described]:
+def _known(name: str, classes: Sequence[str], side: int) -> tuple[Any, Described]:
     """A segmenter with torchvision's weights of it, but for the step that tells the classes."""
     from torchvision.models import get_model_weights
 
     from labelloop.learning.backbones.segmenters import Known
 
     weights = get_model_weights(name).DEFAULT
-    return Known(name, len(classes), weights), Described(name, SEGMENTERS[name], "", tuple(classes), _MEAN, _STD)
+    return Known(name, len(classes), weights), Described(name, SEGMENTERS[name], "", tuple(classes), side, _MEAN, _STD)
 
 
 def _can_be_had(name: str, spec: BackboneSpec) -> bool:

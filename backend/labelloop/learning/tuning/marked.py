@@ -10,14 +10,15 @@ from PIL import Image
 from torch.nn import functional
 
 from labelloop.learning.arrays import Floats
-from labelloop.learning.backbones.maps import SIDE, squash
+from labelloop.learning.backbones.maps import SIDE, shown_size, squash
 from labelloop.learning.masks.areas import together, working_size
 from labelloop.learning.tuning.media import View
 from labelloop.learning.tuning.shelves import Shelf
 from labelloop.records import MasksTarget
 
-# Cells a side on which areas are compared: as fine as the learner tells them apart.
-GRID: Final = SIDE // 2
+# Sides of the square that is looked at, in pixels, and what they are a multiple of.
+LEAST: Final = 128
+STEP: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Marked:
     """Images with areas.
 
     Attributes:
-        shelf: of pixels uint8 [3, SIDE, SIDE] and how much of each cell is of each class, uint8 [classes, GRID, GRID], 255 being
-            all of it.
+        shelf: of pixels uint8 [3, side, side] and how much of each cell of two pixels a side is of each class, uint8 [classes,
+            side / 2, side / 2], 255 being all of it; the learner tells places apart as finely.
         targets: what people marked.
         weights: float64 [n].
     """
@@ -52,9 +53,9 @@ class Marked:
     weights: Floats
 
     @classmethod
-    def of(cls, items: Sequence[Any], targets: Sequence[MasksTarget], classes: Sequence[str]) -> "Marked":
-        """Encoded images and what people marked in them."""
-        shelf = Shelf(_Pairs(items, targets), lambda pair: _opened(pair[0], pair[1], classes))
+    def of(cls, items: Sequence[Any], targets: Sequence[MasksTarget], classes: Sequence[str], side: int) -> "Marked":
+        """Encoded images and what people marked in them, to be looked at as squares of that side."""
+        shelf = Shelf(_Pairs(items, targets), lambda pair: _opened(pair[0], pair[1], classes, side))
         return cls(shelf, targets, np.array([target.weight for target in targets], dtype=np.float64))
 
 
@@ -70,6 +71,17 @@ class _Pairs(Sequence[Any]):
 
     def __getitem__(self, place: Any) -> Any:
         return self._items[place], self._targets[place]
+
+
+def side_for(items: Sequence[Any]) -> int:
+    """Pixels a side at which images are looked at: twice what they have, so that each of theirs is told apart, but no more than
+    the quick learner looks at; small images are learnt from the sooner.
+    """
+    most = 0
+    for item in items:
+        if most < SIDE and squash(item, STEP) is not None:
+            most = max(most, *(2 * size for size in shown_size(item)))
+    return min(SIDE, max(LEAST, -(-most // STEP) * STEP))
 
 
 def otherwise(
@@ -130,18 +142,21 @@ def _even(count: int) -> torch.Tensor:
     return torch.rand(count) * 2 - 1
 
 
-def _opened(item: Any, target: MasksTarget, classes: Sequence[str]) -> tuple[Any, int] | None:
-    image = squash(item)
+def _opened(item: Any, target: MasksTarget, classes: Sequence[str], side: int) -> tuple[Any, int] | None:
+    image = squash(item, side)
     if image is None:
         return None
     size = working_size(image.height, image.width)
     areas = np.stack(
-        [_shares(together([mask for mask in target.masks if mask.label == label], *size)) for label in classes]
+        [
+            _shares(together([mask for mask in target.masks if mask.label == label], *size), side // 2)
+            for label in classes
+        ]
     )
     pixels = torch.from_numpy(np.ascontiguousarray(image.pixels.transpose(2, 0, 1)))
     return (pixels, torch.from_numpy(areas)), image.pixels.nbytes + areas.nbytes
 
 
-def _shares(inside: Any) -> Any:
+def _shares(inside: Any, cells: int) -> Any:
     whole = Image.fromarray(inside.astype(np.uint8) * 255)
-    return np.asarray(whole.resize((GRID, GRID), Image.Resampling.BOX))
+    return np.asarray(whole.resize((cells, cells), Image.Resampling.BOX))

@@ -10,7 +10,7 @@ from labelloop.learning.arrays import Ints
 from labelloop.learning.backbones.segmented_maps import Described
 from labelloop.learning.backbones.segmenters import Segmenter
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
-from labelloop.learning.tuning.marked import GRID, REACHES, Marked, otherwise
+from labelloop.learning.tuning.marked import REACHES, Marked, otherwise
 from labelloop.learning.tuning.media import View
 from labelloop.learning.tuning.model import parameter_groups
 from labelloop.learning.tuning.options import TuneOptions
@@ -70,9 +70,10 @@ class MarkingSteps(GradientSteps):
         return (_losses(self._logits(images), areas) * weights).sum() if len(images) else None
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits [n, classes, GRID, GRID]."""
+        """Logits [n, classes, side / 2, side / 2]."""
         told = self._model((images - self._mean) / self._std).logits.float()
-        return told if told.shape[2] == GRID else functional.interpolate(told, size=(GRID, GRID), mode="bilinear")
+        size = [pixels // 2 for pixels in images.shape[2:]]
+        return told if list(told.shape[2:]) == size else functional.interpolate(told, size=size, mode="bilinear")
 
     def _shown(self, items: Marked, rows: Sequence[int], view: View) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of the images that can be read: pixels and areas in [0, 1], and weights."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from labelloop.learning.tuning.marked import Marked
     from labelloop.learning.tuning.trainer import Trainer
 
-MASK_OPTIONS: Final = TuneOptions(epochs=60, batch=4, at_once=4, patience=15)
+MASK_OPTIONS: Final = TuneOptions(epochs=60, batch=2, at_once=2, head_rate=3e-3, patience=15)
 """Every place of an image teaches, so few images make a step, and some dozens of images many steps."""
 
 
@@ -72,7 +72,9 @@ def fine_tune_masks(
     if not any(mask.label in lesson.classes for target in lesson.targets for mask in target.masks):
         raise NotEnoughLabels("No image to be fine-tuned on has an area yet; mark one in an image.")
     with alone(options):
-        segmenter, described = begin(spec, options.network, lesson.classes)
+        from labelloop.learning.tuning.marked import side_for
+
+        segmenter, described = begin(spec, options.network, lesson.classes, side_for(lesson.items))
         segmenter = segmenter.to(pick_device(spec.device))
         trainer = _trainer(segmenter, described, lesson, options, keeper, _fingerprint(start, lesson, options))
         ending = trainer.run(give_way, on_progress)
@@ -93,8 +95,8 @@ def _trainer(
     from labelloop.learning.tuning.marking import MarkingSteps
     from labelloop.learning.tuning.trainer import Trainer
 
-    train = Marked.of(lesson.items, lesson.targets, lesson.classes)
-    validation = Marked.of(lesson.validation_items, lesson.validation_targets, lesson.classes)
+    train = Marked.of(lesson.items, lesson.targets, lesson.classes, described.side)
+    validation = Marked.of(lesson.validation_items, lesson.validation_targets, lesson.classes, described.side)
     checkpoint = find_checkpoint(keeper, fingerprint)
     if checkpoint is None:
         start_logits(segmenter, _shares_of(train))
