@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
-from labelloop.learning import MasksLearner, Parts, Training, load_backbone, resolve_backbone
-from labelloop.learning.backbones.maps import SIDE, unpack
+from labelloop.learning import Dense, MasksLearner, Parts, Training, load_backbone, resolve_backbone
+from labelloop.learning.backbones.maps import SIDE, pack, unpack
 from labelloop.learning.masks import fitting
 from labelloop.learning.tuning import (
     MASK_OPTIONS,
@@ -306,3 +306,36 @@ def test_joined_backbones_are_not_tuned() -> None:
     joined = replace(resolve_backbone(area_spec()), blocks=(1, 2))
 
     assert "Joined backbones" in why_not_masks(area_spec(), joined)
+
+
+def test_images_it_was_taught_are_known_and_those_that_decided_are_not(tuned: Tuned) -> None:
+    backbone: Any = load_backbone(tuned.spec, tuned.backbone)
+    _, maps = backbone.embed_dense([*made_areas(12)[0], *made_areas(1, seed=9)[0]])
+    taught = [unpack(dense).taught for dense in maps]
+
+    assert sum(taught) == 12 - tuned.validation
+    assert not taught[-1]
+
+
+def test_maps_of_images_it_was_taught_do_not_make_a_learner_sure_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "STEPS", 40)
+    truth = np.random.default_rng(0).random((24, 8, 8)) < 0.4
+    targets = [MasksTarget((Mask.of("disc", inside),)) for inside in truth]
+
+    def learner(*, marked: bool) -> tuple[MasksLearner, list[Dense]]:
+        rng, maps = np.random.default_rng(1), []
+        for number, inside in enumerate(truth):
+            # Of what it was taught a backbone says what is right, of a third of other places what is wrong.
+            wrong = (rng.random((8, 8)) < 0.3) & (number >= 12)
+            said = np.where(inside ^ wrong, 4.0, -4.0).astype(np.float32)
+            maps.append(pack(8, 8, [said[None]], taught=marked and number < 12))
+        return MasksLearner.train(Training(maps[:18], targets[:18], CLASSES)), maps[18:]
+
+    (honest, asked), (fooled, _) = learner(marked=True), learner(marked=False)
+    sure, too_sure = (np.mean([one.confidence for one in model.predict(asked)]) for model in (honest, fooled))
+
+    assert honest.cv_metrics is not None
+    assert fooled.cv_metrics is not None
+    assert (honest.cv_metrics.items, fooled.cv_metrics.items) == (6, 18)
+    assert honest.cv_metrics.value < fooled.cv_metrics.value - 0.1
+    assert sure < too_sure - 0.03

@@ -1,7 +1,8 @@
 """Maps: what a backbone says of the cells of a grid over an image, at several sizes of cells, as `Dense` keeps it.
 
 An image is squashed to a square before it is looked at, so every place in it is a share of its height and width.
-`Dense.places` is [height, width of the image as shown, then (channels, rows, columns) of each level, finest first];
+`Dense.places` is [height, width of the image as shown, then (channels, rows, columns) of each level, finest first], and a 1 after
+that where the backbone has learnt from this very image, so that what it says of it is surer than what it says of others.
 `Dense.values` are the levels one after the other, each [channels, rows, columns] raveled. The finest level's last 12 channels
 are the colours of the four quarters of each cell: edges are where colours change, more exactly than a network says.
 """
@@ -36,11 +37,13 @@ class Maps:
         height: of the image in pixels, as it is shown.
         width: of the image in pixels, as it is shown.
         levels: float16 [channels, rows, columns] each, finest first.
+        taught: the backbone has learnt from this image.
     """
 
     height: int
     width: int
     levels: tuple[Floats, ...]
+    taught: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,10 @@ class Squashed:
     pixels: Any
 
 
-def pack(height: int, width: int, levels: Sequence[Floats]) -> Dense:
+def pack(height: int, width: int, levels: Sequence[Floats], *, taught: bool = False) -> Dense:
     """Maps of an image of that size, of levels [channels, rows, columns], finest first; what is not finite becomes 0."""
     flat = [np.clip(np.nan_to_num(level, posinf=_MOST, neginf=-_MOST), -_MOST, _MOST).ravel() for level in levels]
-    places = [height, width, *(size for level in levels for size in level.shape)]
+    places = [height, width, *(size for level in levels for size in level.shape), *[1] * taught]
     return Dense(np.concatenate(flat).astype(np.float16), np.array(places, dtype=np.int32))
 
 
@@ -72,13 +75,14 @@ def unpack(dense: Dense) -> Maps:
         LearningError: it is of an image that could not be decoded, or are no maps.
     """
     places = dense.places.tolist()
-    shapes = [tuple(places[start : start + 3]) for start in range(2, len(places), 3)]
+    taught = len(places) % 3 == 0 and bool(places[-1:])
+    shapes = [tuple(places[start : start + 3]) for start in range(2, len(places) - taught, 3)]
     sizes = [int(np.prod(shape)) for shape in shapes]
     if not shapes or len(shapes[-1]) != 3 or sum(sizes) != dense.values.size:
         raise LearningError("These are no maps of an image; leave out what could not be decoded.")
     ends = np.cumsum(sizes).tolist()
     levels = (dense.values[end - size : end].reshape(s) for end, size, s in zip(ends, sizes, shapes, strict=True))
-    return Maps(places[0], places[1], tuple(levels))
+    return Maps(places[0], places[1], tuple(levels), taught)
 
 
 def squash(data: bytes, side: int = SIDE) -> Squashed | None:

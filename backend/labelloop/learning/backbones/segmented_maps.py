@@ -27,6 +27,7 @@ from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
 from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.plain_maps import EMPTY
+from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
 
 CPU_BATCH: Final = 8
@@ -78,8 +79,7 @@ def describe(path: Path, described: Described) -> None:
 
 def described_at(path: str) -> Described | None:
     """What a file of weights holds; None when it is no segmenter's."""
-    beside = _beside(Path(path).expanduser())
-    if not path or not beside.is_file():
+    if not path or not (beside := _beside(Path(path).expanduser())).is_file():
         return None
     try:
         said = json.loads(beside.read_text(encoding="utf-8"))
@@ -166,6 +166,7 @@ class SegmentedMaps:
             raise LearningError(f"{path} is not what is said of it: {str(error).splitlines()[1].strip()}") from None
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)
         self._side = described.side
+        self._taught = read_taught(path.parent)
         self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (described.mean, described.std))
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
@@ -196,7 +197,8 @@ class SegmentedMaps:
                 if images:
                     rows[[place for place, _ in images]], features, logits = self._forward([one for _, one in images])
                     for (place, image), seen, told in zip(images, features, logits, strict=True):
-                        maps[place] = pack(image.height, image.width, levels(seen, told, image))
+                        taught = digest_of(items[place]) in self._taught
+                        maps[place] = pack(image.height, image.width, levels(seen, told, image), taught=taught)
                 if on_progress is not None:
                     on_progress(stop)
 

@@ -45,11 +45,13 @@ class Lesson:
         coverage: uint8 [classes, PARTS * rows, PARTS * columns] of the finest level's size, background first; 255 where a part
             is wholly of the class.
         weight: how much it counts.
+        taught: the backbone has learnt from it.
     """
 
     levels: Sequence[Floats]
     coverage: Ints
     weight: float
+    taught: bool = False
 
 
 def fit_scales(lessons: Sequence[Lesson]) -> tuple[Scale, ...]:

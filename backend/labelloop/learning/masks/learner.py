@@ -16,7 +16,15 @@ from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.figures import figures, image_quality
 from labelloop.learning.masks.fitting import fit_head, fit_scales
 from labelloop.learning.masks.head import MaskHead
-from labelloop.learning.masks.lessons import Labelled, calibrate, make_lessons, seen_classes, told_by_others, usable
+from labelloop.learning.masks.lessons import (
+    Labelled,
+    calibrate,
+    fresh,
+    make_lessons,
+    seen_classes,
+    told_by_others,
+    usable,
+)
 from labelloop.learning.resampling import resampled
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -32,7 +40,8 @@ class MasksLearner:
     Attributes:
         classes: every class of the control, in the config's order; one without an area is never found.
         uncertainty: the name of the measure of each place's uncertainty.
-        cv_metrics: how heads trained on two thirds of the images fare on the rest; None where images with an area are too few.
+        cv_metrics: how heads trained on two thirds of the images fare on the rest, without those that the backbone has learnt
+            from; None where images with an area are too few.
     """
 
     kind: ClassVar[str] = "masks"
@@ -73,13 +82,18 @@ class MasksLearner:
             lessons = make_lessons(items, labels)
             scales = fit_scales(lessons)
             told = told_by_others(lessons, scales, options.seed)
-            calibration = calibrate(told, lessons, options.seed)
+            judged = fresh(lessons) if told else []
+            others = [told[place] for place in judged]
+            calibration = calibrate(others, [lessons[place] for place in judged] or lessons, options.seed)
             head = fit_head(lessons, scales, options.seed)
         shares = [
-            overlap_shares(calibration.scaled(said.T).argmax(axis=2).T, lesson.coverage.argmax(axis=0), len(labels))
-            for said, lesson in zip(told, lessons, strict=bool(told))
+            overlap_shares(
+                calibration.scaled(said.T).argmax(axis=2).T, lessons[place].coverage.argmax(axis=0), len(labels)
+            )
+            for said, place in zip(others, judged, strict=True)
         ]
-        metrics = figures(shares, labels, "cross-validation", options.seed) if shares else None
+        found = any(one[:, 1:].any() for one in shares)
+        metrics = figures(shares, labels, "cross-validation", options.seed) if found else None
         return cls(training.classes, seen, head, calibration, uncertainty=options.uncertainty, cv_metrics=metrics)
 
     def predict(self, inputs: Sequence[Dense]) -> list[MasksPrediction]:

@@ -20,6 +20,8 @@ FOLDS: Final = 3
 FOLD_WORK: Final = 0.3
 # Fewer images with an area are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
+# Fewer images that the backbone has not learnt from say nothing of what it is worth.
+LEAST_TO_JUDGE: Final = 3
 # Places of each image that tell what the logits are worth, and how much evidence they are taken for together: places of one
 # image say nearly the same.
 PLACES: Final = 300
@@ -62,9 +64,18 @@ def make_lessons(items: Sequence[Labelled], labels: Sequence[str]) -> list[Lesso
     if len({tuple(level.shape for level in one.levels) for one in maps}) > 1:
         raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
     return [
-        Lesson([_finite(level) for level in one.levels], _coverage(one, target, labels), target.weight)
+        Lesson([_finite(level) for level in one.levels], _coverage(one, target, labels), target.weight, one.taught)
         for one, (_, target) in zip(maps, items, strict=True)
     ]
+
+
+def fresh(lessons: Sequence[Lesson]) -> list[int]:
+    """The places of the lessons that the backbone has not learnt from; of all, where it has learnt from nearly every one.
+
+    Of images that it has learnt from a fine-tuned backbone is too sure: heads on its maps learn from them, but are judged by others.
+    """
+    known = [place for place, lesson in enumerate(lessons) if not lesson.taught]
+    return known if len(known) >= LEAST_TO_JUDGE else list(range(len(lessons)))
 
 
 def told_by_others(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> list[Floats]:

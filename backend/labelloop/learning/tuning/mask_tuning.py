@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
 from labelloop.learning.backbones.segmented_maps import Described, describe
+from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.tuning.beginning import begin
 from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
@@ -82,6 +83,8 @@ def fine_tune_masks(
             return None
         where = folder / f"{described.segmenter}-tuned"
         _save(trainer.take_best(), described, where)
+        # Where nothing was gained the weights are the first ones, and have learnt from none of these.
+        write_taught(where, lesson.items if trainer.standing.best else [], None)
     return told(
         spec, replace(start, name=described.segmenter), where, trainer.standing, ending, len(lesson.validation_items)
     )
