@@ -14,7 +14,7 @@ from labelloop.learning.learner import Reads, Training
 from labelloop.learning.masks.areas import class_map, enlarged, overlap_shares, working_size
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.figures import figures, image_quality
-from labelloop.learning.masks.fitting import fit_head, fit_scales
+from labelloop.learning.masks.fitting import fit_head
 from labelloop.learning.masks.head import MaskHead
 from labelloop.learning.masks.lessons import (
     Labelled,
@@ -25,6 +25,7 @@ from labelloop.learning.masks.lessons import (
     told_by_others,
     usable,
 )
+from labelloop.learning.masks.windows import fit_scales
 from labelloop.learning.resampling import resampled
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named

@@ -11,8 +11,9 @@ from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.masks.areas import class_map, coverage, working_size
-from labelloop.learning.masks.fitting import Lesson, Scale, fit_head
+from labelloop.learning.masks.fitting import fit_head
 from labelloop.learning.masks.head import PARTS
+from labelloop.learning.masks.windows import Lesson, Scale
 from labelloop.records import MasksTarget
 
 FOLDS: Final = 3
