@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -26,6 +26,7 @@ from labelloop.learning.tuning import (
     why_not_masks,
 )
 from labelloop.records import Kind, Mask, MasksTarget
+from labelloop.settings import Settings
 from support.made_areas import CLASSES, area_spec, made_areas
 
 torch = pytest.importorskip("torch")
@@ -176,6 +177,12 @@ def test_small_images_are_looked_at_in_twice_their_size_and_large_ones_as_the_qu
     assert sides == [128, 224, 256, SIDE]
     assert side_for([image(20, 20), b"broken", image(90, 90)]) == 192
     assert side_for([b"broken"]) == 128
+
+
+def test_the_setting_offers_the_networks_there_are() -> None:
+    from labelloop.learning.tuning.beginning import NETWORKS
+
+    assert get_args(Settings.model_fields["segmentation_network"].annotation) == NETWORKS
 
 
 def test_networks_there_are_not_are_named(tmp_path: Path) -> None:

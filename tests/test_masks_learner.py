@@ -9,7 +9,7 @@ import pytest
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import LEARNERS, Dense, MasksLearner, Training, TrainingOptions
 from labelloop.learning.backbones.maps import pack
-from labelloop.learning.masks import fitting
+from labelloop.learning.masks import fitting, windows
 from labelloop.learning.masks.areas import class_map, coverage
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.head import MaskHead
@@ -252,19 +252,25 @@ def test_mixing_at_each_levels_size_is_mixing_of_the_resized_levels() -> None:
     assert head(levels) == pytest.approx(expected, abs=1e-5)
 
 
-def test_windows_are_cut_from_the_resized_levels() -> None:
+def test_windows_are_mixed_as_if_they_were_cut_from_the_resized_levels() -> None:
     rng = np.random.default_rng(0)
     import torch
 
     levels = [rng.normal(size=(2, 40, 40)).astype(np.float32), rng.normal(size=(3, 20, 20)).astype(np.float32)]
-    scales = tuple(fitting.Scale(np.zeros(len(x), np.float32), np.ones(len(x), np.float32)) for x in levels)
-    lesson = fitting.Lesson(levels, np.zeros((2, 80, 80), np.uint8), 1.0)
+    scales = tuple(windows.Scale(np.zeros(len(x), np.float32), np.ones(len(x), np.float32)) for x in levels)
+    lesson = windows.Lesson(levels, np.full((2, 80, 80), 255, np.uint8), 1.0)
     resized = torch.nn.functional.interpolate(torch.from_numpy(levels[1])[None], size=(40, 40), mode="bilinear")
-    whole = np.concatenate([levels[0], resized[0].numpy()])
+    whole = torch.cat([torch.from_numpy(levels[0])[None], resized], dim=1)
+    mix = torch.nn.Conv2d(5, fitting.WIDTH, 1)
+    cut = [windows._Window(lesson, *place) for place in ((0, 0, 1, 1), (24, 24, -1, 1), (7, 12, 1, -1))]
+    drawn = windows.Windows([lesson], scales, 0)
+    with torch.no_grad():
+        mixed = fitting._mixed(mix, [drawn._reached(cut, level, scale) for level, scale in enumerate(scales)])
+        expected = mix(whole)[0]
 
-    for top, left in ((0, 0), (24, 24), (7, 12)):
-        window = fitting._cells(lesson, scales, top, left)
-        assert window == pytest.approx(whole[:, top : top + 16, left : left + 16], abs=1e-5)
+    for window, given in zip(cut, mixed, strict=True):
+        part = expected[:, window.top : window.top + windows.SIDE, window.left : window.left + windows.SIDE].numpy()
+        assert given.numpy() == pytest.approx(part[:, :: window.down, :: window.across], abs=1e-5)
 
 
 def test_doubt_is_that_of_the_image_and_of_its_boundaries() -> None:

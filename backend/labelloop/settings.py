@@ -137,6 +137,18 @@ class Settings(BaseSettings):
         default="supervised",
         description="supervised; mean_teacher and pseudo_label learn from tasks without a label, too.",
     )
+    segmentation_network: Literal[
+        "auto",
+        "unet",
+        "lraspp_mobilenet_v3_large",
+        "deeplabv3_mobilenet_v3_large",
+        "deeplabv3_resnet50",
+        "fcn_resnet50",
+    ] = Field(
+        default="auto",
+        description="The network that is trained for areas of images: auto or unet (a U-Net on image_backbone), or one of "
+        "torchvision's.",
+    )
 
     # How it is judged
     holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")

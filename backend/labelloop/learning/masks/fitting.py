@@ -55,8 +55,12 @@ def _mixed(mix: Any, levels: Sequence[Reached]) -> Any:
     for level, weight in zip(
         levels, mix.weight.flatten(1).split([one.cells.shape[1] for one in levels], 1), strict=True
     ):
-        own = (weight @ level.cells.flatten(2)).unflatten(2, level.cells.shape[2:])
-        total = total + level.high[:, None] @ own @ level.wide[:, None].mT
+        own = weight @ level.cells.flatten(2)
+        # One product for all channels of a window: one for each would take many times as long.
+        count, (side, high), wide = len(own), level.high.shape[1:], level.wide.shape[2]
+        across = own.reshape(count, -1, wide) @ level.wide.mT
+        rows = across.reshape(count, WIDTH, high, side).transpose(1, 2).reshape(count, high, -1)
+        total = total + (level.high @ rows).reshape(count, side, WIDTH, side).transpose(1, 2)
     return total
 
 
