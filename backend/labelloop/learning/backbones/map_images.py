@@ -1,7 +1,6 @@
 """Maps of an image from the stages of a torchvision classifier, with the row for the whole in the same pass."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import log2
@@ -13,14 +12,13 @@ from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
-from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters, squash
-from labelloop.learning.backbones.plain_maps import EMPTY
-from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+from labelloop.learning.backbones.map_running import embed_squashed
+from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters
+from labelloop.learning.backbones.torch_running import inference, pick_device
 from labelloop.learning.backbones.torchvision_models import build, find_source, hollow, resolve_torchvision
 
 CPU_BATCH: Final = 16
 GPU_BATCH: Final = 128
-DECODERS: Final = 4
 # Channels kept of each level: what is wider is mixed down to as many, so that an image never takes more than 1.3 MB.
 WIDEST: Final = (48, 96, 192)
 _OCTAVES: Final = (2, *STRIDES, 32)
@@ -95,23 +93,16 @@ class TorchvisionMaps:
         Raises:
             LearningError: the device has too little memory for one image.
         """
-        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
-        maps = [EMPTY] * len(items)
-        with ThreadPoolExecutor(DECODERS) as decoders:
+        batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
+        return embed_squashed(items, self._look, self.dim, batch, on_progress)
 
-            def run(start: int, stop: int) -> None:
-                read: Callable[[Any], Squashed | None] = squash
-                images = [(start + i, image) for i, image in enumerate(decoders.map(read, items[start:stop])) if image]
-                if images:
-                    rows[[place for place, _ in images]], levels = self._forward([image for _, image in images])
-                    for number, (place, image) in enumerate(images):
-                        finest, *others = (level[number] for level in levels)
-                        seen = [np.concatenate([finest, quarters(image, *finest.shape[1:])]), *others]
-                        maps[place] = pack(image.height, image.width, seen)
-                if on_progress is not None:
-                    on_progress(stop)
-
-            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
+    def _look(self, _items: list[Any], images: list[Squashed]) -> tuple[Floats, list[Dense]]:
+        rows, levels = self._forward(images)
+        maps = []
+        for number, image in enumerate(images):
+            finest, *others = (level[number] for level in levels)
+            seen = [np.concatenate([finest, quarters(image, *finest.shape[1:])]), *others]
+            maps.append(pack(image.height, image.width, seen))
         return rows, maps
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, list[Floats]]:

@@ -11,7 +11,6 @@ where the decoder's own grid is coarser, features and logits are a second level.
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,14 +24,13 @@ from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
-from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
-from labelloop.learning.backbones.plain_maps import EMPTY
+from labelloop.learning.backbones.map_running import embed_squashed
+from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters
 from labelloop.learning.backbones.taught import digest_of, read_taught
-from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
+from labelloop.learning.backbones.torch_running import inference, pick_device
 
 CPU_BATCH: Final = 8
 GPU_BATCH: Final = 64
-DECODERS: Final = 4
 UNET: Final = "unet"
 # torchvision's segmenters, each with the classifier that is its encoder.
 SEGMENTERS: Final = {
@@ -185,24 +183,15 @@ class SegmentedMaps:
         Raises:
             LearningError: the device has too little memory for one image.
         """
-        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
-        maps = [EMPTY] * len(items)
-        with ThreadPoolExecutor(DECODERS) as decoders:
+        batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
+        return embed_squashed(items, self._look, self.dim, batch, on_progress, self._side)
 
-            def read(item: Any) -> Squashed | None:
-                return squash(item, self._side)
-
-            def run(start: int, stop: int) -> None:
-                images = [(start + i, image) for i, image in enumerate(decoders.map(read, items[start:stop])) if image]
-                if images:
-                    rows[[place for place, _ in images]], features, logits = self._forward([one for _, one in images])
-                    for (place, image), seen, told in zip(images, features, logits, strict=True):
-                        taught = digest_of(items[place]) in self._taught
-                        maps[place] = pack(image.height, image.width, levels(seen, told, image), taught=taught)
-                if on_progress is not None:
-                    on_progress(stop)
-
-            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
+    def _look(self, items: list[Any], images: list[Squashed]) -> tuple[Floats, list[Dense]]:
+        rows, features, logits = self._forward(images)
+        maps = []
+        for item, image, seen, told in zip(items, images, features, logits, strict=True):
+            taught = digest_of(item) in self._taught
+            maps.append(pack(image.height, image.width, levels(seen, told, image), taught=taught))
         return rows, maps
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, Floats, Floats]:
