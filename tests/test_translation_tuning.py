@@ -155,7 +155,7 @@ def test_too_little_to_learn_is_named_so(t5: Path, tmp_path: Path) -> None:
     answer = TextTarget(("rot",))
     with pytest.raises(NotEnoughLabels, match="at least two different labelled items"):
         fine_tune_texts(writer_spec(t5), Lesson(["red", "red"], [answer, answer]), tmp_path, OPTIONS)
-    with pytest.raises(LearningError, match="1 targets for 2 texts"):
+    with pytest.raises(LearningError, match="1 targets for 2 items"):
         fine_tune_texts(writer_spec(t5), Lesson(["red", "old"], [answer]), tmp_path, OPTIONS)
 
 

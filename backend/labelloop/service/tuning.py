@@ -135,7 +135,7 @@ class _Tuning:
                 spec,
                 lesson_of(self._scene, attempt, control, embedder.cached(tasks)),
                 Path(folder),
-                replace(tuner.options, method=settings.fine_tune_method, seconds=60 * minutes_of(settings)),
+                tuner.asked_for(settings.fine_tune_method, seconds=60 * minutes_of(settings)),
                 keeper=self._keeper,
                 give_way=self._give_way,
                 on_progress=lambda done, planned: self._report("fine-tune", done, planned),
