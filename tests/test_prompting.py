@@ -48,6 +48,16 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
     assert not prompts_about("other", drawn)
 
 
+def test_a_rectangle_is_named_by_what_was_chosen_for_it() -> None:
+    drawn = [
+        {**region("choices", choices=["dog"], x=0, y=0, width=10, height=10), "id": "a"},
+        {**region("choices", choices=["none"]), "id": "whole"},
+        {**region("rectangle", x=0, y=0, width=10, height=10), "id": "a"},
+        {**region("rectangle", x=20, y=20, width=10, height=10), "id": "b"},
+    ]
+    assert [box.label for box in prompts_about("img", drawn).boxes] == ["dog", ""]
+
+
 @pytest.mark.parametrize(
     "drawn",
     [

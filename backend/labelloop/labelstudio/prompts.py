@@ -27,12 +27,12 @@ class Prompts:
 def prompts_about(to_name: str, drawn: Sequence[Region]) -> Prompts:
     """The prompts about an object among the regions drawn so far; what is no prompt, or is malformed, is passed over."""
     mine = [region for region in drawn if region.get("to_name") == to_name]
-    boxes = (_box(region) for region in mine)
+    boxes = (_box(region, mine) for region in mine)
     spans = (_span(region) for region in mine)
     return Prompts(tuple(b for b in boxes if b is not None), tuple(s for s in spans if s is not None))
 
 
-def _box(region: Region) -> Box | None:
+def _box(region: Region, beside: Sequence[Region]) -> Box | None:
     value = region.get("value")
     if not isinstance(value, dict) or region.get("type") not in (
         "rectanglelabels",
@@ -46,7 +46,7 @@ def _box(region: Region) -> Box | None:
     if corner is None or size is None:
         return None
     x, y, width, height = (number / 100 for number in (*corner, *size))
-    return Box(_label(region, value), x, y, width, height)
+    return Box(_label(region, value) or _chosen(region, beside), x, y, width, height)
 
 
 def _span(region: Region) -> Span | None:
@@ -62,6 +62,15 @@ def _span(region: Region) -> Span | None:
 def _label(region: Region, value: dict[str, Any]) -> str:
     labels = value.get(str(region["type"]))
     return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else ""
+
+
+def _chosen(region: Region, beside: Sequence[Region]) -> str:
+    """The class of a region that is drawn without one, by what was chosen for it; see `codecs.plain_regions`."""
+    for one in beside:
+        value = one.get("value")
+        if one.get("type") == "choices" and one.get("id", "") == region.get("id") and isinstance(value, dict):
+            return _label(one, value)
+    return ""
 
 
 def _numbers(value: dict[str, Any], names: Sequence[str]) -> list[float] | None:

@@ -6,23 +6,40 @@ from dataclasses import replace
 from typing import Final
 
 from labelloop.labelstudio import dynamic
+from labelloop.labelstudio.codecs.base import own
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.paths import join_path
+from labelloop.labelstudio.per_region import asks_about_parts
+from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, SetPrediction, SetTarget
 
 WHOLE_ITEM: Final = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
 """The object tags that can be read as a whole."""
 
+# What a value holds that was said about a part of the item, while the config asked per region or per item of a list.
+_OF_A_PART: Final = frozenset({"x", "start", "points", "rle", "imageDataURL", "ranges", "sequence", "itemIndex"})
+
+
+def of_whole(control: Control, result: Sequence[Region]) -> list[Region] | None:
+    """A control's own regions, less those about parts of the item, which are of when the config asked about parts.
+
+    Returns:
+        None where all are about parts: an answer about the whole item was not asked for.
+    """
+    mine = own(control, result)
+    whole = [region for region in mine if not _is_about_part(region)]
+    return whole if whole or not mine else None
+
+
+def _is_about_part(region: Region) -> bool:
+    value = region.get("value")
+    return isinstance(value, dict) and bool(_OF_A_PART & value.keys())
+
 
 def why_not_whole(tag: Tag) -> str:
     """Why a tag asks about something else than the whole item, as a clause; empty when it does not."""
-    asked = asks_about_parts(tag)
+    asked = asks_about_parts(tag.attributes)
     return f'{asked}="true" asks about parts of a task; only an answer for the whole task is' if asked else ""
-
-
-def asks_about_parts(tag: Tag) -> str:
-    """The attribute by which a tag asks about something else than the whole item; empty where it does not."""
-    return next((name for name in ("perRegion", "perItem") if flag(tag, name)), "")
 
 
 def why_not_tree(tag: Tag) -> str:
