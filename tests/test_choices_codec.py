@@ -46,6 +46,15 @@ def test_nothing_ticked_is_an_answer_unless_one_is_required() -> None:
     assert codec_for(required).read(required, chosen([])) == SetTarget(())  # said in so many words
 
 
+def test_answers_about_regions_from_an_earlier_config_are_not_the_items() -> None:
+    one, single = MULTIPLE, control_of(choices(more=""))
+    (of_region,) = chosen(["red"])
+    of_region["value"] |= {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0}
+    assert codec_for(one).read(one, [of_region]) is None
+    assert codec_for(one).read(one, [of_region, *chosen(["blue"])]) == SetTarget(("blue",))
+    assert codec_for(single).read(single, [of_region]) is None
+
+
 @pytest.mark.parametrize("said", [None, "red", [["red"]], ["red", 1]])
 def test_what_cannot_be_read_says_nothing(said: Any) -> None:
     assert codec_for(MULTIPLE).read(MULTIPLE, chosen(said)) is None

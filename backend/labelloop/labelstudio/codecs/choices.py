@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, own, region_of
+from labelloop.labelstudio.codecs.base import Codec, Described, region_of
 from labelloop.labelstudio.codecs.whole_items import (
     WHOLE_ITEM,
     blank,
     flag,
     merge_sets,
+    of_whole,
     options_of,
     paths_of,
     predicted_paths,
@@ -49,7 +50,9 @@ class ChoicesCodec(Codec):
 
     def read(self, control: Control, result: list[Region]) -> Target | None:
         """What was chosen; None when it is not clear, as happens when a config has changed. On a blank answer see `blank`."""
-        regions = own(control, result)
+        regions = of_whole(control, result)
+        if regions is None:
+            return None
         if not regions and control.kind is Kind.SET:
             return blank(control)
         found = [_choices(region, nested=bool(control.option("nested"))) for region in regions]
