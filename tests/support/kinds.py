@@ -129,7 +129,7 @@ def _spans(number: int) -> Item:
         text = f"{' '.join(words)} nothing here {number}"
     answer = []
     for label, name in found:
-        start = len(text[: text.index(name)].encode("utf-16-le")) // 2
+        start = text.index(name)
         value = {"start": start, "end": start + len(name), "text": name, "labels": [label]}
         answer.append(_region("names", "text", "labels", value, id=f"{label}{number}"))
     return {"text": text}, answer
@@ -171,6 +171,19 @@ def _boxes(number: int) -> Item:
     return {"image": uri}, [
         _region("squares", "image", "rectanglelabels", {**value, "rectanglelabels": [label]}, id=f"b{number}", **SIZE)
     ]
+
+
+def _rectangles(number: int) -> Item:
+    """What `_boxes` says with one tag, said with two: one draws, one names."""
+    data, boxes = _boxes(number)
+    answer = []
+    for box in boxes:
+        *sides, labels = box["value"].items()
+        answer += [
+            {**box, "type": "rectangle", "value": dict(sides)},
+            {**box, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": labels[1]}},
+        ]
+    return data, answer
 
 
 def _polygons(number: int) -> Item:
@@ -232,6 +245,14 @@ KINDS = {
     ),
     "translation": Made(_text_view('<TextArea name="french" toName="text"/>'), "french", _translation),
     "boxes": Made(_image_view(_RECTANGLES), "squares", _boxes),
+    "rectangles": Made(
+        _image_view(
+            '<Rectangle name="squares" toName="image"/><Choices name="shade" toName="image" perRegion="true">'
+            '<Choice value="light"/><Choice value="dark"/></Choices>'
+        ),
+        "squares",
+        _rectangles,
+    ),
     "polygons": Made(
         _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons
     ),
