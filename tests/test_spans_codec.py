@@ -58,7 +58,7 @@ def test_config_says_what_is_marked_and_on_what() -> None:
         (
             '<Text name="t" value="$text" granularity="word"/>',
             '<Paragraphs name="t" value="$text"/>',
-            "about Paragraphs",
+            "ParagraphLabels alone",
         ),
         ('<Text name="t" value="$text" granularity="word"/>', '<Image name="t" value="$text"/>', "about Image"),
     ],

@@ -135,6 +135,21 @@ def _spans(number: int) -> Item:
     return {"text": text}, answer
 
 
+def _conversation(number: int) -> Item:
+    """What `_spans` says of a text, said of a conversation, whose places count UTF-16 units of an utterance."""
+    data, marked = _spans(number)
+    first, last = data["text"].split(" in ") if " in " in data["text"] else (data["text"], "")
+    said = [first, f"in {last}", f"number {number}"]
+    answer = []
+    for region in marked:
+        name, label = region["value"]["text"], region["value"]["labels"]
+        at = next(place for place, words in enumerate(said) if name in words)
+        start = len(said[at][: said[at].index(name)].encode("utf-16-le")) // 2
+        value = {"start": str(at), "startOffset": start, "end": str(at), "endOffset": start + len(name), "text": name}
+        answer.append({**region, "type": "paragraphlabels", "value": {**value, "paragraphlabels": label}})
+    return {"text": [{"author": "A", "text": words} for words in said]}, answer
+
+
 def _translation(number: int) -> Item:
     draw = random.Random(number)
     words = draw.sample(list(FRENCH), 2)
@@ -242,6 +257,12 @@ KINDS = {
         _text_view('<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>'),
         "names",
         _spans,
+    ),
+    "conversation": Made(
+        '<View><ParagraphLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></ParagraphLabels>'
+        '<Paragraphs name="text" value="$text"/></View>',
+        "names",
+        _conversation,
     ),
     "translation": Made(_text_view('<TextArea name="french" toName="text"/>'), "french", _translation),
     "boxes": Made(_image_view(_RECTANGLES), "squares", _boxes),

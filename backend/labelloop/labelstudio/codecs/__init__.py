@@ -7,6 +7,7 @@ from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.masks import BitmaskCodec, BrushCodec, PolygonCodec
+from labelloop.labelstudio.codecs.paragraphs import ParagraphsCodec
 from labelloop.labelstudio.codecs.plain_regions import PlainRegionsCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.spans import SpansCodec
@@ -24,6 +25,7 @@ CODECS: Final[dict[str, Codec]] = {
     "TextArea": TextAreaCodec(),
     "HyperTextLabels": SpansCodec(),
     "Labels": SpansCodec(),
+    "ParagraphLabels": ParagraphsCodec(),
     "BrushLabels": BrushCodec(),
     "PolygonLabels": PolygonCodec(),
     "BitmaskLabels": BitmaskCodec(),

@@ -55,8 +55,14 @@ class Codec(ABC):
         return ()
 
     @abstractmethod
-    def read(self, control: Control, result: list[Region]) -> Target | None:
-        """What an annotation says of the control; None when it says nothing, or nothing clear."""
+    def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
+        """What an annotation says of the control; None when it says nothing, or nothing clear.
+
+        Args:
+            control: whose.
+            result: the annotation's regions.
+            value: what the task's data holds under the control's key, for results that count in it.
+        """
 
     @abstractmethod
     def write(self, control: Control, prediction: Any, value: object) -> list[Region]:

@@ -42,7 +42,7 @@ class BoxesCodec(Codec):
         """Boxes of the labels."""
         return Described(Kind.BOXES, tuple(tag.labels))
 
-    def read(self, control: Control, result: list[Region]) -> BoxesTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> BoxesTarget | None:
         """The boxes; None where something is drawn of which none is a box."""
         values = of_control(control, result)
         boxes = [box for value in values for box in _boxes(value)]

@@ -48,7 +48,7 @@ class ChoicesCodec(Codec):
             predicted_paths(tag, paths),
         )
 
-    def read(self, control: Control, result: list[Region]) -> Target | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
         """What was chosen; None when it is not clear, as happens when a config has changed. On a blank answer see `blank`."""
         regions = of_whole(control, result)
         if regions is None:

@@ -52,7 +52,7 @@ class MasksCodec(Codec):
         """Areas of the labels."""
         return Described(Kind.MASKS, tuple(tag.labels))
 
-    def read(self, control: Control, result: list[Region]) -> MasksTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> MasksTarget | None:
         """The areas; None where something is drawn of which nothing can be read."""
         mine = [region for region in result if region.get("from_name") == control.name]
         masks = [mask for region in mine for mask in self._masks(region)]

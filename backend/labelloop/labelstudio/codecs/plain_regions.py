@@ -43,10 +43,10 @@ class PlainRegionsCodec(Codec):
         described = self._whole.describe(tag)
         return replace(described, options=tuple(sorted((*described.options, (NAMED_BY, tag.named_by)))))
 
-    def read(self, control: Control, result: list[Region]) -> Target | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
         """What the two say together."""
         classes = _classes(control, result)
-        return self._whole.read(control, [self._together(region, classes) for region in own(control, result)])
+        return self._whole.read(control, [self._together(region, classes) for region in own(control, result)], value)
 
     def write(self, control: Control, prediction: Any, value: object) -> list[Region]:
         """Two regions for each, the one that draws it first."""

@@ -32,7 +32,7 @@ class RatingCodec(Codec):
         stars = int(tag.attributes.get("maxRating") or USUAL)
         return Described(Kind.RATING, tuple(str(star) for star in range(1, stars + 1)))
 
-    def read(self, control: Control, result: list[Region]) -> ClassTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> ClassTarget | None:
         """The stars; None when there are none, or different numbers of them."""
         stars = {_stars(value) for value in of_control(control, of_whole(control, result) or [])} - {0}
         return ClassTarget(str(stars.pop())) if len(stars) == 1 else None

@@ -53,7 +53,7 @@ class TaxonomyCodec(Codec):
             predicted_paths(tag, paths),
         )
 
-    def read(self, control: Control, result: list[Region]) -> SetTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> SetTarget | None:
         """The chosen paths; None when they cannot be read. On a blank answer see `blank`."""
         regions = of_whole(control, result)
         if not regions:

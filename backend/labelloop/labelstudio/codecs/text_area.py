@@ -25,7 +25,7 @@ class TextAreaCodec(Codec):
         """A text for the item; there are no classes."""
         return Described(Kind.TEXT, ())
 
-    def read(self, control: Control, result: list[Region]) -> TextTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> TextTarget | None:
         """Every text that is not blank, in the order they were given; None when there is none."""
         values = of_control(control, of_whole(control, result) or [])
         texts = tuple(text for value in values for text in _texts(value) if text.strip())
