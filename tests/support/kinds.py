@@ -135,6 +135,12 @@ def _spans(number: int) -> Item:
     return {"text": text}, answer
 
 
+def _offered(number: int) -> Item:
+    """What `_spans` says, with the labels in the task."""
+    data, answer = _spans(number)
+    return {**data, "names": [{"value": "PER"}, {"value": "LOC"}]}, answer
+
+
 def _conversation(number: int) -> Item:
     """What `_spans` says of a text, said of a conversation, whose places count UTF-16 units of an utterance."""
     data, marked = _spans(number)
@@ -258,6 +264,7 @@ KINDS = {
         "names",
         _spans,
     ),
+    "offered": Made(_text_view('<Labels name="names" toName="text" value="$names"/>'), "names", _offered),
     "conversation": Made(
         '<View><ParagraphLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></ParagraphLabels>'
         '<Paragraphs name="text" value="$text"/></View>',

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, ClassVar
 
+from labelloop.labelstudio import dynamic
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Target
@@ -88,6 +89,17 @@ class Codec(ABC):
         winner: Any = max(targets, key=lambda target: votes[target.summary])
         merged: Target = replace(winner, weight=votes[winner.summary] / len(targets))
         return merged
+
+
+def why_not_labelled(tag: Tag) -> str:
+    """Why the labels of a tag that names regions cannot be learnt, as a clause; empty when they can."""
+    return dynamic.why_not(tag) or ("" if tag.tree or dynamic.key_of_labels(tag) else "it has no labels")
+
+
+def described_regions(kind: Kind, tag: Tag) -> Described:
+    """Regions, each of a label from the config or the task's data."""
+    key = dynamic.key_of_labels(tag)
+    return Described(kind, tuple(tag.labels), ((dynamic.OPTION, key),) if key else ())
 
 
 def own(control: Control, result: Sequence[Region]) -> list[Region]:

@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
+from labelloop.labelstudio.codecs.base import (
+    Codec,
+    Described,
+    described_regions,
+    of_control,
+    region_id,
+    region_of,
+    why_not_labelled,
+)
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Target
@@ -34,13 +42,11 @@ class BoxesCodec(Codec):
 
     def why_not(self, tag: Tag) -> str:
         """Why not every `RectangleLabels` can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no label"
+        return why_not_labelled(tag)
 
     def describe(self, tag: Tag) -> Described:
         """Boxes of the labels."""
-        return Described(Kind.BOXES, tuple(tag.labels))
+        return described_regions(Kind.BOXES, tag)
 
     def read(self, control: Control, result: list[Region], value: object = None) -> BoxesTarget | None:
         """The boxes; None where something is drawn of which none is a box."""

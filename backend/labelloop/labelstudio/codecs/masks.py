@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
-from labelloop.labelstudio.codecs.base import Codec, Described, region_id, region_of
+from labelloop.labelstudio.codecs.base import (
+    Codec,
+    Described,
+    described_regions,
+    region_id,
+    region_of,
+    why_not_labelled,
+)
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
@@ -44,13 +51,11 @@ class MasksCodec(Codec):
 
     def why_not(self, tag: Tag) -> str:
         """Why not every such tag can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no label"
+        return why_not_labelled(tag)
 
     def describe(self, tag: Tag) -> Described:
         """Areas of the labels."""
-        return Described(Kind.MASKS, tuple(tag.labels))
+        return described_regions(Kind.MASKS, tag)
 
     def read(self, control: Control, result: list[Region], value: object = None) -> MasksTarget | None:
         """The areas; None where something is drawn of which nothing can be read."""

@@ -5,7 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
+from labelloop.labelstudio.codecs.base import (
+    Codec,
+    Described,
+    described_regions,
+    of_control,
+    region_id,
+    region_of,
+    why_not_labelled,
+)
 from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
@@ -28,13 +36,11 @@ class SpansCodec(Codec):
 
     def why_not(self, tag: Tag) -> str:
         """Why not every such tag can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no labels"
+        return why_not_labelled(tag)
 
     def describe(self, tag: Tag) -> Described:
         """Spans, each of a label."""
-        return Described(Kind.SPANS, tuple(tag.labels))
+        return described_regions(Kind.SPANS, tag)
 
     def why_not_object(self, shown: Tag) -> str:
         """A text that only the browser decodes cannot be read here, and a conversation is marked with another tag."""

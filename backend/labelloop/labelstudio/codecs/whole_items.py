@@ -44,10 +44,8 @@ def why_not_whole(tag: Tag) -> str:
 
 def why_not_tree(tag: Tag) -> str:
     """Why the tree of a tag's labels cannot be learnt, as a clause; empty when it can."""
-    if key_of_labels(tag) and tag.tree:
-        return "it takes labels from both the config and each task's data; only one of the two is"
     too_deep = any(label.depth >= dynamic.DEEPEST for label in tag.tree)
-    return f"its labels are nested more than {dynamic.DEEPEST} deep" if too_deep else ""
+    return dynamic.why_not(tag) or (f"its labels are nested more than {dynamic.DEEPEST} deep" if too_deep else "")
 
 
 def why_not_few(tag: Tag, classes: Iterable[str], least: int) -> str:
@@ -58,14 +56,8 @@ def why_not_few(tag: Tag, classes: Iterable[str], least: int) -> str:
         classes: the class that each of its labels is; empty where it is none.
         least: how many classes there must be, 1 or 2.
     """
-    few = not key_of_labels(tag) and len(set(classes) - {""}) < least
+    few = not dynamic.key_of_labels(tag) and len(set(classes) - {""}) < least
     return f"it has fewer than {('one', 'two')[least - 1]} choices" if few else ""
-
-
-def key_of_labels(tag: Tag) -> str:
-    """The data key that a tag takes its labels from; empty where they are in the config."""
-    value = tag.attributes.get("value", "")
-    return value[1:] if value.startswith("$") else ""
 
 
 def flag(tag: Tag, name: str) -> bool:
@@ -75,7 +67,7 @@ def flag(tag: Tag, name: str) -> bool:
 
 def options_of(tag: Tag, **more: bool | str) -> tuple[tuple[str, str], ...]:
     """The options of a tag and others, sorted by name; what is false or empty is left out."""
-    said = {"required": flag(tag, "required"), dynamic.OPTION: key_of_labels(tag), **more}
+    said = {"required": flag(tag, "required"), dynamic.OPTION: dynamic.key_of_labels(tag), **more}
     return tuple(
         sorted((name, str(value).lower() if value is True else str(value)) for name, value in said.items() if value)
     )
