@@ -95,12 +95,32 @@ def test_without_allow_nested_the_outermost_choices_alone_are_shown_and_learnt()
     assert control_of(choices(TREE)).labels == ("a", "d")
 
 
-def test_nested_choices_are_not_written_for_label_studio_would_drop_the_prediction_and_its_score() -> None:
-    xml = choices(TREE, 'allowNested="true"')
+def test_label_studios_import_refuses_nested_choices_as_its_editor_has_them() -> None:
+    bare = {"result": chosen([["a", "b"]]), "score": 0.5}
+    assert LabelInterface(choices(TREE, 'allowNested="true"')).validate_prediction(bare, return_errors=True) != []
+
+
+@given(st.sets(st.sampled_from(["a > b", "a > c", "d"])), st.floats(0, 1), st.booleans())
+def test_nested_choices_are_written_valid_and_as_the_editor_reads_them(
+    labels: set[str], confidence: float, several: bool
+) -> None:
+    xml = choices(TREE, f'allowNested="true" choice="{"multiple" if several else "single"}"')
+    one = control_of(xml)
+    said = sorted(labels) if several else sorted(labels)[:1] or ["d"]
+    prediction = SetPrediction(tuple(said), confidence, 0.5) if several else ClassPrediction(said[0], confidence, 0.5)
+    item = prediction_json(1, "v1", 0.5, [(one, prediction)], {"image": "x"})
+
+    assert LabelInterface(xml).validate_prediction(item, return_errors=True) == []
+    assert codec_for(one).read(one, item["result"]) == (SetTarget(tuple(said)) if several else ClassTarget(said[0]))
+    for region in item["result"]:  # the editor saves the paths alone
+        saved = chosen(region["value"]["choices"])
+        assert codec_for(one).read(one, saved) == codec_for(one).read(one, item["result"])
+
+
+def test_nested_choices_called_choices_are_not_written_for_they_would_be_refused() -> None:
+    xml = choices(TREE, 'allowNested="true"').replace('name="c"', 'name="choices"')
     item = prediction_json(1, "v1", 0.5, [(control_of(xml), ClassPrediction("a > b", 0.9, 0.1))], {"image": "x"})
     assert item["result"] == []
-    as_the_editor_has_it = {**item, "result": chosen([["a", "b"]])}
-    assert LabelInterface(xml).validate_prediction(as_the_editor_has_it, return_errors=True) != []
 
 
 DYNAMIC = control_of(choices("", 'value="$options"'))

@@ -112,6 +112,13 @@ def _taxonomy(number: int) -> Item:
     return {"text": f"{' '.join(words)} {number}"}, [_region("tree", "text", "taxonomy", {"taxonomy": [path]})]
 
 
+def _nested(number: int) -> Item:
+    """What `_taxonomy` says, by choices within choices."""
+    data, (region,) = _taxonomy(number)
+    path = {"plant": ["plant", "moss"]}.get(region["value"]["taxonomy"][0][0], region["value"]["taxonomy"][0])
+    return data, [{**region, "type": "choices", "value": {"choices": [path]}}]
+
+
 def _rating(number: int) -> Item:
     draw, words = _words(number)
     stars = number % 3 + 1
@@ -258,6 +265,9 @@ KINDS = {
         _set,
     ),
     "taxonomy": Made(_text_view(f'<Taxonomy name="tree" toName="text">{_TREE}</Taxonomy>'), "tree", _taxonomy),
+    "nested": Made(
+        _text_view(f'<Choices name="tree" toName="text" allowNested="true">{_TREE}</Choices>'), "tree", _nested
+    ),
     "rating": Made(_text_view('<Rating name="stars" toName="text" maxRating="3"/>'), "stars", _rating),
     "spans": Made(
         _text_view('<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>'),
