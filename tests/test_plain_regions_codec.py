@@ -105,6 +105,13 @@ def test_the_first_choices_name_the_class_and_others_are_said_not_to_be_learnt()
     assert [line.split(" is ")[0] for line in found.unsupported] == ["'seen' (Choices)"]
 
 
+def test_choices_for_one_tag_come_before_those_for_any() -> None:
+    only = '<Choices name="lane" toName="img" perRegion="true" visibleWhen="region-selected" whenTagName="lines">'
+    more = f'<Polygon name="lines" toName="img"/>{only}<Choice value="left"/></Choices></View>'
+    found = parse_label_config(config().replace("</View>", more))
+    assert [(one.name, one.option("named_by")) for one in found.controls] == [("drawn", "what"), ("lines", "lane")]
+
+
 def test_one_choices_may_name_what_two_tags_draw() -> None:
     found = parse_label_config(config().replace("<Choices", '<Polygon name="lines" toName="img"/><Choices'))
     assert found == LabelConfig(found.controls, ())

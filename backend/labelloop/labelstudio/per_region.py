@@ -5,10 +5,10 @@ one thing to learn. Beside a tag that names its regions itself, such as `Rectang
 regions that have a class already, and is not learnt.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from labelloop.labelstudio.conditions import Condition, conditions_of
 from labelloop.labelstudio.label_tags import Attributes, Tag, Tags
 
 PLAIN: Final = frozenset({"Rectangle", "Brush", "Polygon", "Bitmask"})
@@ -21,9 +21,14 @@ _TAKEN_OVER: Final[tuple[str, ...]] = ("value", "model_score_threshold")
 def joined(tags: Tags) -> dict[str, Tag]:
     """The control tags by name, where each that draws without a class has the labels of the `Choices` that names it.
 
-    The first `Choices` that can be it is taken. It is left out of what is returned: it is a part of the other.
+    A `Choices` for that tag alone comes before one for any, and of several the first. It is left out of what is returned: it is
+    a part of the other.
     """
-    naming = {name: by for name, tag in tags.controls.items() if tag.kind in PLAIN and (by := _named_by(name, tags))}
+    asking: dict[tuple[str, str], str] = {}
+    for name, tag in tags.controls.items():
+        if _may_name(tag) and (only := _asks_of(tag)) is not None:
+            asking.setdefault((tag.attributes["toName"], only), name)
+    naming = {name: by for name, tag in tags.controls.items() if tag.kind in PLAIN and (by := _by(name, tag, asking))}
     taken = set(naming.values())
     return {
         name: _with_classes(tag, naming[name], tags.controls[naming[name]]) if name in naming else tag
@@ -37,26 +42,24 @@ def asks_about_parts(attributes: Attributes) -> str:
     return next((name for name in ("perRegion", "perItem") if attributes.get(name, "").lower() == "true"), "")
 
 
-def _named_by(name: str, tags: Tags) -> str:
-    """The name of the `Choices` that says what the regions of a tag are; empty where there is none."""
-    about = tags.controls[name].attributes["toName"]
-    return next((by for by, tag in tags.controls.items() if _names(tag, about) and _always_asks(tag, name, tags)), "")
+def _may_name(tag: Tag) -> bool:
+    nested = tag.attributes.get("allowNested", "").lower() == "true"
+    asks = tag.kind == "Choices" and asks_about_parts(tag.attributes) == "perRegion"
+    return asks and not nested and not tag.repeated and not tag.attributes.get("whenLabelValue")
 
 
-def _names(tag: Tag, about: str) -> bool:
-    return (
-        tag.kind == "Choices"
-        and asks_about_parts(tag.attributes) == "perRegion"
-        and tag.attributes["toName"] == about
-        and tag.attributes.get("allowNested", "").lower() != "true"
-        and not tag.repeated
+def _asks_of(tag: Tag) -> str | None:
+    """The tag about whose every region a `Choices` asks; empty: any; None: not about every region of any."""
+    selected = all(
+        one.get("visiblewhen") == "region-selected" and "whenlabelvalue" not in one for one in tag.conditions
     )
+    names = {one.get("whentagname", "") for one in tag.conditions} - {""}
+    return None if not selected or len(names) > 1 else next(iter(names), "")
 
 
-def _always_asks(tag: Tag, name: str, tags: Tags) -> bool:
-    """Whether a tag asks about every region of the tag of that name."""
-    always = Condition("region-selected"), Condition("region-selected", name)
-    return not tag.attributes.get("whenLabelValue") and all(one in always for one in conditions_of(tag, tags))
+def _by(name: str, tag: Tag, asking: Mapping[tuple[str, str], str]) -> str:
+    about = tag.attributes["toName"]
+    return asking.get((about, name)) or asking.get((about, ""), "")
 
 
 def _with_classes(tag: Tag, by: str, naming: Tag) -> Tag:
