@@ -117,6 +117,13 @@ def test_nested_choices_are_written_valid_and_as_the_editor_reads_them(
         assert codec_for(one).read(one, saved) == codec_for(one).read(one, item["result"])
 
 
+@pytest.mark.parametrize("name", ["x", "start"])
+def test_nested_choices_may_be_called_as_a_place_is(name: str) -> None:
+    one = control_of(choices(TREE, 'allowNested="true"').replace('name="c"', f'name="{name}"'))
+    (region,) = codec_for(one).write(one, ClassPrediction("a > b", 0.9, 0.1), "x")
+    assert codec_for(one).read(one, [region]) == ClassTarget("a > b")
+
+
 def test_nested_choices_called_choices_are_not_written_for_they_would_be_refused() -> None:
     xml = choices(TREE, 'allowNested="true"').replace('name="c"', 'name="choices"')
     item = prediction_json(1, "v1", 0.5, [(control_of(xml), ClassPrediction("a > b", 0.9, 0.1))], {"image": "x"})

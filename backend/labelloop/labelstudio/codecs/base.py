@@ -91,15 +91,23 @@ class Codec(ABC):
         return merged
 
 
-def why_not_labelled(tag: Tag) -> str:
-    """Why the labels of a tag that names regions cannot be learnt, as a clause; empty when they can."""
-    return dynamic.why_not(tag) or ("" if tag.tree or dynamic.key_of_labels(tag) else "it has no labels")
+class RegionsCodec(Codec):
+    """Reads and writes one kind of control tag that names regions, by labels from the config or from each task's data.
 
+    Attributes:
+        kind: what its regions are.
+    """
 
-def described_regions(kind: Kind, tag: Tag) -> Described:
-    """Regions, each of a label from the config or the task's data."""
-    key = dynamic.key_of_labels(tag)
-    return Described(kind, tuple(tag.labels), ((dynamic.OPTION, key),) if key else ())
+    kind: ClassVar[Kind]
+
+    def why_not(self, tag: Tag) -> str:
+        """Why not every such tag can be learnt."""
+        return dynamic.why_not(tag) or ("" if tag.tree or dynamic.key_of_labels(tag) else "it has no labels")
+
+    def describe(self, tag: Tag) -> Described:
+        """Regions, each of a label."""
+        key = dynamic.key_of_labels(tag)
+        return Described(self.kind, tuple(tag.labels), ((dynamic.OPTION, key),) if key else ())
 
 
 def own(control: Control, result: Sequence[Region]) -> list[Region]:

@@ -7,16 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.labelstudio.codecs.base import (
-    Codec,
-    Described,
-    described_regions,
-    of_control,
-    region_id,
-    region_of,
-    why_not_labelled,
-)
-from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Target
 from labelloop.records.geometry import hulls, overlaps
@@ -29,7 +20,7 @@ DIGITS: Final = 6
 SAME: Final = 0.5
 
 
-class BoxesCodec(Codec):
+class BoxesCodec(RegionsCodec):
     """The results of `RectangleLabels`: one region a box, in percent of the image as it is shown, by the label's alias if any.
 
     An annotation without a box says that there is nothing to be found. A box that reaches beyond the image is cut at its
@@ -39,14 +30,7 @@ class BoxesCodec(Codec):
     """
 
     objects: ClassVar = frozenset({"Image"})
-
-    def why_not(self, tag: Tag) -> str:
-        """Why not every `RectangleLabels` can be learnt."""
-        return why_not_labelled(tag)
-
-    def describe(self, tag: Tag) -> Described:
-        """Boxes of the labels."""
-        return described_regions(Kind.BOXES, tag)
+    kind: ClassVar = Kind.BOXES
 
     def read(self, control: Control, result: list[Region], value: object = None) -> BoxesTarget | None:
         """The boxes; None where something is drawn of which none is a box."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
-from labelloop.labelstudio.codecs.base import Codec, Described, own
+from labelloop.labelstudio.codecs.base import Codec, Described, RegionsCodec, own
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Target
@@ -26,7 +26,7 @@ class PlainRegionsCodec(Codec):
 
     objects: ClassVar = frozenset({"Image"})
 
-    def __init__(self, whole: Codec, key: str) -> None:
+    def __init__(self, whole: RegionsCodec, key: str) -> None:
         self._whole = whole
         self._key = key
 

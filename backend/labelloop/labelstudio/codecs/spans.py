@@ -5,15 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import (
-    Codec,
-    Described,
-    described_regions,
-    of_control,
-    region_id,
-    region_of,
-    why_not_labelled,
-)
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
 from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
@@ -24,7 +16,7 @@ from labelloop.records import Control, Kind, Span, SpansPrediction, SpansTarget,
 _SHOWN = ("granularity", "inline")
 
 
-class SpansCodec(Codec):
+class SpansCodec(RegionsCodec):
     r"""The results of `Labels` and `HyperTextLabels` on a text: a region for each span, with one label or several.
 
     Label Studio's editor counts code points of the text as it is in the task; `\r` and `\n` are one each. On HyperText it
@@ -33,14 +25,7 @@ class SpansCodec(Codec):
     """
 
     objects: ClassVar = frozenset({"Text", "HyperText", "Paragraphs"})
-
-    def why_not(self, tag: Tag) -> str:
-        """Why not every such tag can be learnt."""
-        return why_not_labelled(tag)
-
-    def describe(self, tag: Tag) -> Described:
-        """Spans, each of a label."""
-        return described_regions(Kind.SPANS, tag)
+    kind: ClassVar = Kind.SPANS
 
     def why_not_object(self, shown: Tag) -> str:
         """A text that only the browser decodes cannot be read here, and a conversation is marked with another tag."""

@@ -27,13 +27,14 @@ def of_whole(control: Control, result: Sequence[Region]) -> list[Region] | None:
         None where all are about parts: an answer about the whole item was not asked for.
     """
     mine = own(control, result)
-    whole = [region for region in mine if not _is_about_part(region)]
+    whole = [region for region in mine if not _is_about_part(control, region)]
     return whole if whole or not mine else None
 
 
-def _is_about_part(region: Region) -> bool:
+def _is_about_part(control: Control, region: Region) -> bool:
+    """Whether a region's place in the item is beside its answer; what has the control's own name is no place."""
     value = region.get("value")
-    return isinstance(value, dict) and bool(_OF_A_PART & value.keys())
+    return isinstance(value, dict) and bool(_OF_A_PART & value.keys() - {control.name})
 
 
 def why_not_whole(tag: Tag) -> str:
