@@ -1,4 +1,4 @@
-"""Regions that one tag draws and another names, as `Rectangle` and `Choices` per region do."""
+"""Regions that one tag draws and another names, as `Rectangle` and `Labels` do, or `Choices` per region."""
 
 import json
 from typing import Any
@@ -28,8 +28,18 @@ def config(
     )
 
 
-def control(tag: str = "Rectangle") -> Control:
-    (found,) = parse_label_config(config(tag)).controls
+def labels(tag: str = "Rectangle") -> str:
+    """As in Label Studio's template for reading texts in images."""
+    naming = '<Labels name="what" toName="img"><Label value="Katze" alias="cat"/><Label value="dog"/></Labels>'
+    note = '<TextArea name="note" toName="img" perRegion="true" editable="true"/>'
+    return f'<View><Image name="img" value="$image"/>{naming}<{tag} name="drawn" toName="img"/>{note}</View>'
+
+
+CONFIGS = {"choices": config, "labels": labels}
+
+
+def control(tag: str = "Rectangle", by: str = "choices") -> Control:
+    (found,) = parse_label_config(CONFIGS[by](tag)).controls
     return found
 
 
@@ -61,8 +71,25 @@ def test_the_two_tags_are_one_control_with_the_classes_of_the_choices() -> None:
     (one,) = found.controls
     assert (one.name, one.tag, one.kind, one.labels) == ("drawn", "Rectangle", Kind.BOXES, ("cat", "dog"))
     assert (one.threshold, one.predicted_values) == (0.4, (("lynx", "cat"),))
-    assert one.option("named_by") == "what"
+    assert (one.option("named_by"), one.option("named_in")) == ("what", "choices")
     assert [control(tag).kind for tag in AREAS] == [Kind.MASKS] * 3
+
+
+def test_labels_may_name_what_is_drawn_and_come_before_choices() -> None:
+    more = f'<Choices name="seen" toName="img" perRegion="true">{CHOICES}</Choices><Brush name="more" toName="img"/></View>'
+    found = parse_label_config(labels().replace("</View>", more))
+
+    assert [(one.name, one.labels, one.option("named_by"), one.option("named_in")) for one in found.controls] == [
+        ("drawn", ("cat", "dog"), "what", "labels"),
+        ("more", ("cat", "dog"), "what", "labels"),
+    ]
+    assert [line.split("'")[1] for line in found.unsupported] == ["note", "seen"]
+
+
+def test_labels_on_an_image_where_nothing_draws_are_not_learnt() -> None:
+    found = parse_label_config(labels("Ellipse"))
+    assert found.controls == ()
+    assert "'what' (Labels) is not learnt: it is about Image" in found.unsupported[0]
 
 
 def test_the_drawings_own_threshold_comes_first() -> None:
@@ -175,34 +202,36 @@ def saved(result: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return json.loads(json.dumps([{**region, "origin": "prediction", "meta": {}} for region in kept]))
 
 
-@given(st.lists(boxes(), max_size=4, unique_by=lambda one: (one.label, one.x, one.y, one.width, one.height)))
-def test_boxes_are_written_as_two_results_of_one_id_and_read_back_the_same(drawn: list[Box]) -> None:
-    one, prediction = control(), BoxesPrediction(tuple(drawn), 0.5, 0.5, 480, 640)
+@pytest.mark.parametrize("by", sorted(CONFIGS))
+@given(drawn=st.lists(boxes(), max_size=4, unique_by=lambda one: (one.label, one.x, one.y, one.width, one.height)))
+def test_boxes_are_written_as_two_results_of_one_id_and_read_back_the_same(by: str, drawn: list[Box]) -> None:
+    one, prediction = control(by=by), BoxesPrediction(tuple(drawn), 0.5, 0.5, 480, 640)
     sent = prediction_json(7, "v1", 0.25, [(one, prediction)], {"image": "x"})
     result = sent["result"]
 
-    assert LabelInterface(config()).validate_prediction(sent, return_errors=True) == []
-    assert [(r["from_name"], r["type"]) for r in result] == [("drawn", "rectangle"), ("what", "choices")] * len(drawn)
+    assert LabelInterface(CONFIGS[by]()).validate_prediction(sent, return_errors=True) == []
+    assert [(r["from_name"], r["type"]) for r in result] == [("drawn", "rectangle"), ("what", by)] * len(drawn)
     assert [r["id"] for r in result[::2]] == [r["id"] for r in result[1::2]]
     assert len({r["id"] for r in result}) == len(drawn)
     for shape, name in zip(result[::2], result[1::2], strict=True):
-        assert name["value"] == {**shape["value"], "choices": name["value"]["choices"]}
-    target = read(*saved(result))
-    assert target is not None
+        assert name["value"] == {**shape["value"], by: name["value"][by]}
+    target = codec_for(one).read(one, saved(result))
+    assert isinstance(target, BoxesTarget)
     assert sorted(b.label for b in target.boxes) == sorted(b.label for b in drawn)
     assert {(b.x, b.y, b.width, b.height) for b in target.boxes} == {(b.x, b.y, b.width, b.height) for b in drawn}
 
 
+@pytest.mark.parametrize("by", sorted(CONFIGS))
 @pytest.mark.parametrize("tag", AREAS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(inside=arrays(np.bool_, (20, 30)), score=millionths)
-def test_areas_are_written_as_two_results_and_read_back_the_same(tag: str, inside: Any, score: float) -> None:
+def test_areas_are_written_as_two_results_and_read_back_the_same(tag: str, by: str, inside: Any, score: float) -> None:
     inside[5:12, 8:20] = True
-    one, prediction = control(tag), MasksPrediction((Mask.of("cat", inside, score),), 0.5, 0.5)
+    one, prediction = control(tag, by), MasksPrediction((Mask.of("cat", inside, score),), 0.5, 0.5)
     sent = prediction_json(7, "v1", 0.25, [(one, prediction)], {"image": "x"})
 
-    assert LabelInterface(config(tag)).validate_prediction(sent, return_errors=True) == []
-    assert {r["type"] for r in sent["result"]} == {tag.lower(), "choices"}
+    assert LabelInterface(CONFIGS[by](tag)).validate_prediction(sent, return_errors=True) == []
+    assert {r["type"] for r in sent["result"]} == {tag.lower(), by}
     target = codec_for(one).read(one, saved(sent["result"]))
     assert isinstance(target, MasksTarget)
     assert target.classes == ("cat",)

@@ -48,14 +48,17 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
     assert not prompts_about(replace(BOXES, to_name="other"), drawn, None)
 
 
-def test_a_rectangle_is_named_by_what_was_chosen_for_it() -> None:
+def test_a_rectangle_is_named_by_what_was_said_of_it() -> None:
     drawn = [
         {**region("choices", choices=["dog"], x=0, y=0, width=10, height=10), "id": "a"},
         {**region("choices", choices=["none"]), "id": "whole"},
         {**region("rectangle", x=0, y=0, width=10, height=10), "id": "a"},
         {**region("rectangle", x=20, y=20, width=10, height=10), "id": "b"},
+        {**region("rectangle", x=40, y=40, width=10, height=10), "id": "c"},
+        {**region("choices", choices=["blurred"]), "id": "c"},
+        {**region("labels", labels=["car"]), "id": "c"},
     ]
-    assert [box.label for box in prompts_about(BOXES, drawn, None).boxes] == ["dog", ""]
+    assert [box.label for box in prompts_about(BOXES, drawn, None).boxes] == ["dog", "", "car"]
 
 
 @pytest.mark.parametrize(

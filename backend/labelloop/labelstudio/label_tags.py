@@ -51,6 +51,7 @@ class Tag:
         tree: of a control, its labels in order, each with the one that it lies in.
         predicted: of a control, the label that stands for each of a model's own names (`predicted_values`).
         named_by: of a control that draws regions without a class, the one that names their classes; see `per_region`.
+        named_in: the type of that one's results.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Tag:
     tree: list[Label] = field(default_factory=list)
     predicted: dict[str, str] = field(default_factory=dict)
     named_by: str = ""
+    named_in: str = ""
 
 
 @dataclass(slots=True)

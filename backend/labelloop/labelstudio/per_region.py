@@ -1,8 +1,8 @@
 """Tags that ask about single regions, and which of them name the class of regions that have none of their own.
 
-A `Rectangle` draws and says no more; a `Choices` with `perRegion="true"` about the same object says what it is. The two are
-one thing to learn. Beside a tag that names its regions itself, such as `RectangleLabels`, such a `Choices` says more about
-regions that have a class already, and is not learnt.
+A `Rectangle` draws and says no more; `Labels`, or `Choices` with `perRegion="true"`, about the same object say what it is. The
+two are one thing to learn. Beside a tag that names its regions itself, such as `RectangleLabels`, such `Choices` say more
+about regions that have a class already, and are not learnt.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,24 @@ from labelloop.labelstudio.label_tags import Attributes, Tag, Tags
 PLAIN: Final = frozenset({"Rectangle", "Brush", "Polygon", "Bitmask"})
 """The tags that draw regions without a class."""
 
+_NAMING: Final = ("Labels", "Choices")
 # What of the tag that names the classes holds for the two together, where the one that draws does not say it itself.
 _TAKEN_OVER: Final[tuple[str, ...]] = ("value", "model_score_threshold")
 
+# The tags that name classes: by kind, what they are about, and of which tag's regions alone (empty: of any).
+_Naming = Mapping[tuple[str, str, str], str]
+
 
 def joined(tags: Tags) -> dict[str, Tag]:
-    """The control tags by name, where each that draws without a class has the labels of the `Choices` that names it.
+    """The control tags by name, where each that draws without a class has the labels of the tag that names it.
 
-    A `Choices` for that tag alone comes before one for any, and of several the first. It is left out of what is returned: it is
-    a part of the other.
+    `Labels` come before `Choices`, what asks about that tag alone before what asks about any, and of several the first. It is
+    left out of what is returned: it is a part of the other.
     """
-    asking: dict[tuple[str, str], str] = {}
+    asking: dict[tuple[str, str, str], str] = {}
     for name, tag in tags.controls.items():
         if _may_name(tag) and (only := _asks_of(tag)) is not None:
-            asking.setdefault((tag.attributes["toName"], only), name)
+            asking.setdefault((tag.kind, tag.attributes["toName"], only), name)
     naming = {name: by for name, tag in tags.controls.items() if tag.kind in PLAIN and (by := _by(name, tag, asking))}
     taken = set(naming.values())
     return {
@@ -43,13 +47,16 @@ def asks_about_parts(attributes: Attributes) -> str:
 
 
 def _may_name(tag: Tag) -> bool:
-    nested = tag.attributes.get("allowNested", "").lower() == "true"
-    asks = tag.kind == "Choices" and asks_about_parts(tag.attributes) == "perRegion"
-    return asks and not nested and not tag.repeated and not tag.attributes.get("whenLabelValue")
+    if tag.kind == "Choices":
+        nested = tag.attributes.get("allowNested", "").lower() == "true"
+        asks = asks_about_parts(tag.attributes) == "perRegion" and not nested
+    else:
+        asks = tag.kind in _NAMING
+    return asks and not tag.repeated and not tag.attributes.get("whenLabelValue")
 
 
 def _asks_of(tag: Tag) -> str | None:
-    """The tag about whose every region a `Choices` asks; empty: any; None: not about every region of any."""
+    """The tag whose every region a tag asks about; empty: any; None: not about every region of any."""
     selected = all(
         one.get("visiblewhen") == "region-selected" and "whenlabelvalue" not in one for one in tag.conditions
     )
@@ -57,9 +64,9 @@ def _asks_of(tag: Tag) -> str | None:
     return None if not selected or len(names) > 1 else next(iter(names), "")
 
 
-def _by(name: str, tag: Tag, asking: Mapping[tuple[str, str], str]) -> str:
-    about = tag.attributes["toName"]
-    return asking.get((about, name)) or asking.get((about, ""), "")
+def _by(name: str, tag: Tag, asking: _Naming) -> str:
+    wanted = ((kind, tag.attributes["toName"], only) for kind in _NAMING for only in (name, ""))
+    return next((asking[one] for one in wanted if one in asking), "")
 
 
 def _with_classes(tag: Tag, by: str, naming: Tag) -> Tag:
@@ -72,4 +79,5 @@ def _with_classes(tag: Tag, by: str, naming: Tag) -> Tag:
         tree=tree,
         predicted={name: label.name for label in tree for name in label.predicted},
         named_by=by,
+        named_in=naming.kind.lower(),
     )

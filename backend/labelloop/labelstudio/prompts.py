@@ -68,12 +68,10 @@ def _label(region: Region, value: dict[str, Any]) -> str:
 
 
 def _chosen(region: Region, beside: Sequence[Region]) -> str:
-    """The class of a region that is drawn without one, by what was chosen for it; see `codecs.plain_regions`."""
-    for one in beside:
-        value = one.get("value")
-        if one.get("type") == "choices" and one.get("id", "") == region.get("id") and isinstance(value, dict):
-            return _label(one, value)
-    return ""
+    """The class of a region that is drawn without one, by what was said of it; see `codecs.plain_regions`."""
+    said = [one for one in beside if one.get("id", "") == region.get("id") and isinstance(one.get("value"), dict)]
+    named = (_label(one, one["value"]) for kind in ("labels", "choices") for one in said if one.get("type") == kind)
+    return next(named, "")
 
 
 def _numbers(value: dict[str, Any], names: Sequence[str]) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""Regions that one tag draws and another names: `Rectangle` and its like with `Choices` per region."""
+"""Regions that one tag draws and another names: `Rectangle` and its like with `Labels`, or with `Choices` per region."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,9 @@ from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Target
 
 NAMED_BY: Final = "named_by"
-"""The name of the option that holds the tag that names the classes."""
+"""The name of the option that holds the name of the tag that names the classes."""
+NAMED_IN: Final = "named_in"
+"""The name of the option that holds the type of that tag's results, which have the classes under it."""
 
 
 class PlainRegionsCodec(Codec):
@@ -41,7 +43,9 @@ class PlainRegionsCodec(Codec):
     def describe(self, tag: Tag) -> Described:
         """What the tag that says both would, and where the classes are."""
         described = self._whole.describe(tag)
-        return replace(described, options=tuple(sorted((*described.options, (NAMED_BY, tag.named_by)))))
+        return replace(
+            described, options=tuple(sorted((*described.options, (NAMED_BY, tag.named_by), (NAMED_IN, tag.named_in))))
+        )
 
     def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
         """What the two say together."""
@@ -64,10 +68,11 @@ class PlainRegionsCodec(Codec):
 
     def _apart(self, control: Control, region: Region) -> tuple[Region, Region]:
         drawn = {key: said for key, said in region["value"].items() if key != self._key}
-        named = {**drawn, "choices": region["value"][self._key]}
+        kind = control.option(NAMED_IN)
+        named = {**drawn, kind: region["value"][self._key]}
         return (
             {**region, "type": control.tag.lower(), "value": drawn},
-            {**region, "from_name": control.option(NAMED_BY), "type": "choices", "value": named},
+            {**region, "from_name": control.option(NAMED_BY), "type": kind, "value": named},
         )
 
 
@@ -76,7 +81,7 @@ def _classes(control: Control, result: Sequence[Region]) -> dict[str, list[str]]
     classes: dict[str, list[str]] = {}
     for region in result:
         value = region.get("value")
-        chosen = value.get("choices") if isinstance(value, dict) else None
+        chosen = value.get(control.option(NAMED_IN)) if isinstance(value, dict) else None
         if region.get("from_name") == control.option(NAMED_BY) and region.get("id") and isinstance(chosen, list):
             classes.setdefault(str(region["id"]), []).extend(label for label in chosen if isinstance(label, str))
     return classes
