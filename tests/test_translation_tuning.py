@@ -13,7 +13,7 @@ from labelloop.learning.backbones.outputs import pack_outputs, read_outputs
 from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS, TAUGHT, digest_of
 from labelloop.learning.translation import GeneratedTextLearner
 from labelloop.learning.translation.measuring import chrf_of_each
-from labelloop.learning.tuning import CheckpointFile, TextLesson, Tuned, TuneOptions, fine_tune_texts, spec_of
+from labelloop.learning.tuning import CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of
 from labelloop.records import Modality, TextTarget
 from support.writers import made_pairs, made_writer, writer_spec
 
@@ -30,7 +30,7 @@ def t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tuned(t5: Path, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     folder = tmp_path_factory.mktemp("tuned")
-    found = fine_tune_texts(writer_spec(t5), TextLesson(*made_pairs(160)), folder, replace(OPTIONS, epochs=20))
+    found = fine_tune_texts(writer_spec(t5), Lesson(*made_pairs(160)), folder, replace(OPTIONS, epochs=20))
     assert found is not None
     return found
 
@@ -97,9 +97,7 @@ def _first(parts: list[Dense]) -> list[str]:
 
 def test_marian_is_trained_the_same_way(tmp_path: Path) -> None:
     made = made_writer(tmp_path / "tiny-marian", "marian")
-    found = fine_tune_texts(
-        writer_spec(made), TextLesson(*made_pairs(60)), tmp_path / "out", replace(OPTIONS, epochs=4)
-    )
+    found = fine_tune_texts(writer_spec(made), Lesson(*made_pairs(60)), tmp_path / "out", replace(OPTIONS, epochs=4))
 
     assert found is not None
     assert found.epochs[found.best].loss < found.epochs[0].loss
@@ -129,7 +127,7 @@ def test_gradients_accumulated_over_parts_are_those_of_the_whole(t5: Path, tmp_p
 
 def test_it_ends_within_its_budget_with_what_it_reached(t5: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=500, seconds=0.5)
-    found = fine_tune_texts(writer_spec(t5), TextLesson(*made_pairs(60)), tmp_path, options)
+    found = fine_tune_texts(writer_spec(t5), Lesson(*made_pairs(60)), tmp_path, options)
 
     assert found is not None
     assert found.ended == "budget"
@@ -138,7 +136,7 @@ def test_it_ends_within_its_budget_with_what_it_reached(t5: Path, tmp_path: Path
 
 def test_giving_way_leaves_a_checkpoint_and_nothing_else(t5: Path, tmp_path: Path) -> None:
     keeper = CheckpointFile(tmp_path / "checkpoint")
-    lesson = TextLesson(*made_pairs(60))
+    lesson = Lesson(*made_pairs(60))
 
     assert fine_tune_texts(writer_spec(t5), lesson, tmp_path, OPTIONS, keeper=keeper, give_way=lambda: True) is None
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
@@ -146,7 +144,7 @@ def test_giving_way_leaves_a_checkpoint_and_nothing_else(t5: Path, tmp_path: Pat
 
 def test_where_nothing_is_gained_nothing_counts_as_taught(t5: Path, tmp_path: Path) -> None:
     options = replace(OPTIONS, epochs=1, backbone_rate=0.0)
-    found = fine_tune_texts(writer_spec(t5), TextLesson(*made_pairs(20)), tmp_path, options)
+    found = fine_tune_texts(writer_spec(t5), Lesson(*made_pairs(20)), tmp_path, options)
 
     assert found is not None
     assert found.best == 0
@@ -155,10 +153,10 @@ def test_where_nothing_is_gained_nothing_counts_as_taught(t5: Path, tmp_path: Pa
 
 def test_too_little_to_learn_is_named_so(t5: Path, tmp_path: Path) -> None:
     answer = TextTarget(("rot",))
-    with pytest.raises(NotEnoughLabels, match="at least two different answered texts"):
-        fine_tune_texts(writer_spec(t5), TextLesson(["red", "red"], [answer, answer]), tmp_path, OPTIONS)
-    with pytest.raises(LearningError, match="1 targets for 2 texts"):
-        fine_tune_texts(writer_spec(t5), TextLesson(["red", "old"], [answer]), tmp_path, OPTIONS)
+    with pytest.raises(NotEnoughLabels, match="at least two different labelled items"):
+        fine_tune_texts(writer_spec(t5), Lesson(["red", "red"], [answer, answer]), tmp_path, OPTIONS)
+    with pytest.raises(LearningError, match="1 targets for 2 items"):
+        fine_tune_texts(writer_spec(t5), Lesson(["red", "old"], [answer]), tmp_path, OPTIONS)
 
 
 def test_without_a_model_the_memory_is_what_there_is(tmp_path: Path) -> None:
@@ -173,7 +171,7 @@ def test_without_a_model_the_memory_is_what_there_is(tmp_path: Path) -> None:
     assert learner.cv_metrics is None
     assert [one.text for one in learner.predict(parts)] == [target.texts[0] for target in targets]
     with pytest.raises(LearningError, match="no model that writes"):
-        fine_tune_texts(spec, TextLesson(texts, targets), tmp_path)
+        fine_tune_texts(spec, Lesson(texts, targets), tmp_path)
 
 
 def test_a_model_that_is_not_here_is_named(tmp_path: Path) -> None:
@@ -194,6 +192,11 @@ def test_a_model_of_its_own_suggests_before_anything_is_answered() -> None:
     assert first.confidence > 0.7
     assert second.text == ""
     assert second.uncertainty > first.uncertainty
+    untaught = GeneratedTextLearner.train(Training([], [], ()))
+    assert untaught.predict([sure])[0].text == "guten Tag"
+    assert untaught.cv_metrics is None
+    kept = GeneratedTextLearner.from_arrays(untaught.arrays(), untaught.meta())
+    assert kept.predict([sure, unsure]) == untaught.predict([sure, unsure])
 
 
 def test_with_neither_model_nor_answers_nothing_can_be_learnt() -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone
-from labelloop.records import ClassTarget
 
 Items = Sequence[bytes] | Sequence[str]
 Ending = Literal["all epochs", "no further gain", "budget"]
@@ -15,23 +14,23 @@ Ending = Literal["all epochs", "no further gain", "budget"]
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a backbone is fine-tuned on.
+    """What a network is fine-tuned on.
 
     Attributes:
         items: n labelled images (encoded) or texts; read one by one as they are needed, so they may lie on a disk.
-        targets: their n labels; one that is not among `classes` is left out.
-        classes: every class of the control.
+        targets: what people said of them, n targets of one kind; what is not among `classes` is left out.
+        classes: every class of the control; none where a kind has no classes.
         validation_items: labelled items that decide when to stop, never trained on; none: a share of `items` is set aside.
-        validation_targets: their labels.
+        validation_targets: what people said of them.
         unlabelled: items without a label, for the methods that learn from them.
-        features: float32 [n, d] of `items` under the backbone as it is now; None: they are computed.
+        features: float32 [n, d] of `items` under the backbone as it is now; None: they are computed where they are needed.
     """
 
     items: Items
-    targets: Sequence[ClassTarget]
-    classes: Sequence[str]
+    targets: Sequence[Any]
+    classes: Sequence[str] = ()
     validation_items: Items = ()
-    validation_targets: Sequence[ClassTarget] = ()
+    validation_targets: Sequence[Any] = ()
     unlabelled: Items = ()
     features: Floats | None = None
 
