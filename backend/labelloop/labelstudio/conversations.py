@@ -44,7 +44,7 @@ class Conversation:
             raise _broken(f"there is {type(value).__name__} instead")
         return cls(tuple(_words(utterance, text_key) for utterance in value))
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words, a line for each utterance."""
         return BREAK.join(self.words)

@@ -36,7 +36,8 @@ class PlainRegionsCodec(Codec):
         """Why not every such tag can be learnt."""
         if not tag.named_by:
             return (
-                'nothing says of what class its regions are; Choices with perRegion="true" about the same object would'
+                "nothing says of what class its regions are; Labels would, about the same object, "
+                'or Choices with perRegion="true"'
             )
         return self._whole.why_not(tag)
 
