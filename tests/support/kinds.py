@@ -112,6 +112,13 @@ def _taxonomy(number: int) -> Item:
     return {"text": f"{' '.join(words)} {number}"}, [_region("tree", "text", "taxonomy", {"taxonomy": [path]})]
 
 
+def _nested(number: int) -> Item:
+    """What `_taxonomy` says, by choices within choices."""
+    data, (region,) = _taxonomy(number)
+    path = {"plant": ["plant", "moss"]}.get(region["value"]["taxonomy"][0][0], region["value"]["taxonomy"][0])
+    return data, [{**region, "type": "choices", "value": {"choices": [path]}}]
+
+
 def _rating(number: int) -> Item:
     draw, words = _words(number)
     stars = number % 3 + 1
@@ -129,10 +136,31 @@ def _spans(number: int) -> Item:
         text = f"{' '.join(words)} nothing here {number}"
     answer = []
     for label, name in found:
-        start = len(text[: text.index(name)].encode("utf-16-le")) // 2
+        start = text.index(name)
         value = {"start": start, "end": start + len(name), "text": name, "labels": [label]}
         answer.append(_region("names", "text", "labels", value, id=f"{label}{number}"))
     return {"text": text}, answer
+
+
+def _offered(number: int) -> Item:
+    """What `_spans` says, with the labels in the task."""
+    data, answer = _spans(number)
+    return {**data, "names": [{"value": "PER"}, {"value": "LOC"}]}, answer
+
+
+def _conversation(number: int) -> Item:
+    """What `_spans` says of a text, said of a conversation, whose places count UTF-16 units of an utterance."""
+    data, marked = _spans(number)
+    first, last = data["text"].split(" in ") if " in " in data["text"] else (data["text"], "")
+    said = [first, f"in {last}", f"number {number}"]
+    answer = []
+    for region in marked:
+        name, label = region["value"]["text"], region["value"]["labels"]
+        at = next(place for place, words in enumerate(said) if name in words)
+        start = len(said[at][: said[at].index(name)].encode("utf-16-le")) // 2
+        value = {"start": str(at), "startOffset": start, "end": str(at), "endOffset": start + len(name), "text": name}
+        answer.append({**region, "type": "paragraphlabels", "value": {**value, "paragraphlabels": label}})
+    return {"text": [{"author": "A", "text": words} for words in said]}, answer
 
 
 def _translation(number: int) -> Item:
@@ -171,6 +199,19 @@ def _boxes(number: int) -> Item:
     return {"image": uri}, [
         _region("squares", "image", "rectanglelabels", {**value, "rectanglelabels": [label]}, id=f"b{number}", **SIZE)
     ]
+
+
+def _rectangles(number: int) -> Item:
+    """What `_boxes` says with one tag, said with two: one draws, one names."""
+    data, boxes = _boxes(number)
+    answer = []
+    for box in boxes:
+        *sides, labels = box["value"].items()
+        answer += [
+            {**box, "type": "rectangle", "value": dict(sides)},
+            {**box, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": labels[1]}},
+        ]
+    return data, answer
 
 
 def _polygons(number: int) -> Item:
@@ -224,14 +265,32 @@ KINDS = {
         _set,
     ),
     "taxonomy": Made(_text_view(f'<Taxonomy name="tree" toName="text">{_TREE}</Taxonomy>'), "tree", _taxonomy),
+    "nested": Made(
+        _text_view(f'<Choices name="tree" toName="text" allowNested="true">{_TREE}</Choices>'), "tree", _nested
+    ),
     "rating": Made(_text_view('<Rating name="stars" toName="text" maxRating="3"/>'), "stars", _rating),
     "spans": Made(
         _text_view('<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>'),
         "names",
         _spans,
     ),
+    "offered": Made(_text_view('<Labels name="names" toName="text" value="$names"/>'), "names", _offered),
+    "conversation": Made(
+        '<View><ParagraphLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></ParagraphLabels>'
+        '<Paragraphs name="text" value="$text"/></View>',
+        "names",
+        _conversation,
+    ),
     "translation": Made(_text_view('<TextArea name="french" toName="text"/>'), "french", _translation),
     "boxes": Made(_image_view(_RECTANGLES), "squares", _boxes),
+    "rectangles": Made(
+        _image_view(
+            '<Rectangle name="squares" toName="image"/><Choices name="shade" toName="image" perRegion="true">'
+            '<Choice value="light"/><Choice value="dark"/></Choices>'
+        ),
+        "squares",
+        _rectangles,
+    ),
     "polygons": Made(
         _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons
     ),
