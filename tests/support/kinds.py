@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from labelloop.labelstudio import LabelStudio
+from support.medical import dicom, nifti
 
 Answer = list[dict[str, Any]]
 Item = tuple[dict[str, Any], Answer]
@@ -43,6 +45,10 @@ class KindJob:
     project_id: int
     made: Made
     truth: dict[int, Answer] = field(default_factory=dict)
+    config: str = ""
+
+    def __post_init__(self) -> None:
+        self.config = self.made.config
 
     @property
     def control(self) -> str:
@@ -57,6 +63,18 @@ class KindJob:
             self.label_studio.annotate(task["id"], self.truth[task["id"]])
             done.append(int(task["id"]))
         return done
+
+    def answer(self, task_ids: list[int]) -> None:
+        for task_id in task_ids:
+            self.label_studio.annotate(task_id, self.truth[task_id])
+
+    def rename(self, before: str, after: str) -> None:
+        """Give a class another name in the config, and in every answer from now on."""
+        self.config = self.config.replace(f'value="{before}"', f'value="{after}"')
+        self.label_studio.update_project(self.project_id, label_config=self.config)
+        self.truth = {
+            i: json.loads(json.dumps(said).replace(f'"{before}"', f'"{after}"')) for i, said in self.truth.items()
+        }
 
     def unlabelled(self) -> list[int]:
         return [task["id"] for task in self.label_studio.tasks(self.project_id) if not task["annotations"]]
@@ -187,6 +205,23 @@ def _picture(number: int) -> tuple[str, tuple[int, int, int, int] | None, str]:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), corners, label
 
 
+def _scan(number: int) -> Item:
+    """A slice of a 12-bit scan, in a file of its own or in a volume, with a disc or a bar in it."""
+    generator = np.random.default_rng(number)
+    pixels = generator.normal(400, 40, size=(64, 64))
+    rows, columns = np.mgrid[:64, :64] - generator.integers(24, 40, size=2)[:, None, None]
+    shape = ["disc", "bar"][number // 2 % 2]
+    inside = rows**2 + columns**2 < 170 if shape == "disc" else abs(rows) < 4
+    pixels[inside] += 900
+    if number % 2:
+        volume = np.zeros((64, 64, 3), np.int16)
+        volume[:, :, 1] = pixels.T[:, ::-1]
+        address = f"data:application/gzip;base64,{base64.b64encode(nifti(volume, packed=True)).decode()}#slice=1"
+    else:
+        address = f"data:application/dicom;base64,{base64.b64encode(dicom(pixels.astype(np.uint16), bits=12)).decode()}"
+    return {"image": address}, [_region("shape", "image", "choices", {"choices": [shape]})]
+
+
 SIZE = {"original_width": SIDE, "original_height": SIDE, "image_rotation": 0}
 
 
@@ -257,6 +292,11 @@ _TREE = (
     '<Choice value="plant"><Choice value="moss"/></Choice>'
 )
 KINDS = {
+    "scans": Made(
+        _image_view('<Choices name="shape" toName="image"><Choice value="disc"/><Choice value="bar"/></Choices>'),
+        "shape",
+        _scan,
+    ),
     "set": Made(
         _text_view(
             '<Choices name="topics" toName="text" choice="multiple"><Choice value="food"/><Choice value="travel"/></Choices>'
