@@ -58,9 +58,13 @@ class DetectedBoxesLearner(AnswersBoxes):
         items = usable(training.inputs, training.targets)
         found = [read_detections(dense) for dense, _ in items]
         if found and not any(one.names.size for one in found):
-            raise NotEnoughLabels(f"The detector finds nothing in any of the {len(found)} labelled images; name another.")
+            raise NotEnoughLabels(
+                f"The detector finds nothing in any of the {len(found)} labelled images; name another."
+            )
         unseen = [item for item, one in zip(items, found, strict=True) if not one.taught]
-        learner = cls(training.classes, columns_by_name(training.classes, training.options.synonyms), Scoring.unfitted(), None)
+        learner = cls(
+            training.classes, columns_by_name(training.classes, training.options.synonyms), Scoring.unfitted(), None
+        )
         candidates = [learner._find(dense) for dense, _ in unseen]
         truths = [truth_of(target, learner.classes, *image_size(dense)) for dense, target in unseen]
         with one_thread():
