@@ -92,6 +92,20 @@ def _width(design: Design) -> int:
     return int(seen[-1].shape[1])
 
 
+def freeze_first(network: Any) -> None:
+    """Let the encoder's steps down to a quarter of the image's side learn nothing.
+
+    Edges and colours are the same everywhere, and on these large maps training costs as much as on all others together.
+    """
+    seen = torch.zeros(1, 3, PROBE, PROBE)
+    for step in encoder_of(network).children():
+        with torch.inference_mode():
+            seen = step(seen)
+        if seen.shape[2] < PROBE // 4:
+            return
+        step.requires_grad_(False)
+
+
 def hold_still(network: Any) -> None:
     """Leave out what is random in training, and keep the running statistics of batch normalisation as they are.
 

@@ -24,8 +24,8 @@ from labelloop.learning.tuning.splitting import with_validation
 if TYPE_CHECKING:
     from labelloop.learning.tuning.detector_start import Start
 
-BOX_OPTIONS: Final = TuneOptions(epochs=60, batch=8, at_once=8, head_rate=1e-3, backbone_rate=3e-4, patience=8)
-"""Few images hold many boxes, and what is new on the encoder starts from random numbers: small batches, so many steps."""
+BOX_OPTIONS: Final = TuneOptions(epochs=60, batch=4, at_once=4, head_rate=1e-3, backbone_rate=3e-4, patience=8)
+"""An image holds many examples, and what is new on the encoder starts from random numbers: small batches, so many steps."""
 
 
 def why_not_boxes(_spec: BackboneSpec, _resolved: ResolvedBackbone) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from labelloop.errors import WeightsNotFound
 from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone
-from labelloop.learning.backbones.detector_networks import build_detector
+from labelloop.learning.backbones.detector_networks import build_detector, freeze_first
 from labelloop.learning.backbones.detectors import (
     SIDE,
     Design,
@@ -69,7 +69,7 @@ def start_detector(spec: BackboneSpec, quick: ResolvedBackbone, classes: Sequenc
     except WeightsNotFound as error:
         return _from_nothing(design, error)
     design = replace(design, mean=tuple(transform.mean), std=tuple(transform.std))
-    return Start(design, build_detector(design, network))
+    return _learnt(Start(design, build_detector(design, network)))
 
 
 def _from_detector(spec: BackboneSpec, classes: Sequence[str]) -> Start:
@@ -86,7 +86,12 @@ def _from_detector(spec: BackboneSpec, classes: Sequence[str]) -> Start:
     network.load_state_dict(
         own | {key: one for key, one in known.items() if key in own and own[key].shape == one.shape}
     )
-    return Start(design, network, folder)
+    return _learnt(Start(design, network, folder))
+
+
+def _learnt(start: Start) -> Start:
+    freeze_first(start.network)
+    return start
 
 
 def _from_nothing(design: Design, error: WeightsNotFound) -> Start:
