@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         default="auto",
         description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain.",
     )
+    text_writer: str = Field(
+        default="",
+        description="The sequence-to-sequence model that answers a TextArea, such as Helsinki-NLP/opus-mt-en-de, by name or path; "
+        "empty: what people answered to similar tasks.",
+    )
     image_weights: str = Field(
         default="", description="Path of a local safetensors or .pth state dict for image_backbone."
     )

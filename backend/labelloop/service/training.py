@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import (
-    LEARNERS,
     GateDecision,
     Learner,
     Reads,
@@ -20,6 +19,7 @@ from labelloop.learning import (
     judge,
     judge_quality,
     judged_keys,
+    learner_of,
     strategy_named,
 )
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
@@ -107,7 +107,7 @@ def train_control(
     wanted = [targets[task_id] for task_id in embedded.ids]
     groups = near_duplicate_groups(embedded.features)
     sides, judged_on = _place(embedded, wanted, groups, sides, settings)
-    kind = LEARNERS[record.control.kind]
+    kind = learner_of(record.control.kind, record.backbone_spec.parts)
     aside = np.array([sides[content] for content in embedded.contents], dtype=bool)
     wanted, kept, findings = _examined(record.control, embedded, wanted, groups, aside)
     held_out, taught = np.flatnonzero(aside & kept).tolist(), np.flatnonzero(~aside & kept).tolist()

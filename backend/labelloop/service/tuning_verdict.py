@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labelloop.learning import Metrics
+from labelloop.learning import Figures, Metrics
 from labelloop.records import Control
 from labelloop.service.incumbents import incumbent_of
 from labelloop.service.releases import learner_record
@@ -78,8 +78,20 @@ def refusal(tuned: Candidate, in_use: Candidate) -> str:
     if not tuned.decision.accepted:
         return tuned.decision.reason
     new, old = tuned.record.metrics, in_use.record.metrics
-    if not isinstance(new, Metrics) or not isinstance(old, Metrics):
-        return "There are no held-out labels to judge on."
+    if isinstance(new, Metrics) and isinstance(old, Metrics):
+        return _refusal_of_classes(new, old)
+    if isinstance(new, Figures) and isinstance(old, Figures):
+        return _refusal_of_values(new, old)
+    return "There are no held-out labels to judge on."
+
+
+def _refusal_of_values(new: Figures, old: Figures) -> str:
+    if new.value > old.value:
+        return ""
+    return f"On the tuned features, the {new.name} is {new.value:.3f} on {new.items} held-out labels, on those in use {old.value:.3f}."
+
+
+def _refusal_of_classes(new: Metrics, old: Metrics) -> str:
     if new.accuracy <= old.accuracy:
         return (
             f"A head on the tuned features is right on {new.accuracy:.1%} of {new.items} held-out labels, "

@@ -1,7 +1,7 @@
 """How the networks of each kind of control are fine-tuned."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -51,12 +51,17 @@ class Tuner:
     parts: Parts
     unlabelled: bool = False
 
+    def asked_for(self, method: str, *, seconds: float) -> TuneOptions:
+        """The options by a method, which is left out where there is but one, and within a budget."""
+        return replace(self.options, method=method if self.unlabelled else self.options.method, seconds=seconds)
+
 
 _CLASSES: Final = Tuner(why_not, fine_tune, TuneOptions(), Parts.NONE, unlabelled=True)
 
 TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.CLASS: _CLASSES,
     Kind.RATING: _CLASSES,
+    Kind.SET: replace(_CLASSES, unlabelled=False),
     Kind.BOXES: Tuner(why_not_boxes, fine_tune_boxes, BOX_OPTIONS, Parts.OUTPUT),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }
