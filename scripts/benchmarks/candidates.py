@@ -4,20 +4,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from benchmarks.task_data import Task
 from benchmarks.task_features import features
 from labelloop.errors import LearningError
-from labelloop.learning import LEARNERS, BackboneSpec, Learner, Parts, Training
-from labelloop.learning.translation import GeneratedTextLearner
+from labelloop.learning import BackboneSpec, Training, learner_of
 from labelloop.learning.tuning import TUNERS, Lesson, Tuned
-from labelloop.records import Kind
-
-# Where a tuned network's features are read by another learner than the quick one's.
-READERS: Final[dict[tuple[Kind, Parts], type[Learner]]] = {(Kind.TEXT, Parts.OUTPUT): GeneratedTextLearner}
 
 
 def measure_candidate(task: Task, spec: BackboneSpec, minutes: float) -> dict[str, Any]:
@@ -40,7 +35,7 @@ def measure_candidate(task: Task, spec: BackboneSpec, minutes: float) -> dict[st
 
 def _measured(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> dict[str, Any]:
     tuned = _fine_tuned(task, spec, minutes, folder)
-    kind = READERS.get((task.kind, tuned.spec.parts), LEARNERS[task.kind])
+    kind = learner_of(task.kind, tuned.spec.parts)
     started = time.monotonic()
     own, test = (features(task.name, tuned.spec, some) for some in (task.items, task.test_items))
     embedded = time.monotonic() - started
