@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     image_weights: str = Field(
         default="", description="Path of a local safetensors or .pth state dict for image_backbone."
     )
+    image_detector: str = Field(
+        default="",
+        description="The detector that finds boxes before anything is labelled, where its classes are among the labels or their "
+        "predicted_values, and that fine-tuning starts from: one of torchvision's by name, such as ssdlite320_mobilenet_v3_large, or "
+        "a folder. Empty: none, and a light one on image_backbone is fine-tuned.",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
     semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "mean_teacher"] = Field(

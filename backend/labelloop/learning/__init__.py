@@ -27,7 +27,7 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
-from labelloop.learning.boxes import BoxesLearner
+from labelloop.learning.boxes import BoxesLearner, DetectedBoxesLearner
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
@@ -58,7 +58,10 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.MASKS: MasksLearner,
 }
 # Those that judge what a network answers by itself, where its features are its output.
-OUTPUT_LEARNERS: Final[dict[Kind, type[Learner]]] = {Kind.TEXT: GeneratedTextLearner}
+OUTPUT_LEARNERS: Final[dict[Kind, type[Learner]]] = {
+    Kind.BOXES: DetectedBoxesLearner,
+    Kind.TEXT: GeneratedTextLearner,
+}
 
 
 def learner_of(kind: Kind, parts: Parts) -> type[Learner]:
@@ -83,6 +86,7 @@ __all__ = [
     "ClassificationLearner",
     "Dense",
     "DenseBackbone",
+    "DetectedBoxesLearner",
     "Figures",
     "GateDecision",
     "GeneratedTextLearner",

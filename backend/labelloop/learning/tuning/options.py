@@ -37,6 +37,8 @@ class TuneOptions:
         confidence: probability above which a pseudo-label is believed, for the class learnt best; less for the others.
         threads: threads of the processor that the networks may use; 0: half of its cores, at least one, since a fine-tuning
             runs beside a server and rounds, and threads that wait for each other on a busy machine cost it many times over.
+        network: of boxes, the detector to train: `auto`, one of torchvision's by name, a light one such as `fcos_mobilenet_v2`, or
+            the path of a folder.
         seed: decides every draw.
     """
 
@@ -62,6 +64,7 @@ class TuneOptions:
     teacher_decay: float = 0.99
     confidence: float = 0.9
     threads: int = 0
+    network: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

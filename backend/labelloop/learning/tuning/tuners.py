@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone
+from labelloop.learning.tuning.box_tuning import BOX_OPTIONS, fine_tune_boxes, why_not_boxes
 from labelloop.learning.tuning.checkpoints import Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.options import TuneOptions
@@ -61,5 +62,6 @@ TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.CLASS: _CLASSES,
     Kind.RATING: _CLASSES,
     Kind.SET: replace(_CLASSES, unlabelled=False),
+    Kind.BOXES: Tuner(why_not_boxes, fine_tune_boxes, BOX_OPTIONS, Parts.OUTPUT),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }
