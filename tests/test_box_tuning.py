@@ -121,6 +121,20 @@ def test_the_encoder_starts_from_the_quick_backbones_weights(tmp_path: Path) -> 
     assert torch.equal(named.network.backbone.body["12"][0].weight, classifier.features[12][0].weight)
 
 
+def test_a_detector_that_pre_annotates_already_is_what_is_tuned(made: Path) -> None:
+    from labelloop.learning.backbones.local_weights import read_state
+    from labelloop.learning.tuning.detector_start import start_detector
+
+    spec = detector_spec(made)
+    start = start_detector(spec, resolve_backbone(spec), CLASSES, "auto")
+    before, now = read_state(made / "weights.safetensors"), start.network.state_dict()
+    other = {name for name, tensor in before.items() if now[name].shape != tensor.shape}
+
+    assert start.design.classes == CLASSES
+    assert all("cls_logits" in name for name in other), "its classes are others, and all else is kept"
+    assert all(torch.equal(now[name], tensor) for name, tensor in before.items() if name not in other)
+
+
 def test_without_weights_it_starts_from_random_ones_and_says_so() -> None:
     from labelloop.learning.tuning.detector_start import start_detector
 

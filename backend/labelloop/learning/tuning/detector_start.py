@@ -46,14 +46,16 @@ def start_detector(spec: BackboneSpec, quick: ResolvedBackbone, classes: Sequenc
     """A detector of those classes with the best weights that can be had.
 
     Args:
-        spec: the quick learner's backbone.
+        spec: the quick learner's backbone; may be a detector itself.
         quick: what was found for it.
         classes: what is to be found.
-        name: `auto`, an architecture, or a detector's folder.
+        name: `auto` (that detector, or a light one on that backbone), an architecture, or a detector's folder.
 
     Raises:
         LearningError: there is no such detector.
     """
+    if name == "auto" and spec.parts is Parts.OUTPUT and quick.name != "plain":
+        return _from_detector(spec, classes)
     if Path(name).expanduser().is_dir():
         return _from_detector(replace(spec, name=name, weights="", parts=Parts.OUTPUT), classes)
     known = quick.name.removesuffix(", fine-tuned") if quick.name != "plain" else CLASSIFIER
