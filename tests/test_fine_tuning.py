@@ -76,7 +76,7 @@ def test_items_of_several_classes_or_none_are_learnt(spec: BackboneSpec, tmp_pat
     targets = [SetTarget(tuple(sorted(k for k, them in kinds.items() if digit.label in them))) for digit in digits]
     tuner = TUNERS[Kind.SET]
     options = replace(QUICK, epochs=8, seconds=0)
-    assert tuner.asked_for("mean_teacher", seconds=5) == replace(tuner.options, seconds=5), "it has but one method"
+    assert tuner.asked_for("mean_teacher", "", seconds=5) == replace(tuner.options, seconds=5), "it has but one method"
     found = tuner.fine_tune(spec, Lesson(items, targets, ("even", "big")), tmp_path, options)
 
     assert found is not None

@@ -27,7 +27,7 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
-from labelloop.learning.boxes import BoxesLearner, DetectedBoxesLearner
+from labelloop.learning.boxes import BoxesLearner, DetectedBoxesLearner, detected_labels
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
@@ -106,6 +106,7 @@ __all__ = [
     "TrainingOptions",
     "assign_holdout",
     "believed",
+    "detected_labels",
     "judge",
     "judge_quality",
     "judged_keys",

@@ -16,12 +16,13 @@ from labelloop.learning import (
     Parts,
     Reads,
     Training,
+    detected_labels,
     learner_of,
     resolve_backbone,
 )
 from labelloop.records import Control, Kind, Modality
 from labelloop.service.state import now_iso
-from labelloop.service.training import Candidate
+from labelloop.service.training import Candidate, training_options
 from labelloop.service.versions import LearnerRecord, Version, Versions
 from labelloop.settings import Settings
 
@@ -64,8 +65,8 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
 
 def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
     """The backbone the settings ask for, with the features that the control's learner reads."""
-    if control.kind is Kind.TEXT and settings.text_writer:
-        return BackboneSpec(Modality.TEXT, settings.text_writer, "", settings.device, settings.offline, Parts.OUTPUT)
+    if (answering := _answering_spec(settings, control)) is not None:
+        return answering
     parts = Parts.NONE
     if LEARNERS[control.kind].reads is Reads.DENSE:
         parts = Parts.MAP if control.modality is Modality.IMAGE else Parts.TOKENS
@@ -76,6 +77,18 @@ def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
     if parts is not Parts.NONE:  # one network's parts do not lie where another's do
         name = name.split(JOINT)[0]
     return BackboneSpec(control.modality, name, weights, settings.device, settings.offline, parts)
+
+
+def _answering_spec(settings: Settings, control: Control) -> BackboneSpec | None:
+    """The network that answers in the control's own terms, where the settings name one that can."""
+    if control.kind is Kind.TEXT and settings.text_writer:
+        return BackboneSpec(Modality.TEXT, settings.text_writer, "", settings.device, settings.offline, Parts.OUTPUT)
+    if control.kind is Kind.BOXES and settings.image_detector:
+        spec = BackboneSpec(
+            Modality.IMAGE, settings.image_detector, "", settings.device, settings.offline, Parts.OUTPUT
+        )
+        return spec if control.labels and control.labels == detected_labels(spec, control) else None
+    return None
 
 
 def release(
@@ -121,7 +134,9 @@ def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Se
     """
     name, number = versions.next_name("cold")
     records = {control.name: learner_record(settings, control, None) for control in controls}
-    untaught = {name: learner for name, record in records.items() if (learner := _untaught(record)) is not None}
+    untaught = {
+        name: learner for name, record in records.items() if (learner := _untaught(settings, record)) is not None
+    }
     records |= {n: replace(records[n], kind=learner.kind, meta=learner.meta()) for n, learner in untaught.items()}
     version = Version(
         name=name,
@@ -145,12 +160,13 @@ def _brings(record: LearnerRecord) -> str:
     return f"{record.control.name!r} is pre-annotated by {record.backbone.name} as it is, which has learnt from no label here."
 
 
-def _untaught(record: LearnerRecord) -> Learner | None:
+def _untaught(settings: Settings, record: LearnerRecord) -> Learner | None:
     """The learner of a backbone that answers by itself before anybody has labelled anything; None where it does not."""
     if record.backbone_spec.parts is not Parts.OUTPUT or record.backbone.name == "plain":
         return None
     try:
-        return learner_of(record.control.kind, Parts.OUTPUT).train(Training([], [], record.classes))
+        options = training_options(settings, record)
+        return learner_of(record.control.kind, Parts.OUTPUT).train(Training([], [], record.classes, options=options))
     except NotEnoughLabels as error:
         logger.info("%s", error)
         return None

@@ -17,7 +17,7 @@ from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, Ver
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
 from labelloop.learning.tuning import TUNERS
-from labelloop.records import Control
+from labelloop.records import Control, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.projects import Project
@@ -32,6 +32,7 @@ from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
 from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,9 @@ class _Tuning:
                 spec,
                 lesson_of(self._scene, attempt, control, embedder.cached(tasks)),
                 Path(folder),
-                tuner.asked_for(settings.fine_tune_method, seconds=60 * minutes_of(settings)),
+                tuner.asked_for(
+                    settings.fine_tune_method, _network_of(settings, control), seconds=60 * minutes_of(settings)
+                ),
                 keeper=self._keeper,
                 give_way=self._give_way,
                 on_progress=lambda done, planned: self._report("fine-tune", done, planned),
@@ -198,6 +201,11 @@ class _StoreKeeper:
 
     def clear(self) -> None:
         self._store.delete(self._path)
+
+
+def _network_of(settings: Settings, control: Control) -> str:
+    """The network that the settings name for a control; empty: the usual one."""
+    return {Kind.BOXES: settings.image_detector, Kind.MASKS: settings.image_segmenter}.get(control.kind, "")
 
 
 def _record(spec: BackboneSpec, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:

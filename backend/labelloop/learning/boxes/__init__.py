@@ -2,6 +2,6 @@
 
 from labelloop.learning.boxes.detected import DetectedBoxesLearner
 from labelloop.learning.boxes.learner import BoxesLearner
-from labelloop.learning.boxes.naming import known_labels
+from labelloop.learning.boxes.naming import detected_labels, known_labels
 
-__all__ = ["BoxesLearner", "DetectedBoxesLearner", "known_labels"]
+__all__ = ["BoxesLearner", "DetectedBoxesLearner", "detected_labels", "known_labels"]

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from labelloop.learning.arrays import Ints
+from labelloop.learning.backbones.base import BackboneSpec
 from labelloop.learning.backbones.detections import name_number
+from labelloop.learning.backbones.detectors import design_of
+from labelloop.records import Control
 
 Synonyms = Sequence[tuple[str, str]]
 """A detector's own names of classes, each with the label that stands for it."""
@@ -30,6 +33,16 @@ def known_labels(names: Sequence[str], labels: Sequence[str], synonyms: Synonyms
     columns = columns_by_name(labels, synonyms)
     found = {columns[number] for number in map(name_number, names) if number in columns}
     return tuple(label for column, label in enumerate(labels) if column in found)
+
+
+def detected_labels(spec: BackboneSpec, control: Control) -> tuple[str, ...]:
+    """Those of a control's labels that the detector a spec names can find, in the control's order.
+
+    Raises:
+        LearningError: torchvision is not installed, or there is no such detector.
+    """
+    design, _ = design_of(spec)
+    return known_labels(design.classes, control.labels, control.predicted_values)
 
 
 def to_columns(numbers: Ints, columns: Mapping[int, int]) -> Ints:

@@ -51,9 +51,10 @@ class Tuner:
     parts: Parts
     unlabelled: bool = False
 
-    def asked_for(self, method: str, *, seconds: float) -> TuneOptions:
-        """The options by a method, which is left out where there is but one, and within a budget."""
-        return replace(self.options, method=method if self.unlabelled else self.options.method, seconds=seconds)
+    def asked_for(self, method: str, network: str, *, seconds: float) -> TuneOptions:
+        """The options by a method, which is left out where there is but one, for a network and within a budget."""
+        method = method if self.unlabelled else self.options.method
+        return replace(self.options, method=method, network=network or self.options.network, seconds=seconds)
 
 
 _CLASSES: Final = Tuner(why_not, fine_tune, TuneOptions(), Parts.NONE, unlabelled=True)
