@@ -46,6 +46,15 @@ def test_nothing_ticked_is_an_answer_unless_one_is_required() -> None:
     assert codec_for(required).read(required, chosen([])) == SetTarget(())  # said in so many words
 
 
+def test_answers_about_regions_from_an_earlier_config_are_not_the_items() -> None:
+    one, single = MULTIPLE, control_of(choices(more=""))
+    (of_region,) = chosen(["red"])
+    of_region["value"] |= {"x": 1, "y": 2, "width": 3, "height": 4, "rotation": 0}
+    assert codec_for(one).read(one, [of_region]) is None
+    assert codec_for(one).read(one, [of_region, *chosen(["blue"])]) == SetTarget(("blue",))
+    assert codec_for(single).read(single, [of_region]) is None
+
+
 @pytest.mark.parametrize("said", [None, "red", [["red"]], ["red", 1]])
 def test_what_cannot_be_read_says_nothing(said: Any) -> None:
     assert codec_for(MULTIPLE).read(MULTIPLE, chosen(said)) is None
@@ -86,12 +95,39 @@ def test_without_allow_nested_the_outermost_choices_alone_are_shown_and_learnt()
     assert control_of(choices(TREE)).labels == ("a", "d")
 
 
-def test_nested_choices_are_not_written_for_label_studio_would_drop_the_prediction_and_its_score() -> None:
-    xml = choices(TREE, 'allowNested="true"')
+def test_label_studios_import_refuses_nested_choices_as_its_editor_has_them() -> None:
+    bare = {"result": chosen([["a", "b"]]), "score": 0.5}
+    assert LabelInterface(choices(TREE, 'allowNested="true"')).validate_prediction(bare, return_errors=True) != []
+
+
+@given(st.sets(st.sampled_from(["a > b", "a > c", "d"])), st.floats(0, 1), st.booleans())
+def test_nested_choices_are_written_valid_and_as_the_editor_reads_them(
+    labels: set[str], confidence: float, several: bool
+) -> None:
+    xml = choices(TREE, f'allowNested="true" choice="{"multiple" if several else "single"}"')
+    one = control_of(xml)
+    said = sorted(labels) if several else sorted(labels)[:1] or ["d"]
+    prediction = SetPrediction(tuple(said), confidence, 0.5) if several else ClassPrediction(said[0], confidence, 0.5)
+    item = prediction_json(1, "v1", 0.5, [(one, prediction)], {"image": "x"})
+
+    assert LabelInterface(xml).validate_prediction(item, return_errors=True) == []
+    assert codec_for(one).read(one, item["result"]) == (SetTarget(tuple(said)) if several else ClassTarget(said[0]))
+    for region in item["result"]:  # the editor saves the paths alone
+        saved = chosen(region["value"]["choices"])
+        assert codec_for(one).read(one, saved) == codec_for(one).read(one, item["result"])
+
+
+@pytest.mark.parametrize("name", ["x", "start"])
+def test_nested_choices_may_be_called_as_a_place_is(name: str) -> None:
+    one = control_of(choices(TREE, 'allowNested="true"').replace('name="c"', f'name="{name}"'))
+    (region,) = codec_for(one).write(one, ClassPrediction("a > b", 0.9, 0.1), "x")
+    assert codec_for(one).read(one, [region]) == ClassTarget("a > b")
+
+
+def test_nested_choices_called_choices_are_not_written_for_they_would_be_refused() -> None:
+    xml = choices(TREE, 'allowNested="true"').replace('name="c"', 'name="choices"')
     item = prediction_json(1, "v1", 0.5, [(control_of(xml), ClassPrediction("a > b", 0.9, 0.1))], {"image": "x"})
     assert item["result"] == []
-    as_the_editor_has_it = {**item, "result": chosen([["a", "b"]])}
-    assert LabelInterface(xml).validate_prediction(as_the_editor_has_it, return_errors=True) != []
 
 
 DYNAMIC = control_of(choices("", 'value="$options"'))

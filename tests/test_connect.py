@@ -16,8 +16,9 @@ from labelloop.service.app import create_app
 from labelloop.service.connection import connect
 from labelloop.service.context import Context
 from labelloop.service.disconnection import disconnect
-from labelloop.service.project_settings import UNCERTAINTY
+from labelloop.service.project_settings import UNCERTAINTY, settle
 from labelloop.service.projects import Project
+from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import ROUNDS, queue_of
 from labelloop.service.versions import Version
 from labelloop.service.webhooks import basic_header
@@ -123,6 +124,27 @@ def test_the_live_version_is_selected_once_label_studio_has_its_scores(site: Sit
     outcome = connect(site.context, site.project_id, site.url)
     assert outcome.changes == [f"set model_version to {version.name} (was none)"]
     assert site.seen()["model_version"] == version.name
+
+
+def test_a_worker_quicker_than_the_registration_still_orders_the_queue(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio puts the backend's title over the model version as it registers it, after a worker has switched the queue."""
+    connect(site.context, site.project_id, site.url)
+    title = site.backends()[0]["title"]
+
+    def overtaken(label_studio: LabelStudio, before: dict[str, Any], *rest: Any) -> Any:
+        version, project = site.publish_and_push(), site.stored()
+        assert project is not None
+        write_push(site.context.store, project.folder, PushState(version.name, switched=True))
+        site.label_studio.update_project(site.project_id, model_version=title)
+        return settle(label_studio, before, rest[0], None)
+
+    monkeypatch.setattr("labelloop.service.connection.settle", overtaken)
+    connect(site.context, site.project_id, site.url)
+    project = site.stored()
+    assert project is not None
+    assert site.seen()["model_version"] == site.context.versions(project).live_name()
 
 
 def test_a_backend_title_gives_way_and_another_models_version_stays(site: Site) -> None:

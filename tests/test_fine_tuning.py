@@ -9,10 +9,10 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
-from labelloop.learning.tuning import CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune, why_not
+from labelloop.learning.tuning import TUNERS, CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune, why_not
 from labelloop.learning.tuning.checkpoints import unpack
 from labelloop.learning.tuning.schedule import class_weights, ramp_share, rate_share
-from labelloop.records import ClassTarget, Modality
+from labelloop.records import ClassTarget, Kind, Modality, SetTarget
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -68,6 +68,21 @@ def test_features_are_those_the_training_saw(tuned: Tuned) -> None:
         seen = medium.network(medium.batch([medium.open(item)[0] for item in items], "plain")).numpy()
 
     assert load_backbone(tuned.spec, tuned.backbone).embed(items) == pytest.approx(seen, abs=1e-5)
+
+
+def test_items_of_several_classes_or_none_are_learnt(spec: BackboneSpec, tmp_path: Path) -> None:
+    items, digits = digit_images(80)
+    kinds = {"even": "024", "big": "34", "unknown to the config": "1"}
+    targets = [SetTarget(tuple(sorted(k for k, them in kinds.items() if digit.label in them))) for digit in digits]
+    tuner = TUNERS[Kind.SET]
+    options = replace(QUICK, epochs=8, seconds=0)
+    assert tuner.asked_for("mean_teacher", "", seconds=5) == replace(tuner.options, seconds=5), "it has but one method"
+    found = tuner.fine_tune(spec, Lesson(items, targets, ("even", "big")), tmp_path, options)
+
+    assert found is not None
+    assert found.best > 0
+    assert found.epochs[found.best].loss < found.epochs[0].loss - 0.2
+    assert found.epochs[found.best].accuracy > 0.8
 
 
 def test_same_seed_same_weights_and_the_callers_draws_are_left_alone(spec: BackboneSpec, tmp_path: Path) -> None:

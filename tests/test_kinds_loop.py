@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
+from labelloop.service.state import read_state
+from labelloop.service.versions import Version
 from support.annotating import assert_served_by_score, scores_of
 from support.kinds import KINDS, KindJob, make_job
 from support.loop_process import LoopProcesses, label_studio_of, live_or_none, until
@@ -54,8 +56,35 @@ def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, studio:
     _assert_predictions_are_valid(job, name)
 
 
+@pytest.mark.parametrize(("kind", "before", "after"), [("spans", "LOC", "PLACE"), ("boxes", "dark", "shadow")])
+def test_a_class_is_renamed_in_the_middle(
+    loop: LoopProcesses, studio: StudioProcess, kind: str, before: str, after: str
+) -> None:
+    job = make_job(label_studio_of(studio), kind, TASKS + 10)
+    project, context = loop.connect(job.project_id), loop.context()
+    ids = list(job.truth)
+    job.answer(ids[:ANSWERED])
+    until(lambda: _labels_of(live_or_none(context, project)) == ANSWERED, 120, loop.logs, every=0.5)
+    job.rename(before, after)
+    job.answer(ids[ANSWERED : 2 * ANSWERED])
+
+    def learnt() -> str:
+        live = live_or_none(context, project)
+        if live is None or after not in live.learners[0].classes or _labels_of(live) <= ANSWERED:
+            return ""
+        return str(live.name) if set(job.unlabelled()) <= scores_of(job, live.name).keys() else ""
+
+    name = until(learnt, 120, lambda: f"{live_or_none(context, project)}\n{loop.logs()}", every=0.5)
+    assert any(repr(before) in note for note in read_state(context.store, project.folder).set_aside)
+    _assert_predictions_are_valid(job, name)
+
+
+def _labels_of(live: Version | None) -> int:
+    return live.labels + live.holdout if live else 0
+
+
 def _assert_predictions_are_valid(job: KindJob, version: str) -> None:
-    interface, waiting = LabelInterface(job.made.config), set(job.unlabelled())
+    interface, waiting = LabelInterface(job.config), set(job.unlabelled())
     found = [prediction for prediction in job.predictions(version) if prediction["task"] in waiting]
     assert len(found) == len(waiting)
     for prediction in found:

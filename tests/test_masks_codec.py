@@ -71,8 +71,6 @@ def test_controls_are_found(tag: str) -> None:
     control = _control(tag)
 
     assert (control.kind, control.labels) == (Kind.MASKS, LABELS)
-    dynamic = _config(tag).replace('name="area"', 'name="area" value="$labels"')
-    assert "from each task's data" in parse_label_config(dynamic).unsupported[0]
     empty = _config(tag).replace("<Label ", "<Other ")
     assert "no label" in parse_label_config(empty).unsupported[0]
 

@@ -37,15 +37,28 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
         region("rectangle", x=0, y=0, width=100, height=100),
         region("labels", to="txt", start=3, end=7, text="Anna", labels=["PER"]),
     ]
-    found = prompts_about("img", drawn)
+    found = prompts_about(BOXES, drawn, None)
     assert [(b.label, round(b.x, 6), round(b.width, 6)) for b in found.boxes] == [
         ("car", 0.1, 0.3),
         ("dog", 0.5, 0.0),
         ("", 0.0, 1.0),
     ]
     assert found.spans == ()
-    assert prompts_about("txt", drawn).spans == (Span("PER", 3, 7),)
-    assert not prompts_about("other", drawn)
+    assert prompts_about(SPANS, drawn, "So Anna went").spans == (Span("PER", 3, 7),)
+    assert not prompts_about(replace(BOXES, to_name="other"), drawn, None)
+
+
+def test_a_rectangle_is_named_by_what_was_said_of_it() -> None:
+    drawn = [
+        {**region("choices", choices=["dog"], x=0, y=0, width=10, height=10), "id": "a"},
+        {**region("choices", choices=["none"]), "id": "whole"},
+        {**region("rectangle", x=0, y=0, width=10, height=10), "id": "a"},
+        {**region("rectangle", x=20, y=20, width=10, height=10), "id": "b"},
+        {**region("rectangle", x=40, y=40, width=10, height=10), "id": "c"},
+        {**region("choices", choices=["blurred"]), "id": "c"},
+        {**region("labels", labels=["car"]), "id": "c"},
+    ]
+    assert [box.label for box in prompts_about(BOXES, drawn, None).boxes] == ["dog", "", "car"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +73,26 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
     ],
 )
 def test_what_is_no_prompt_is_passed_over(drawn: list[dict[str, object]]) -> None:
-    assert not prompts_about("img", drawn)
+    assert not prompts_about(BOXES, drawn, None)
+
+
+@pytest.mark.parametrize(
+    "drawn", [[region("labels", "txt", start=5, end=5, labels=["PER"])], [region("labels", "txt", start=0, end=5)], []]
+)
+def test_a_stretch_without_a_place_or_a_label_is_no_prompt(drawn: list[dict[str, object]]) -> None:
+    assert not prompts_about(SPANS, drawn, "So Anna went")
+
+
+def test_stretches_of_pages_and_conversations_are_counted_in_their_text() -> None:
+    page = replace(SPANS, tag="HyperTextLabels", options=(("object", "HyperText"),))
+    talk = replace(SPANS, tag="ParagraphLabels", options=(("object", "Paragraphs"),))
+    path = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 3, "endOffset": 7}
+    on_page = region("hypertextlabels", "txt", **path, globalOffsets={"start": 3, "end": 7}, hypertextlabels=["PER"])
+    said = {"start": "1", "end": "1", "startOffset": 3, "endOffset": 7, "paragraphlabels": ["PER"]}
+    in_talk, value = region("paragraphlabels", "txt", **said), [{"text": "Yes."}, {"text": "So Anna went"}]
+
+    assert prompts_about(page, [on_page, in_talk], "<p>So Anna went</p>").spans == (Span("PER", 3, 7),)
+    assert prompts_about(talk, [on_page, in_talk], value).spans == (Span("PER", 8, 12),)
 
 
 def boxes(*found: Box) -> BoxesPrediction:

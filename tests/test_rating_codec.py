@@ -51,6 +51,13 @@ def test_different_numbers_of_stars_say_nothing_clear() -> None:
     assert codec_for(CONTROL).read(CONTROL, []) is None
 
 
+def test_stars_of_regions_from_an_earlier_config_are_not_the_items() -> None:
+    (of_span,) = stars(4)
+    of_span["value"] |= {"start": "0", "end": "0", "startOffset": 1, "endOffset": 3}
+    assert codec_for(CONTROL).read(CONTROL, [of_span]) is None
+    assert codec_for(CONTROL).read(CONTROL, [of_span, *stars(2)]) == ClassTarget("2")
+
+
 @given(st.integers(2, 100), st.data(), st.floats(0, 1))
 def test_stars_are_valid_and_read_back_the_same(most: int, data: st.DataObject, confidence: float) -> None:
     xml = rating(f'maxRating="{most}"')

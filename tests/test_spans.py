@@ -290,7 +290,7 @@ def test_targets_that_do_not_go_with_the_texts_and_unknown_measures_are_refused(
         SpanLearner.train(training(made(3, 6), uncertainty="doubt"))
     with pytest.raises(NotEnoughLabels, match="no annotated text"):
         learner.evaluate([], [])
-    with pytest.raises(NotEnoughLabels, match="names no class"):
+    with pytest.raises(NotEnoughLabels, match="no class of spans yet"):
         SpanLearner.train(replace(given, classes=()))
 
 

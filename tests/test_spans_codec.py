@@ -52,13 +52,12 @@ def test_config_says_what_is_marked_and_on_what() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
-        ('toName="t">', 'toName="t" value="$names">', "labels come from each task's data"),
         ('<Label value="Person" alias="PER"/><Label value="LOC"/>', "", "it has no labels"),
         ('granularity="word"', 'encoding="base64"', 'encoding="base64"'),
         (
             '<Text name="t" value="$text" granularity="word"/>',
             '<Paragraphs name="t" value="$text"/>',
-            "about Paragraphs",
+            "ParagraphLabels alone",
         ),
         ('<Text name="t" value="$text" granularity="word"/>', '<Image name="t" value="$text"/>', "about Image"),
     ],

@@ -57,7 +57,7 @@ def test_texts_about_parts_are_refused_with_a_reason(flag: str) -> None:
     found = parse_label_config(config(f'{flag}="true"'))
 
     assert found.controls == ()
-    assert f'{flag}="true" asks for texts about parts of a task' in found.unsupported[0]
+    assert f'{flag}="true" asks about parts of a task' in found.unsupported[0]
 
 
 @given(TEXTS, st.floats(0, 1), st.sampled_from(["Text", "HyperText", "Image"]))

@@ -10,7 +10,8 @@ import pytest
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
 from labelloop.learning import BackboneSpec, Dense, Parts, Training, load_backbone, resolve_backbone
 from labelloop.learning.backbones.outputs import pack_outputs, read_outputs
-from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS, TAUGHT, digest_of
+from labelloop.learning.backbones.taught import TAUGHT, digest_of
+from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS
 from labelloop.learning.translation import GeneratedTextLearner
 from labelloop.learning.translation.measuring import chrf_of_each
 from labelloop.learning.tuning import CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of
@@ -153,9 +154,9 @@ def test_where_nothing_is_gained_nothing_counts_as_taught(t5: Path, tmp_path: Pa
 
 def test_too_little_to_learn_is_named_so(t5: Path, tmp_path: Path) -> None:
     answer = TextTarget(("rot",))
-    with pytest.raises(NotEnoughLabels, match="at least two different answered texts"):
+    with pytest.raises(NotEnoughLabels, match="at least two different labelled items"):
         fine_tune_texts(writer_spec(t5), Lesson(["red", "red"], [answer, answer]), tmp_path, OPTIONS)
-    with pytest.raises(LearningError, match="1 targets for 2 texts"):
+    with pytest.raises(LearningError, match="1 targets for 2 items"):
         fine_tune_texts(writer_spec(t5), Lesson(["red", "old"], [answer]), tmp_path, OPTIONS)
 
 
@@ -192,6 +193,11 @@ def test_a_model_of_its_own_suggests_before_anything_is_answered() -> None:
     assert first.confidence > 0.7
     assert second.text == ""
     assert second.uncertainty > first.uncertainty
+    untaught = GeneratedTextLearner.train(Training([], [], ()))
+    assert untaught.predict([sure])[0].text == "guten Tag"
+    assert untaught.cv_metrics is None
+    kept = GeneratedTextLearner.from_arrays(untaught.arrays(), untaught.meta())
+    assert kept.predict([sure, unsure]) == untaught.predict([sure, unsure])
 
 
 def test_with_neither_model_nor_answers_nothing_can_be_learnt() -> None:

@@ -13,7 +13,8 @@ import pytest
 from labelloop.errors import LearningError, StoreError
 from labelloop.labelstudio import ProjectKey
 from labelloop.learning import GateDecision
-from labelloop.learning.tuning import TuneOptions
+from labelloop.learning.tuning import TUNERS, TuneOptions
+from labelloop.records import Kind
 from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
@@ -47,7 +48,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(
     tmp_path: Path, weights: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TuningProject]:
-    monkeypatch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: replace(QUICK, **said))
+    tuned_by(monkeypatch, options=QUICK)
     context = Context(settings_for(tmp_path, weights, redis_server.url))
     project = TuningProject(context)
     project.label(LABELLED)
@@ -65,7 +66,7 @@ def tuned_store(tmp_path_factory: pytest.TempPathFactory, weights: Path, _redis_
     project.label(LABELLED)
     project.publish()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: replace(QUICK, **said))
+        tuned_by(patch, options=QUICK)
         assert tune(context, project.project, never, silent)
     context.redis.close()
     return folder
@@ -77,6 +78,10 @@ def tuned(tuned_store: Path, tmp_path: Path, weights: Path, redis_server: RedisP
     context = Context(settings_for(tmp_path / "copy", weights, redis_server.url))
     yield TuningProject(context)
     context.redis.close()
+
+
+def tuned_by(patch: pytest.MonkeyPatch, **other: Any) -> None:
+    patch.setitem(TUNERS, Kind.CLASS, replace(TUNERS[Kind.CLASS], **other))  # type: ignore[index]
 
 
 def never() -> bool:
@@ -120,13 +125,13 @@ def test_every_task_has_its_features_before_the_version_is_live(
 
     monkeypatch.setattr("labelloop.service.tuning.release", looked)
     tune(context, project, never, silent)
-    assert counted == [len(bench.values)]
+    assert counted == [len(bench.items)]
 
 
 def test_nothing_held_out_or_not_placed_yet_is_learnt(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.label(LABELLED + 10)  # ten labels that no version has placed
     seen: list[Any] = []
-    monkeypatch.setattr("labelloop.service.tuning.fine_tune", lambda spec, lesson, *a, **k: seen.append(lesson))
+    tuned_by(monkeypatch, fine_tune=lambda spec, lesson, *a, **k: seen.append(lesson))
     assert not tune(bench.context, bench.project, never, silent)
     scene = bench.scene()
     control = scene.config.controls[0]
@@ -175,7 +180,7 @@ def test_later_rounds_keep_the_tuned_backbone_and_others_do_not_get_it(tuned: Tu
     model = models.of(ProjectKey(7, 1))
     assert model is not None
     assert model.version == following.name
-    assert len(model.learners[0].features) == len(tuned.values)
+    assert len(model.learners[0].features) == len(tuned.items)
 
 
 def test_a_tuned_backbone_loads_from_the_store_and_from_a_remote_one(tuned: TuningProject, tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def test_the_gates_refusal_is_kept_and_the_live_version_stays(
 
 def test_no_gain_is_refused_before_anything_is_embedded(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
     none = replace(QUICK, head_rate=0.0, backbone_rate=0.0, epochs=1)
-    monkeypatch.setattr("labelloop.service.tuning.TuneOptions", lambda **said: none)
+    tuned_by(monkeypatch, options=none)
     assert tune(bench.context, bench.project, never, silent)
 
     outcome = read_tuning(bench.context.store, bench.project.folder).outcome
@@ -226,7 +231,7 @@ def test_a_failure_is_kept_and_not_tried_again_at_once(bench: TuningProject, mon
     def fail(*_: Any, **__: Any) -> None:
         raise LearningError("The device melted.")
 
-    monkeypatch.setattr("labelloop.service.tuning.fine_tune", fail)
+    tuned_by(monkeypatch, fine_tune=fail)
     with pytest.raises(LearningError):
         tune(bench.context, bench.project, never, silent)
     assert read_tuning(bench.context.store, bench.project.folder).outcome == "Failed: The device melted."
@@ -344,7 +349,7 @@ def test_more_right_but_too_sure_is_refused(bench: TuningProject) -> None:
 
 
 def test_it_is_tried_again_with_half_as_many_labels_more(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelloop.service.tuning.fine_tune", lambda *a, **k: 1 / 0)
+    tuned_by(monkeypatch, fine_tune=lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         tune(bench.context, bench.project, never, silent)
     bench.label(LABELLED + 20)

@@ -102,8 +102,24 @@ class Settings(BaseSettings):
         default="auto",
         description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain.",
     )
+    text_writer: str = Field(
+        default="",
+        description="The sequence-to-sequence model that answers a TextArea, such as Helsinki-NLP/opus-mt-en-de, by name or path; "
+        "empty: what people answered to similar tasks.",
+    )
     image_weights: str = Field(
         default="", description="Path of a local safetensors or .pth state dict for image_backbone."
+    )
+    image_detector: str = Field(
+        default="",
+        description="The detector that finds boxes before anything is labelled, where it knows every label by its name or "
+        "predicted_values, and that fine-tuning starts from: one of torchvision's by name, such as ssdlite320_mobilenet_v3_large, or "
+        "a folder. Empty: none, and a light one on image_backbone is fine-tuned.",
+    )
+    image_segmenter: str = Field(
+        default="auto",
+        description="The network that is fine-tuned on areas: auto (unet, on image_backbone), lraspp_mobilenet_v3_large, "
+        "deeplabv3_resnet50 or another of torchvision's by name.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")

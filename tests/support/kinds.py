@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from labelloop.labelstudio import LabelStudio
+from support.medical import dicom, nifti
 
 Answer = list[dict[str, Any]]
 Item = tuple[dict[str, Any], Answer]
@@ -43,6 +45,10 @@ class KindJob:
     project_id: int
     made: Made
     truth: dict[int, Answer] = field(default_factory=dict)
+    config: str = ""
+
+    def __post_init__(self) -> None:
+        self.config = self.made.config
 
     @property
     def control(self) -> str:
@@ -57,6 +63,18 @@ class KindJob:
             self.label_studio.annotate(task["id"], self.truth[task["id"]])
             done.append(int(task["id"]))
         return done
+
+    def answer(self, task_ids: list[int]) -> None:
+        for task_id in task_ids:
+            self.label_studio.annotate(task_id, self.truth[task_id])
+
+    def rename(self, before: str, after: str) -> None:
+        """Give a class another name in the config, and in every answer from now on."""
+        self.config = self.config.replace(f'value="{before}"', f'value="{after}"')
+        self.label_studio.update_project(self.project_id, label_config=self.config)
+        self.truth = {
+            i: json.loads(json.dumps(said).replace(f'"{before}"', f'"{after}"')) for i, said in self.truth.items()
+        }
 
     def unlabelled(self) -> list[int]:
         return [task["id"] for task in self.label_studio.tasks(self.project_id) if not task["annotations"]]
@@ -112,6 +130,13 @@ def _taxonomy(number: int) -> Item:
     return {"text": f"{' '.join(words)} {number}"}, [_region("tree", "text", "taxonomy", {"taxonomy": [path]})]
 
 
+def _nested(number: int) -> Item:
+    """What `_taxonomy` says, by choices within choices."""
+    data, (region,) = _taxonomy(number)
+    path = {"plant": ["plant", "moss"]}.get(region["value"]["taxonomy"][0][0], region["value"]["taxonomy"][0])
+    return data, [{**region, "type": "choices", "value": {"choices": [path]}}]
+
+
 def _rating(number: int) -> Item:
     draw, words = _words(number)
     stars = number % 3 + 1
@@ -129,10 +154,31 @@ def _spans(number: int) -> Item:
         text = f"{' '.join(words)} nothing here {number}"
     answer = []
     for label, name in found:
-        start = len(text[: text.index(name)].encode("utf-16-le")) // 2
+        start = text.index(name)
         value = {"start": start, "end": start + len(name), "text": name, "labels": [label]}
         answer.append(_region("names", "text", "labels", value, id=f"{label}{number}"))
     return {"text": text}, answer
+
+
+def _offered(number: int) -> Item:
+    """What `_spans` says, with the labels in the task."""
+    data, answer = _spans(number)
+    return {**data, "names": [{"value": "PER"}, {"value": "LOC"}]}, answer
+
+
+def _conversation(number: int) -> Item:
+    """What `_spans` says of a text, said of a conversation, whose places count UTF-16 units of an utterance."""
+    data, marked = _spans(number)
+    first, last = data["text"].split(" in ") if " in " in data["text"] else (data["text"], "")
+    said = [first, f"in {last}", f"number {number}"]
+    answer = []
+    for region in marked:
+        name, label = region["value"]["text"], region["value"]["labels"]
+        at = next(place for place, words in enumerate(said) if name in words)
+        start = len(said[at][: said[at].index(name)].encode("utf-16-le")) // 2
+        value = {"start": str(at), "startOffset": start, "end": str(at), "endOffset": start + len(name), "text": name}
+        answer.append({**region, "type": "paragraphlabels", "value": {**value, "paragraphlabels": label}})
+    return {"text": [{"author": "A", "text": words} for words in said]}, answer
 
 
 def _translation(number: int) -> Item:
@@ -159,6 +205,23 @@ def _picture(number: int) -> tuple[str, tuple[int, int, int, int] | None, str]:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), corners, label
 
 
+def _scan(number: int) -> Item:
+    """A slice of a 12-bit scan, in a file of its own or in a volume, with a disc or a bar in it."""
+    generator = np.random.default_rng(number)
+    pixels = generator.normal(400, 40, size=(64, 64))
+    rows, columns = np.mgrid[:64, :64] - generator.integers(24, 40, size=2)[:, None, None]
+    shape = ["disc", "bar"][number // 2 % 2]
+    inside = rows**2 + columns**2 < 170 if shape == "disc" else abs(rows) < 4
+    pixels[inside] += 900
+    if number % 2:
+        volume = np.zeros((64, 64, 3), np.int16)
+        volume[:, :, 1] = pixels.T[:, ::-1]
+        address = f"data:application/gzip;base64,{base64.b64encode(nifti(volume, packed=True)).decode()}#slice=1"
+    else:
+        address = f"data:application/dicom;base64,{base64.b64encode(dicom(pixels.astype(np.uint16), bits=12)).decode()}"
+    return {"image": address}, [_region("shape", "image", "choices", {"choices": [shape]})]
+
+
 SIZE = {"original_width": SIDE, "original_height": SIDE, "image_rotation": 0}
 
 
@@ -171,6 +234,19 @@ def _boxes(number: int) -> Item:
     return {"image": uri}, [
         _region("squares", "image", "rectanglelabels", {**value, "rectanglelabels": [label]}, id=f"b{number}", **SIZE)
     ]
+
+
+def _rectangles(number: int) -> Item:
+    """What `_boxes` says with one tag, said with two: one draws, one names."""
+    data, boxes = _boxes(number)
+    answer = []
+    for box in boxes:
+        *sides, labels = box["value"].items()
+        answer += [
+            {**box, "type": "rectangle", "value": dict(sides)},
+            {**box, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": labels[1]}},
+        ]
+    return data, answer
 
 
 def _polygons(number: int) -> Item:
@@ -216,6 +292,11 @@ _TREE = (
     '<Choice value="plant"><Choice value="moss"/></Choice>'
 )
 KINDS = {
+    "scans": Made(
+        _image_view('<Choices name="shape" toName="image"><Choice value="disc"/><Choice value="bar"/></Choices>'),
+        "shape",
+        _scan,
+    ),
     "set": Made(
         _text_view(
             '<Choices name="topics" toName="text" choice="multiple"><Choice value="food"/><Choice value="travel"/></Choices>'
@@ -224,14 +305,32 @@ KINDS = {
         _set,
     ),
     "taxonomy": Made(_text_view(f'<Taxonomy name="tree" toName="text">{_TREE}</Taxonomy>'), "tree", _taxonomy),
+    "nested": Made(
+        _text_view(f'<Choices name="tree" toName="text" allowNested="true">{_TREE}</Choices>'), "tree", _nested
+    ),
     "rating": Made(_text_view('<Rating name="stars" toName="text" maxRating="3"/>'), "stars", _rating),
     "spans": Made(
         _text_view('<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>'),
         "names",
         _spans,
     ),
+    "offered": Made(_text_view('<Labels name="names" toName="text" value="$names"/>'), "names", _offered),
+    "conversation": Made(
+        '<View><ParagraphLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></ParagraphLabels>'
+        '<Paragraphs name="text" value="$text"/></View>',
+        "names",
+        _conversation,
+    ),
     "translation": Made(_text_view('<TextArea name="french" toName="text"/>'), "french", _translation),
     "boxes": Made(_image_view(_RECTANGLES), "squares", _boxes),
+    "rectangles": Made(
+        _image_view(
+            '<Rectangle name="squares" toName="image"/><Choices name="shade" toName="image" perRegion="true">'
+            '<Choice value="light"/><Choice value="dark"/></Choices>'
+        ),
+        "squares",
+        _rectangles,
+    ),
     "polygons": Made(
         _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons
     ),

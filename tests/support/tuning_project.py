@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 from labelloop.labelstudio import ProjectKey, TaskRecord
 from labelloop.labelstudio.tasks import AnnotationRecord
@@ -34,18 +35,39 @@ def settings_for(folder: Path, weights: Path, redis_url: str, **more: object) ->
     )
 
 
+Item = tuple[dict[str, Any], list[dict[str, Any]]]
+"""What a task holds, and what a perfect annotator answers."""
+
+
+def digit_items(count: int) -> list[Item]:
+    items, targets = digit_images(count)
+    return [
+        ({"image": data_uri(item)}, [answer("digit", "image", "choices", {"choices": [target.label]})])
+        for item, target in zip(items, targets, strict=True)
+    ]
+
+
+def data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def answer(name: str, to: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"from_name": name, "to_name": to, "type": kind, "value": value}
+
+
 class TuningProject:
     """The project; annotators have labelled its first tasks."""
 
-    def __init__(self, context: Context, tasks: int = 110) -> None:
+    def __init__(
+        self, context: Context, tasks: int = 110, config: str = CONFIG, items: list[Item] | None = None
+    ) -> None:
         self.context = context
-        self.project = context.projects.register(ProjectKey(7, 1), CONFIG, "digits", 1)
-        items, self.targets = digit_images(tasks)
-        self.values = [f"data:image/png;base64,{base64.b64encode(item).decode()}" for item in items]
+        self.project = context.projects.register(ProjectKey(7, 1), config, "made", 1)
+        self.items = items or digit_items(tasks)
 
     def label(self, count: int) -> None:
         """Write the book of a project whose first tasks are labelled."""
-        tasks = {n + 1: self._task(n, labelled=n < count) for n in range(len(self.values))}
+        tasks = {n + 1: self._task(n, labelled=n < count) for n in range(len(self.items))}
         write_book(self.context.store, self.project.folder, Book(tasks))
 
     def publish(self) -> Version:
@@ -67,10 +89,9 @@ class TuningProject:
         return Scene.of(self.context, self.project, live)  # type: ignore[arg-type]
 
     def _task(self, number: int, labelled: bool) -> TaskRecord:
-        said = {"from_name": "digit", "to_name": "image", "type": "choices"}
-        result = [{**said, "value": {"choices": [self.targets[number].label]}}]
+        data, result = self.items[number]
         annotations = (AnnotationRecord(number + 1, 1, False, False, "2026", result),) if labelled else ()
-        return TaskRecord(number + 1, {"image": self.values[number]}, "2026", annotations)
+        return TaskRecord(number + 1, data, "2026", annotations)
 
 
 def silent(step: str, done: int, total: int) -> None:

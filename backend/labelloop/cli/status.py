@@ -91,7 +91,10 @@ def _version_rows(report: "Report") -> list[tuple[str, str]]:
 
 
 def _stage(live: "VersionReport") -> str:
-    return "orders the queue, has learnt nothing yet" if live.stage == "cold" else f"trained on {live.labels} labels"
+    if live.stage != "cold":
+        return f"trained on {live.labels} labels"
+    shows = " and shows what its models bring" if any(learner.predicts for learner in live.learners) else ""
+    return f"orders the queue{shows}, has learnt nothing yet"
 
 
 def _quality(learner: "LearnerReport") -> str:

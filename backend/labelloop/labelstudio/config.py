@@ -7,6 +7,7 @@ from functools import lru_cache
 from labelloop.labelstudio import conditions
 from labelloop.labelstudio.codecs import CODECS
 from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
+from labelloop.labelstudio.per_region import joined
 from labelloop.records import Control, Modality
 
 MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modality.TEXT, "Paragraphs": Modality.TEXT}
@@ -21,7 +22,8 @@ class LabelConfig:
 
     Attributes:
         controls: what can be learnt, in the config's order.
-        unsupported: one line for each control that is not, with its name, its tag and the reason.
+        unsupported: one line for each control that is not, with its name, its tag and the reason; what is a part of another, as
+            the choices that name a `Rectangle`'s classes, is neither.
     """
 
     controls: tuple[Control, ...]
@@ -39,7 +41,7 @@ def parse_label_config(xml: str) -> LabelConfig:
     """
     tags = read_tags(xml)
     controls, unsupported = [], []
-    for name, tag in tags.controls.items():
+    for name, tag in joined(tags).items():
         reason = _why_not(tag, tags)
         if reason:
             unsupported.append(f"{name!r} ({tag.kind}) is not learnt: {reason}.")

@@ -1,14 +1,15 @@
 """Labels that come from each task's data (`value="$options"`), not from the label config.
 
 Such a control's labels are those that annotations have named so far. What a model says of a task is narrowed to what the
-task offers. A label that a task did not offer counts as not chosen there, which is right where tasks offer the same or
-labels that exclude each other, and makes a set's classes look rarer than they are where they do not.
+task offers. A label that a task did not offer counts as not chosen there, and not to be found, which is right where tasks
+offer the same or labels that exclude each other, and makes classes look rarer than they are where they do not.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.paths import join_path
 from labelloop.records import ClassPrediction, Control, Prediction, Target
 
@@ -17,6 +18,18 @@ OPTION: Final = "labels_from"
 
 # Deeper trees are no labels that a person chooses from.
 DEEPEST: Final = 20
+
+
+def key_of_labels(tag: Tag) -> str:
+    """The data key that a tag takes its labels from; empty where they are in the config."""
+    value = tag.attributes.get("value", "")
+    return value[1:] if value.startswith("$") else ""
+
+
+def why_not(tag: Tag) -> str:
+    """Why where a tag's labels come from cannot be honoured, as a clause; empty when it can."""
+    both = key_of_labels(tag) and tag.tree
+    return "it takes labels from both the config and each task's data; only one of the two is" if both else ""
 
 
 def with_used_labels(control: Control, targets: Iterable[Target]) -> Control:

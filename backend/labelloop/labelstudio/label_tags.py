@@ -50,6 +50,8 @@ class Tag:
         labels: of a control, its labels in order (an alias replaces its value).
         tree: of a control, its labels in order, each with the one that it lies in.
         predicted: of a control, the label that stands for each of a model's own names (`predicted_values`).
+        named_by: of a control that draws regions without a class, the one that names their classes; see `per_region`.
+        named_in: the type of that one's results.
     """
 
     kind: str
@@ -59,6 +61,8 @@ class Tag:
     labels: dict[str, None] = field(default_factory=dict)
     tree: list[Label] = field(default_factory=list)
     predicted: dict[str, str] = field(default_factory=dict)
+    named_by: str = ""
+    named_in: str = ""
 
 
 @dataclass(slots=True)

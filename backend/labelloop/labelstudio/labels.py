@@ -23,7 +23,7 @@ def merge(control: Control, task: TaskRecord) -> Target | None:
     Returns:
         The target, with the share of the votes that agree as its weight; None when nobody has said anything clear.
     """
-    votes = _votes(control, task.annotations)
+    votes = _votes(control, task)
     truth = [vote for vote in votes if vote[0].ground_truth]
     votes = _latest_by_annotator(truth or votes)
     if not votes:
@@ -74,11 +74,11 @@ def _regions(control: Control, prediction: Prediction, data: Mapping[str, Any]) 
     return [] if told is None else codec_for(control).write(control, told, data.get(control.data_key))
 
 
-def _votes(control: Control, annotations: Iterable[AnnotationRecord]) -> list[Vote]:
-    codec = codec_for(control)
+def _votes(control: Control, task: TaskRecord) -> list[Vote]:
+    codec, value = codec_for(control), task.data.get(control.data_key)
     said = [
-        (annotation, codec.read(control, annotation.result))
-        for annotation in annotations
+        (annotation, codec.read(control, annotation.result, value))
+        for annotation in task.annotations
         if not annotation.was_cancelled and _asked(control, annotation.result)
     ]
     return [(annotation, target) for annotation, target in said if target is not None]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labelloop.labelstudio.codecs import codec_for
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Box, Span
+from labelloop.records import Box, Control, Kind, Span, SpansTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,21 @@ class Prompts:
         return bool(self.boxes or self.spans)
 
 
-def prompts_about(to_name: str, drawn: Sequence[Region]) -> Prompts:
-    """The prompts about an object among the regions drawn so far; what is no prompt, or is malformed, is passed over."""
-    mine = [region for region in drawn if region.get("to_name") == to_name]
-    boxes = (_box(region) for region in mine)
-    spans = (_span(region) for region in mine)
-    return Prompts(tuple(b for b in boxes if b is not None), tuple(s for s in spans if s is not None))
+def prompts_about(control: Control, drawn: Sequence[Region], value: object) -> Prompts:
+    """The prompts for a control among the regions drawn so far; what is no prompt, or is malformed, is passed over.
+
+    Args:
+        control: whose object the regions are to be about. A stretch is marked with a tag of the same kind.
+        drawn: the regions.
+        value: what the task's data holds under the control's key.
+    """
+    mine = [region for region in drawn if region.get("to_name") == control.to_name]
+    boxes = (_box(region, mine) for region in mine)
+    spans = _spans(control, mine, value) if control.kind is Kind.SPANS else ()
+    return Prompts(tuple(box for box in boxes if box is not None), spans)
 
 
-def _box(region: Region) -> Box | None:
+def _box(region: Region, beside: Sequence[Region]) -> Box | None:
     value = region.get("value")
     if not isinstance(value, dict) or region.get("type") not in (
         "rectanglelabels",
@@ -46,22 +53,25 @@ def _box(region: Region) -> Box | None:
     if corner is None or size is None:
         return None
     x, y, width, height = (number / 100 for number in (*corner, *size))
-    return Box(_label(region, value), x, y, width, height)
+    return Box(_label(region, value) or _chosen(region, beside), x, y, width, height)
 
 
-def _span(region: Region) -> Span | None:
-    value = region.get("value")
-    if not isinstance(value, dict) or region.get("type") != "labels":
-        return None
-    places = _numbers(value, ("start", "end"))
-    if places is None or not 0 <= places[0] < places[1]:
-        return None
-    return Span(_label(region, value), int(places[0]), int(places[1]))
+def _spans(control: Control, drawn: Sequence[Region], value: object) -> tuple[Span, ...]:
+    marked = [{**region, "from_name": control.name} for region in drawn if region.get("type") == control.tag.lower()]
+    target = codec_for(control).read(control, marked, value)
+    return target.spans if isinstance(target, SpansTarget) else ()
 
 
 def _label(region: Region, value: dict[str, Any]) -> str:
     labels = value.get(str(region["type"]))
     return labels[0] if isinstance(labels, list) and labels and isinstance(labels[0], str) else ""
+
+
+def _chosen(region: Region, beside: Sequence[Region]) -> str:
+    """The class of a region that is drawn without one, by what was said of it; see `codecs.plain_regions`."""
+    said = [one for one in beside if one.get("id", "") == region.get("id") and isinstance(one.get("value"), dict)]
+    named = (_label(one, one["value"]) for kind in ("labels", "choices") for one in said if one.get("type") == kind)
+    return next(named, "")
 
 
 def _numbers(value: dict[str, Any], names: Sequence[str]) -> list[float] | None:

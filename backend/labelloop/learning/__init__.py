@@ -27,7 +27,7 @@ from labelloop.learning.backbones import (
     load_backbone,
     resolve_backbone,
 )
-from labelloop.learning.boxes import BoxesLearner
+from labelloop.learning.boxes import BoxesLearner, DetectedBoxesLearner, detected_labels
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.choice import Choice
 from labelloop.learning.classification import ClassificationLearner
@@ -43,11 +43,11 @@ from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.recipes import RECIPES, SEMI_SUPERVISED
 from labelloop.learning.sets import SetLearner
 from labelloop.learning.spans import SpanLearner
-from labelloop.learning.translation import TextLearner
+from labelloop.learning.translation import GeneratedTextLearner, TextLearner
 from labelloop.learning.uncertainty import MEASURES, measure_named
 from labelloop.records import Kind
 
-# The learner of each kind of control.
+# The quick learner of each kind of control.
 LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
     Kind.RATING: RatingLearner,
@@ -57,12 +57,24 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.SPANS: SpanLearner,
     Kind.MASKS: MasksLearner,
 }
+# Those that judge what a network answers by itself, where its features are its output.
+OUTPUT_LEARNERS: Final[dict[Kind, type[Learner]]] = {
+    Kind.BOXES: DetectedBoxesLearner,
+    Kind.TEXT: GeneratedTextLearner,
+}
+
+
+def learner_of(kind: Kind, parts: Parts) -> type[Learner]:
+    """The learner of a kind of control on a backbone that gives features of these parts."""
+    return OUTPUT_LEARNERS[kind] if parts is Parts.OUTPUT else LEARNERS[kind]
+
 
 __all__ = [
     "COMBINATIONS",
     "JOINT",
     "LEARNERS",
     "MEASURES",
+    "OUTPUT_LEARNERS",
     "RECIPES",
     "SEMI_SUPERVISED",
     "STRATEGIES",
@@ -74,8 +86,10 @@ __all__ = [
     "ClassificationLearner",
     "Dense",
     "DenseBackbone",
+    "DetectedBoxesLearner",
     "Figures",
     "GateDecision",
+    "GeneratedTextLearner",
     "Learner",
     "MasksLearner",
     "Measured",
@@ -92,9 +106,11 @@ __all__ = [
     "TrainingOptions",
     "assign_holdout",
     "believed",
+    "detected_labels",
     "judge",
     "judge_quality",
     "judged_keys",
+    "learner_of",
     "load_backbone",
     "measure_named",
     "preload",

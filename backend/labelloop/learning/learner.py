@@ -27,6 +27,7 @@ class TrainingOptions:
         ensemble: names of heads and methods to try together.
         combination: how their answers become one.
         blocks: how many columns of a row are of each backbone; empty: all are of one.
+        synonyms: a network's own names of classes, each with the label of the control that stands for it.
         seed: decides what is random in training.
     """
 
@@ -35,6 +36,7 @@ class TrainingOptions:
     ensemble: tuple[str, ...] = ()
     combination: str = "weighted"
     blocks: tuple[int, ...] = ()
+    synonyms: tuple[tuple[str, str], ...] = ()
     seed: int = 0
 
 

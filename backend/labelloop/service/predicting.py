@@ -107,7 +107,8 @@ class Predictor:
 
 def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
     """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
-    asked = {control: prompts for control in said if (prompts := prompts_about(control.to_name, drawn))}
+    found = {control: prompts_about(control, drawn, data.get(control.data_key)) for control in said}
+    asked = {control: prompts for control, prompts in found.items() if prompts}
     if not asked:
         return None
     answers = ((c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items())

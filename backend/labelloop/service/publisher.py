@@ -111,7 +111,7 @@ class _Push:
         Before anything is learnt the order covers the pool, which needs all features first. With a model, what has features is
         pushed before more is embedded.
         """
-        if self._learners:
+        if self._version.stage == "trained":
             if not self._score_ready():
                 self._embed_some()
                 self._score_ready()

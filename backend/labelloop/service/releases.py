@@ -2,15 +2,27 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as library_version
 from typing import Any
 
-from labelloop.errors import VersionError
-from labelloop.learning import JOINT, LEARNERS, BackboneSpec, Parts, Reads, resolve_backbone
-from labelloop.records import Control, Modality
+from labelloop.errors import NotEnoughLabels, VersionError
+from labelloop.learning import (
+    JOINT,
+    LEARNERS,
+    BackboneSpec,
+    Learner,
+    Parts,
+    Reads,
+    Training,
+    detected_labels,
+    learner_of,
+    resolve_backbone,
+)
+from labelloop.records import Control, Kind, Modality
 from labelloop.service.state import now_iso
-from labelloop.service.training import Candidate
+from labelloop.service.training import Candidate, training_options
 from labelloop.service.versions import LearnerRecord, Version, Versions
 from labelloop.settings import Settings
 
@@ -39,8 +51,12 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
     spec = backbone_spec(settings, control)
     learners = live.learners if live else ()
     for known in sorted(learners, key=lambda known: known.control.name != control.name):
-        if known.backbone_spec == spec and (known.control.name == control.name or not known.backbone.tuned):
-            return LearnerRecord(control, control.labels, "", spec, known.backbone)
+        if known.backbone.tuned and known.control.name != control.name:
+            continue
+        # What is tuned may tell of other parts than what it was tuned from.
+        asked = replace(known.backbone_spec, parts=spec.parts) if known.backbone.tuned else known.backbone_spec
+        if asked == spec:
+            return LearnerRecord(control, control.labels, "", known.backbone_spec, known.backbone)
     resolved = resolve_backbone(spec)
     if resolved.note:
         logger.warning("%s", resolved.note)
@@ -49,6 +65,8 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
 
 def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
     """The backbone the settings ask for, with the features that the control's learner reads."""
+    if (answering := _answering_spec(settings, control)) is not None:
+        return answering
     parts = Parts.NONE
     if LEARNERS[control.kind].reads is Reads.DENSE:
         parts = Parts.MAP if control.modality is Modality.IMAGE else Parts.TOKENS
@@ -59,6 +77,18 @@ def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
     if parts is not Parts.NONE:  # one network's parts do not lie where another's do
         name = name.split(JOINT)[0]
     return BackboneSpec(control.modality, name, weights, settings.device, settings.offline, parts)
+
+
+def _answering_spec(settings: Settings, control: Control) -> BackboneSpec | None:
+    """The network that answers in the control's own terms, where the settings name one that can."""
+    if control.kind is Kind.TEXT and settings.text_writer:
+        return BackboneSpec(Modality.TEXT, settings.text_writer, "", settings.device, settings.offline, Parts.OUTPUT)
+    if control.kind is Kind.BOXES and settings.image_detector:
+        spec = BackboneSpec(
+            Modality.IMAGE, settings.image_detector, "", settings.device, settings.offline, Parts.OUTPUT
+        )
+        return spec if control.labels and control.labels == detected_labels(spec, control) else None
+    return None
 
 
 def release(
@@ -98,8 +128,16 @@ def release(
 
 
 def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Settings) -> Version:
-    """Publish a version that has learnt nothing: it orders the queue so that the first labels cover the pool."""
+    """Publish a version that has learnt nothing: it orders the queue so that the first labels cover the pool.
+
+    Where a backbone answers in a control's own terms by itself, as a translation model does, it pre-annotates already.
+    """
     name, number = versions.next_name("cold")
+    records = {control.name: learner_record(settings, control, None) for control in controls}
+    untaught = {
+        name: learner for name, record in records.items() if (learner := _untaught(settings, record)) is not None
+    }
+    records |= {n: replace(records[n], kind=learner.kind, meta=learner.meta()) for n, learner in untaught.items()}
     version = Version(
         name=name,
         number=number,
@@ -107,13 +145,31 @@ def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Se
         stage="cold",
         parent=None,
         order=settings.cold_strategy,
-        learners=tuple(learner_record(settings, control, None) for control in controls),
-        reason="Nothing is learnt yet; the queue covers the pool.",
+        learners=tuple(records.values()),
+        reason=" ".join(
+            ["Nothing is learnt yet; the queue covers the pool.", *(_brings(records[n]) for n in untaught)]
+        ),
         settings=_recorded_settings(settings),
         libraries=_libraries(),
     )
-    versions.publish(version, {}, {})
+    versions.publish(version, untaught, {})
     return version
+
+
+def _brings(record: LearnerRecord) -> str:
+    return f"{record.control.name!r} is pre-annotated by {record.backbone.name} as it is, which has learnt from no label here."
+
+
+def _untaught(settings: Settings, record: LearnerRecord) -> Learner | None:
+    """The learner of a backbone that answers by itself before anybody has labelled anything; None where it does not."""
+    if record.backbone_spec.parts is not Parts.OUTPUT or record.backbone.name == "plain":
+        return None
+    try:
+        options = training_options(settings, record)
+        return learner_of(record.control.kind, Parts.OUTPUT).train(Training([], [], record.classes, options=options))
+    except NotEnoughLabels as error:
+        logger.info("%s", error)
+        return None
 
 
 def _recorded_settings(settings: Settings) -> dict[str, Any]:

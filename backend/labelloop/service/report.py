@@ -114,6 +114,7 @@ def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Se
         classes=record.classes,
         backbone=record.backbone.name,
         note=record.backbone.note,
+        predicts=bool(record.kind),
         holdout=record.metrics,
         cross_validation=record.cv_metrics,
         holdout_trusted=record.metrics is not None and record.metrics.items >= settings.holdout_min,

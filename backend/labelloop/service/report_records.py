@@ -24,6 +24,7 @@ class LearnerReport:
         pool: accuracy on the pool, estimated from the holdout; None while that is small.
         agreement: the last labels against what was predicted before they came; None before there are any.
         choice: which candidate won and by how much, as a sentence; empty when there was one only.
+        predicts: tasks are pre-annotated with it, whether it has learnt from labels or not.
     """
 
     control: str
@@ -36,6 +37,7 @@ class LearnerReport:
     pool: PoolAccuracy | None = None
     agreement: Agreement | None = None
     choice: str = ""
+    predicts: bool = True
 
     @property
     def metrics(self) -> Measured | None:

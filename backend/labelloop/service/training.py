@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import (
-    LEARNERS,
     GateDecision,
     Learner,
     Reads,
@@ -20,6 +19,7 @@ from labelloop.learning import (
     judge,
     judge_quality,
     judged_keys,
+    learner_of,
     strategy_named,
 )
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
@@ -83,6 +83,7 @@ def train_control(
     settings: Settings,
     report: Progress,
     pool: Sequence[TaskRecord] = (),
+    alike: Embedder | None = None,
 ) -> Candidate:
     """Fit a learner on the labelled tasks, and on the pool where that helps, and let the gate judge it.
 
@@ -96,6 +97,7 @@ def train_control(
         settings: holdout, gate, strategy, and what is trained.
         report: told of the embedding.
         pool: tasks without a label; those that have features already are learnt from.
+        alike: gives the features that near-duplicates are told by; None: `embedder`.
 
     Raises:
         NotEnoughLabels: fewer than two classes have labels.
@@ -105,9 +107,9 @@ def train_control(
     if not embedded.ids and embedded.unavailable:
         raise MediaUnavailable(next(iter(embedded.unavailable.values())))
     wanted = [targets[task_id] for task_id in embedded.ids]
-    groups = near_duplicate_groups(embedded.features)
+    groups = _groups(embedded, alike, tasks)
     sides, judged_on = _place(embedded, wanted, groups, sides, settings)
-    kind = LEARNERS[record.control.kind]
+    kind = learner_of(record.control.kind, record.backbone_spec.parts)
     aside = np.array([sides[content] for content in embedded.contents], dtype=bool)
     wanted, kept, findings = _examined(record.control, embedded, wanted, groups, aside)
     held_out, taught = np.flatnonzero(aside & kept).tolist(), np.flatnonzero(~aside & kept).tolist()
@@ -123,7 +125,7 @@ def train_control(
             record.classes,
             unlabelled=_pool_inputs(pool, embedder, kind.reads),
             holdout=(judged.inputs, judged.targets) if len(rows) >= settings.holdout_min else None,
-            options=_options(settings, record),
+            options=training_options(settings, record),
         )
     )
     metrics = learner.evaluate(judged.inputs, judged.targets) if rows else None
@@ -151,13 +153,15 @@ class _Judged:
     targets: list[Target]
 
 
-def _options(settings: Settings, record: LearnerRecord) -> TrainingOptions:
+def training_options(settings: Settings, record: LearnerRecord) -> TrainingOptions:
+    """What a person has chosen of a learner's training."""
     return TrainingOptions(
         uncertainty=strategy_named(settings.strategy).measure,
         semi_supervised=settings.semi_supervised,
         ensemble=tuple(settings.ensemble),
         combination=settings.ensemble_combination,
         blocks=record.backbone.blocks,
+        synonyms=record.control.predicted_values,
     )
 
 
@@ -193,6 +197,19 @@ def _first(finding: Finding) -> str:
     if finding.kind in (FindingKind.FEW, FindingKind.IMBALANCE):
         return ""
     return f" Tasks {', '.join(finding.ids[:3])}{' …' if finding.count > 3 else ''}."
+
+
+def _groups(embedded: Embedded, alike: Embedder | None, tasks: list[TaskRecord]) -> NDArray[np.integer[Any]]:
+    """Near-duplicates among the embedded tasks, a number for each group."""
+    if alike is None:
+        return near_duplicate_groups(embedded.features)
+    found = alike.cached(tasks)
+    row_of = {task_id: row for row, task_id in enumerate(found.ids)}
+    features = np.full((len(embedded.ids), found.features.shape[1]), np.nan, dtype=np.float32)
+    for place, task_id in enumerate(embedded.ids):
+        if task_id in row_of:
+            features[place] = found.features[row_of[task_id]]
+    return near_duplicate_groups(features)
 
 
 def _place(

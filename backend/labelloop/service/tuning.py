@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import ResolvedBackbone, resolve_backbone
-from labelloop.learning.tuning import TuneOptions, fine_tune
-from labelloop.records import Control
+from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.tuning import TUNERS
+from labelloop.records import Control, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.projects import Project
@@ -32,6 +32,7 @@ from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
 from labelloop.service.versions import LearnerRecord
+from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class _Tuning:
         trained = self._state.attempt
         if trained is None or trained.backbone is None:
             return True
-        record = self._record(control, trained.backbone)
+        record = _tuned_record(backbone_spec(self._context.settings, control), control, trained.backbone)
         if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
             return False
         return self._publish(trained, record)
@@ -124,18 +125,20 @@ class _Tuning:
 
     def _train(self, attempt: Attempt, control: Control) -> bool:
         """Fine-tune, or some of it; True when there is a backbone to go on with."""
-        settings = self._context.settings
+        settings, tuner = self._context.settings, TUNERS[control.kind]
         spec = backbone_spec(settings, control)
-        embedder = self._scene.embedder(self._record(control, resolve_backbone(spec)))
+        embedder = self._scene.embedder(_record(spec, control, resolve_backbone(spec)))
         tasks = [self._scene.book.tasks[task_id] for task_id in attempt.labels]
         if not self._embed(embedder, tasks):
             return False
         with TemporaryDirectory() as folder:
-            tuned = fine_tune(
+            tuned = tuner.fine_tune(
                 spec,
                 lesson_of(self._scene, attempt, control, embedder.cached(tasks)),
                 Path(folder),
-                TuneOptions(method=settings.fine_tune_method, seconds=60 * minutes_of(settings)),
+                tuner.asked_for(
+                    settings.fine_tune_method, _network_of(settings, control), seconds=60 * minutes_of(settings)
+                ),
                 keeper=self._keeper,
                 give_way=self._give_way,
                 on_progress=lambda done, planned: self._report("fine-tune", done, planned),
@@ -178,10 +181,6 @@ class _Tuning:
             note_broken(self._context.store, self._project.folder, embedded.broken, self._scene.book.tasks)
         return True
 
-    def _record(self, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:
-        spec = backbone_spec(self._context.settings, control)
-        return LearnerRecord(control, control.labels, "", spec, backbone)
-
     def _note(self, state: TuningState) -> None:
         self._state = state
         write_tuning(self._context.store, self._project.folder, state)
@@ -202,6 +201,20 @@ class _StoreKeeper:
 
     def clear(self) -> None:
         self._store.delete(self._path)
+
+
+def _network_of(settings: Settings, control: Control) -> str:
+    """The network that the settings name for a control; empty: the usual one."""
+    return {Kind.BOXES: settings.image_detector, Kind.MASKS: settings.image_segmenter}.get(control.kind, "")
+
+
+def _record(spec: BackboneSpec, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:
+    return LearnerRecord(control, control.labels, "", spec, backbone)
+
+
+def _tuned_record(spec: BackboneSpec, control: Control, backbone: ResolvedBackbone) -> LearnerRecord:
+    """What is tuned tells of the parts that its tuner names."""
+    return _record(replace(spec, parts=TUNERS[control.kind].parts), control, backbone)
 
 
 def _silent(step: str, done: int, total: int) -> None:

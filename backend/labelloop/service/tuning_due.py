@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from labelloop.learning.tuning import why_not
-from labelloop.records import Kind
+from labelloop.learning.tuning import TUNERS
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from labelloop.service.tuning_state import TuningState, read_tuning
@@ -69,9 +68,10 @@ def minutes_of(settings: Settings) -> float:
 
 
 def _why_not_yet(record: LearnerRecord, labels: int, state: TuningState, settings: Settings) -> str:
-    if record.control.kind is not Kind.CLASS:
-        return f"{record.control.name!r} has no fine-tuning yet: only single choices have."
-    if reason := why_not(record.backbone_spec, record.backbone):
+    tuner = TUNERS.get(record.control.kind)
+    if tuner is None:
+        return f"{record.control.name!r} has no fine-tuning: its kind, {record.control.kind}, has none."
+    if reason := tuner.why_not(record.backbone_spec, record.backbone):
         return reason
     name, tried = record.control.name, state.tried.get(record.control.name, 0)
     wanted = max(settings.fine_tune_from, round(GROWTH * tried))

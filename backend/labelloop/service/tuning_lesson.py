@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import assign_holdout
-from labelloop.learning.tuning import Lesson
-from labelloop.records import ClassTarget, Control
+from labelloop.learning.tuning import TUNERS, Lesson
+from labelloop.records import Control, stratum
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
@@ -34,14 +34,14 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
     content_of = {
         i: content for i, content in zip(found.ids, found.contents, strict=True) if sides.get(content) is False
     }
-    aside = _aside({content: targets[task_id].summary for task_id, content in content_of.items()})
-    said = {task_id: (targets[task_id].summary, targets[task_id].weight) for task_id in content_of}
+    said: dict[int, Any] = {task_id: targets[task_id] for task_id in content_of}
+    aside = _aside({content: stratum(said[task_id]) for task_id, content in content_of.items()})
     return Attempt(
         control=control.name,
         classes=control.labels,
-        labels={i: label for i, label in said.items() if content_of[i] not in aside},
-        validation={i: label for i, label in said.items() if content_of[i] in aside},
-        unlabelled=_unlabelled(scene),
+        labels={i: target for i, target in said.items() if content_of[i] not in aside},
+        validation={i: target for i, target in said.items() if content_of[i] in aside},
+        unlabelled=_unlabelled(scene, control),
         contents=tuple(sorted(set(content_of.values()))),
     )
 
@@ -66,27 +66,27 @@ def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) 
     """
     return Lesson(
         _media(scene, control, read.ids),
-        [ClassTarget(*attempt.labels[task_id]) for task_id in read.ids],
+        [attempt.labels[task_id] for task_id in read.ids],
         attempt.classes,
         _media(scene, control, list(attempt.validation)),
-        [ClassTarget(*said) for said in attempt.validation.values()],
+        list(attempt.validation.values()),
         _media(scene, control, attempt.unlabelled),
         read.features,
     )
 
 
-def _unlabelled(scene: Scene) -> tuple[int, ...]:
-    if scene.context.settings.fine_tune_method == "supervised":
+def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
+    if not TUNERS[control.kind].unlabelled or scene.context.settings.fine_tune_method == "supervised":
         return ()
     overlap = scene.project.overlap
     pool = sorted(t.id for t in scene.book.tasks.values() if in_queue(t, overlap) and t.id not in scene.broken)
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 
-def _aside(labels: dict[str, str]) -> set[str]:
-    """The contents that decide when to stop, a share of each class."""
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(labels), 1))
-    return {content for content, held in assign_holdout(labels, {}, share).items() if held}
+def _aside(strata: dict[str, str]) -> set[str]:
+    """The contents that decide when to stop, a share of each stratum."""
+    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(strata), 1))
+    return {content for content, held in assign_holdout(strata, {}, share).items() if held}
 
 
 def _media(scene: Scene, control: Control, task_ids: Sequence[int]) -> Any:

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter, ValidationError
 
 from labelloop.learning import ResolvedBackbone
+from labelloop.records import BoxesTarget, ClassTarget, MasksTarget, SetTarget, SpansTarget, TextTarget
 from labelloop.service.store import Store
+
+Said = ClassTarget | SetTarget | BoxesTarget | MasksTarget | SpansTarget | TextTarget
+"""What a file tells apart by the names of their fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,7 @@ class Attempt:
     Attributes:
         control: name of the control.
         classes: its classes then.
-        labels: label and weight by task id, of the tasks that teach.
+        labels: what people said by task id, of the tasks that teach.
         validation: the same of those that decide when to stop.
         unlabelled: tasks without a label that teach too.
         contents: content digests of the labelled ones; none of them may ever be held out under the tuned backbone.
@@ -25,8 +29,8 @@ class Attempt:
 
     control: str
     classes: tuple[str, ...]
-    labels: dict[int, tuple[str, float]]
-    validation: dict[int, tuple[str, float]]
+    labels: dict[int, Said]
+    validation: dict[int, Said]
     unlabelled: tuple[int, ...]
     contents: tuple[str, ...]
     backbone: ResolvedBackbone | None = None

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labelloop.learning import Metrics
+from labelloop.learning import Figures, Metrics
 from labelloop.records import Control
+from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import incumbent_of
 from labelloop.service.releases import learner_record
 from labelloop.service.state import Progress
@@ -39,8 +40,10 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
     sides = scene.sides(record.control)
     if any(sides.get(content) for content in attempt.contents):
         return Verdict({}, "The live version holds out labels that the backbone was trained on.")
-    tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report)
     in_use = learner_record(scene.context.settings, record.control, scene.live)
+    # A network that was trained on some of them draws all closer together, near-duplicates or not.
+    alike = scene.embedder(in_use)
+    tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report, alike)
     if reason := refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
         return Verdict({}, reason)
     found = {c.name: _other(scene, c, report) for c in _others(scene, record.control)} | {record.control.name: tuned}
@@ -59,7 +62,9 @@ def _other(scene: Scene, control: Control, report: Progress) -> Candidate:
     return _candidate(scene, record, scene.sides(control), report)
 
 
-def _candidate(scene: Scene, record: LearnerRecord, sides: dict[str, bool], report: Progress) -> Candidate:
+def _candidate(
+    scene: Scene, record: LearnerRecord, sides: dict[str, bool], report: Progress, alike: Embedder | None = None
+) -> Candidate:
     targets = scene.labelled[record.control.name].targets
     return train_control(
         record,
@@ -70,6 +75,7 @@ def _candidate(scene: Scene, record: LearnerRecord, sides: dict[str, bool], repo
         incumbent_of(scene.context, scene.project, scene.live, record.control, scene.broken),
         scene.context.settings,
         report,
+        alike=alike,
     )
 
 
@@ -78,8 +84,20 @@ def refusal(tuned: Candidate, in_use: Candidate) -> str:
     if not tuned.decision.accepted:
         return tuned.decision.reason
     new, old = tuned.record.metrics, in_use.record.metrics
-    if not isinstance(new, Metrics) or not isinstance(old, Metrics):
-        return "There are no held-out labels to judge on."
+    if isinstance(new, Metrics) and isinstance(old, Metrics):
+        return _refusal_of_classes(new, old)
+    if isinstance(new, Figures) and isinstance(old, Figures):
+        return _refusal_of_values(new, old)
+    return "There are no held-out labels to judge on."
+
+
+def _refusal_of_values(new: Figures, old: Figures) -> str:
+    if new.value > old.value:
+        return ""
+    return f"On the tuned features, the {new.name} is {new.value:.3f} on {new.items} held-out labels, on those in use {old.value:.3f}."
+
+
+def _refusal_of_classes(new: Metrics, old: Metrics) -> str:
     if new.accuracy <= old.accuracy:
         return (
             f"A head on the tuned features is right on {new.accuracy:.1%} of {new.items} held-out labels, "

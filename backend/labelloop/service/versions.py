@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as InvalidRecord
 
 from labelloop.errors import VersionError
-from labelloop.learning import LEARNERS, BackboneSpec, Learner, Measured, ResolvedBackbone
+from labelloop.learning import BackboneSpec, Learner, Measured, ResolvedBackbone, learner_of
 from labelloop.records import Control
 from labelloop.service.store import Store
 
@@ -32,7 +32,8 @@ class LearnerRecord:
     Attributes:
         control: what it was trained for.
         classes: the classes it knows, in the config's order at the time.
-        kind: name of the learner's class in the registry; empty in a cold version, which has features but nothing learnt.
+        kind: name of the learner's class in the registry; empty in a cold version, which has features but nothing learnt, unless
+            the backbone answers by itself.
         backbone_spec: the backbone as the settings asked for it.
         backbone: the backbone that was found.
         meta: what the learner needs beside its arrays to be loaded again.
@@ -58,7 +59,7 @@ class Version:
         name: what Label Studio shows as the model version.
         number: counts up in a project.
         created_at: ISO time, UTC.
-        stage: `cold` has an order for the queue and no learners; `trained` has learners.
+        stage: `cold` has an order for the queue and has learnt nothing; `trained` has learnt from labels.
         parent: the version that was live when this one was trained.
         order: the strategy that orders the queue.
         learners: one per control.
@@ -201,7 +202,8 @@ class Versions:
         Raises:
             VersionError: its numbers are not there.
         """
-        return LEARNERS[record.control.kind].from_arrays(self.arrays(name, record.control.name), record.meta)
+        kind = learner_of(record.control.kind, record.backbone_spec.parts)
+        return kind.from_arrays(self.arrays(name, record.control.name), record.meta)
 
     def labels(self, name: str) -> dict[str, Any]:
         """What a version was trained and judged on: by control, the task ids' labels, the content keys' sides and those judged on."""

@@ -144,6 +144,6 @@ def _looks_like_image(value: str) -> bool:
 
 
 def _labels(tasks: Sequence[TaskRecord], control: Control) -> tuple[str, ...]:
-    codec = codec_for(control)
-    said = (codec.read(control, annotation.result) for task in tasks for annotation in task.annotations)
+    codec, key = codec_for(control), control.data_key
+    said = (codec.read(control, one.result, task.data.get(key)) for task in tasks for one in task.annotations)
     return tuple(sorted({target.summary for target in said if target is not None}))

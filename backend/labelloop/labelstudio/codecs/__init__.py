@@ -7,6 +7,8 @@ from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
 from labelloop.labelstudio.codecs.masks import BitmaskCodec, BrushCodec, PolygonCodec
+from labelloop.labelstudio.codecs.paragraphs import ParagraphsCodec
+from labelloop.labelstudio.codecs.plain_regions import PlainRegionsCodec
 from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
@@ -23,9 +25,14 @@ CODECS: Final[dict[str, Codec]] = {
     "TextArea": TextAreaCodec(),
     "HyperTextLabels": SpansCodec(),
     "Labels": SpansCodec(),
+    "ParagraphLabels": ParagraphsCodec(),
     "BrushLabels": BrushCodec(),
     "PolygonLabels": PolygonCodec(),
     "BitmaskLabels": BitmaskCodec(),
+    "Rectangle": PlainRegionsCodec(BoxesCodec(), "rectanglelabels"),
+    "Brush": PlainRegionsCodec(BrushCodec(), BrushCodec.key),
+    "Polygon": PlainRegionsCodec(PolygonCodec(), PolygonCodec.key),
+    "Bitmask": PlainRegionsCodec(BitmaskCodec(), BitmaskCodec.key),
 }
 
 

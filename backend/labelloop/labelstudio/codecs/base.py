@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, ClassVar
 
+from labelloop.labelstudio import dynamic
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Target
@@ -55,8 +56,14 @@ class Codec(ABC):
         return ()
 
     @abstractmethod
-    def read(self, control: Control, result: list[Region]) -> Target | None:
-        """What an annotation says of the control; None when it says nothing, or nothing clear."""
+    def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
+        """What an annotation says of the control; None when it says nothing, or nothing clear.
+
+        Args:
+            control: whose.
+            result: the annotation's regions.
+            value: what the task's data holds under the control's key, for results that count in it.
+        """
 
     @abstractmethod
     def write(self, control: Control, prediction: Any, value: object) -> list[Region]:
@@ -82,6 +89,25 @@ class Codec(ABC):
         winner: Any = max(targets, key=lambda target: votes[target.summary])
         merged: Target = replace(winner, weight=votes[winner.summary] / len(targets))
         return merged
+
+
+class RegionsCodec(Codec):
+    """Reads and writes one kind of control tag that names regions, by labels from the config or from each task's data.
+
+    Attributes:
+        kind: what its regions are.
+    """
+
+    kind: ClassVar[Kind]
+
+    def why_not(self, tag: Tag) -> str:
+        """Why not every such tag can be learnt."""
+        return dynamic.why_not(tag) or ("" if tag.tree or dynamic.key_of_labels(tag) else "it has no labels")
+
+    def describe(self, tag: Tag) -> Described:
+        """Regions, each of a label."""
+        key = dynamic.key_of_labels(tag)
+        return Described(self.kind, tuple(tag.labels), ((dynamic.OPTION, key),) if key else ())
 
 
 def own(control: Control, result: Sequence[Region]) -> list[Region]:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
-from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Target
 from labelloop.records.geometry import hulls, overlaps
@@ -21,7 +20,7 @@ DIGITS: Final = 6
 SAME: Final = 0.5
 
 
-class BoxesCodec(Codec):
+class BoxesCodec(RegionsCodec):
     """The results of `RectangleLabels`: one region a box, in percent of the image as it is shown, by the label's alias if any.
 
     An annotation without a box says that there is nothing to be found. A box that reaches beyond the image is cut at its
@@ -31,18 +30,9 @@ class BoxesCodec(Codec):
     """
 
     objects: ClassVar = frozenset({"Image"})
+    kind: ClassVar = Kind.BOXES
 
-    def why_not(self, tag: Tag) -> str:
-        """Why not every `RectangleLabels` can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no label"
-
-    def describe(self, tag: Tag) -> Described:
-        """Boxes of the labels."""
-        return Described(Kind.BOXES, tuple(tag.labels))
-
-    def read(self, control: Control, result: list[Region]) -> BoxesTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> BoxesTarget | None:
         """The boxes; None where something is drawn of which none is a box."""
         values = of_control(control, result)
         boxes = [box for value in values for box in _boxes(value)]

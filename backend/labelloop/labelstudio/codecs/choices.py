@@ -1,14 +1,15 @@
 """Choices for the whole item: one, or any number."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, own, region_of
+from labelloop.labelstudio.codecs.base import Codec, Described, region_of
 from labelloop.labelstudio.codecs.whole_items import (
     WHOLE_ITEM,
     blank,
     flag,
     merge_sets,
+    of_whole,
     options_of,
     paths_of,
     predicted_paths,
@@ -18,17 +19,19 @@ from labelloop.labelstudio.codecs.whole_items import (
     written,
 )
 from labelloop.labelstudio.label_tags import Tag
-from labelloop.labelstudio.paths import join_path
+from labelloop.labelstudio.paths import join_path, split_path
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import ClassPrediction, ClassTarget, Control, Kind, SetPrediction, SetTarget, Target
+
+_KEY: Final = "choices"
 
 
 class ChoicesCodec(Codec):
     """The results of `Choices`: one region whose value names the choices, by their alias where they have one.
 
     With `allowNested="true"` a choice is the path to a leaf: Label Studio ticks a branch when all in it is ticked. Without it,
-    Label Studio shows the outermost choices alone. Predictions of nested choices are not written, for Label Studio's import
-    refuses the form that its editor reads; they are learnt and order the queue.
+    Label Studio shows the outermost choices alone. Its import refuses the lists of paths that its editor reads, but looks at
+    what lies under the control's own name, where there is an object: there the leaves are named. Its editor passes that over.
     """
 
     objects: ClassVar = WHOLE_ITEM
@@ -47,9 +50,11 @@ class ChoicesCodec(Codec):
             predicted_paths(tag, paths),
         )
 
-    def read(self, control: Control, result: list[Region]) -> Target | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> Target | None:
         """What was chosen; None when it is not clear, as happens when a config has changed. On a blank answer see `blank`."""
-        regions = own(control, result)
+        regions = of_whole(control, result)
+        if regions is None:
+            return None
         if not regions and control.kind is Kind.SET:
             return blank(control)
         found = [_choices(region, nested=bool(control.option("nested"))) for region in regions]
@@ -67,11 +72,19 @@ class ChoicesCodec(Codec):
         return super().merge(control, targets)
 
     def write(self, control: Control, prediction: ClassPrediction | SetPrediction, value: object) -> list[Region]:
-        """One region with what is predicted; none when nothing is, or choices are nested."""
+        """One region with what is predicted; none when nothing is, or nested choices are called what their results are."""
         labels = written(control, prediction) if isinstance(prediction, SetPrediction) else [prediction.label]
-        if control.option("nested") or not labels:
+        nested = bool(control.option("nested"))
+        if not labels or (nested and control.name == _KEY):
             return []
-        return [region_of(control, "choices", {"choices": labels}, prediction.confidence)]
+        said = _nested(control, labels) if nested else {_KEY: labels}
+        return [region_of(control, _KEY, said, prediction.confidence)]
+
+
+def _nested(control: Control, labels: Sequence[str]) -> dict[str, Any]:
+    """The value that shows nested choices; see `ChoicesCodec`."""
+    paths = [list(split_path(label)) for label in labels]
+    return {_KEY: paths, control.name: {_KEY: [path[-1] for path in paths]}}
 
 
 def _multiple(tag: Tag) -> bool:
@@ -88,7 +101,7 @@ def _paths(tag: Tag) -> list[str]:
 def _choices(region: Region, *, nested: bool) -> set[str] | None:
     """What a region names; None when it cannot be read."""
     value: Any = region.get("value")
-    said = value.get("choices") if isinstance(value, dict) else None
+    said = value.get(_KEY) if isinstance(value, dict) else None
     if not isinstance(said, list):
         return None
     if not nested:

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
-from labelloop.labelstudio.codecs.base import Codec, Described, region_id, region_of
-from labelloop.labelstudio.label_tags import Tag
+from labelloop.labelstudio.codecs.base import RegionsCodec, region_id, region_of
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Target
@@ -27,7 +26,7 @@ DIGITS: Final = 4
 _PNG: Final = "data:image/png;base64,"
 
 
-class MasksCodec(Codec):
+class MasksCodec(RegionsCodec):
     """What the three ways of drawing have in common.
 
     Each region is a mask of its own, one for each of its labels; a learner takes all of a class together. An annotation without a
@@ -40,19 +39,10 @@ class MasksCodec(Codec):
     """
 
     objects: ClassVar = frozenset({"Image"})
+    kind: ClassVar = Kind.MASKS
     key: ClassVar[str]
 
-    def why_not(self, tag: Tag) -> str:
-        """Why not every such tag can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no label"
-
-    def describe(self, tag: Tag) -> Described:
-        """Areas of the labels."""
-        return Described(Kind.MASKS, tuple(tag.labels))
-
-    def read(self, control: Control, result: list[Region]) -> MasksTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> MasksTarget | None:
         """The areas; None where something is drawn of which nothing can be read."""
         mine = [region for region in result if region.get("from_name") == control.name]
         masks = [mask for region in mine for mask in self._masks(region)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
 
 from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_of
-from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, why_not_whole
+from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, of_whole, why_not_whole
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import ClassPrediction, ClassTarget, Control, Kind, Target
@@ -32,9 +32,9 @@ class RatingCodec(Codec):
         stars = int(tag.attributes.get("maxRating") or USUAL)
         return Described(Kind.RATING, tuple(str(star) for star in range(1, stars + 1)))
 
-    def read(self, control: Control, result: list[Region]) -> ClassTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> ClassTarget | None:
         """The stars; None when there are none, or different numbers of them."""
-        stars = {_stars(value) for value in of_control(control, result)} - {0}
+        stars = {_stars(value) for value in of_control(control, of_whole(control, result) or [])} - {0}
         return ClassTarget(str(stars.pop())) if len(stars) == 1 else None
 
     def merge(self, control: Control, targets: Sequence[Target]) -> ClassTarget:

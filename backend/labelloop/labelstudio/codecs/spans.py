@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_id, region_of
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
+from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
@@ -15,7 +16,7 @@ from labelloop.records import Control, Kind, Span, SpansPrediction, SpansTarget,
 _SHOWN = ("granularity", "inline")
 
 
-class SpansCodec(Codec):
+class SpansCodec(RegionsCodec):
     r"""The results of `Labels` and `HyperTextLabels` on a text: a region for each span, with one label or several.
 
     Label Studio's editor counts code points of the text as it is in the task; `\r` and `\n` are one each. On HyperText it
@@ -23,20 +24,13 @@ class SpansCodec(Codec):
     `start` and `end` there too, as counts in the page's text, and saves them so again; that is what is written.
     """
 
-    objects: ClassVar = frozenset({"Text", "HyperText"})
-
-    def why_not(self, tag: Tag) -> str:
-        """Why not every such tag can be learnt."""
-        if tag.attributes.get("value", "").startswith("$"):
-            return "its labels come from each task's data; only labels written in the config are"
-        return "" if tag.labels else "it has no labels"
-
-    def describe(self, tag: Tag) -> Described:
-        """Spans, each of a label."""
-        return Described(Kind.SPANS, tuple(tag.labels))
+    objects: ClassVar = frozenset({"Text", "HyperText", "Paragraphs"})
+    kind: ClassVar = Kind.SPANS
 
     def why_not_object(self, shown: Tag) -> str:
-        """A text that only the browser decodes cannot be read here."""
+        """A text that only the browser decodes cannot be read here, and a conversation is marked with another tag."""
+        if shown.kind == "Paragraphs":
+            return "in Label Studio people can mark Paragraphs with ParagraphLabels alone"
         encoding = shown.attributes.get("encoding", "none")
         return "" if encoding == "none" else f'its text is written in encoding="{encoding}"; only plain text is read'
 
@@ -45,7 +39,7 @@ class SpansCodec(Codec):
         known = {name: shown.attributes[name] for name in _SHOWN if name in shown.attributes}
         return tuple(sorted({**known, "object": shown.kind}.items()))
 
-    def read(self, control: Control, result: list[Region]) -> SpansTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> SpansTarget | None:
         """Every span, in order, each once; without a region, that there is none.
 
         None where there are regions, but none says where it lies in the text, as those on HyperText that other programs made
@@ -80,7 +74,7 @@ class SpansCodec(Codec):
 
 
 def marked_text(control: Control, value: object, max_chars: int | None = None) -> str:
-    """The text whose code points a control's spans count: as the task has it, or the text of the page.
+    """The text whose code points a control's spans count: as the task has it, of the page, or of the conversation.
 
     Args:
         control: whose.
@@ -88,29 +82,24 @@ def marked_text(control: Control, value: object, max_chars: int | None = None) -
         max_chars: how many characters to keep, from the start; None: all.
 
     Raises:
-        MediaBroken: there is no text, or what a browser makes of the page cannot be told for certain.
+        MediaBroken: there is no text, or no conversation, or what a browser makes of the page cannot be told for certain.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise MediaBroken(f"a text is expected, and there is {type(value).__name__} instead; correct the task's data.")
-    text = str(value)
-    if control.option("object") == "HyperText":
-        text = page_text(text, inline=control.option("inline") == "true")
+    text = _text(control, value)
     if not text.strip():
         raise MediaBroken("its text is empty; a task needs some to be learnt from.")
     return text[:max_chars]
 
 
-def _spans(control: Control, value: dict[str, Any]) -> Iterable[Span]:
-    labels, place = value.get(control.tag.lower()), value
-    if "startOffset" in value or "endOffset" in value:  # places in the page's tree, with counts beside them
-        place = value.get("globalOffsets") or {}
-    start, end = (_whole(place.get(name)) for name in ("start", "end")) if isinstance(place, dict) else (-1, -1)
-    if not isinstance(labels, list) or not 0 <= start < end:
-        return []
-    return [Span(label, start, end) for label in labels if isinstance(label, str)]
+def conversation(control: Control, value: object) -> Conversation:
+    """What a control about `Paragraphs` shows.
+
+    Raises:
+        MediaBroken: it is no conversation.
+    """
+    return Conversation.parse(value, control.option("text_key", "text"))
 
 
-def _whole(value: object) -> int:
+def whole_number(value: object) -> int:
     """A count, however JSON has it; -1 for what is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return -1
@@ -118,6 +107,26 @@ def _whole(value: object) -> int:
         return int(value) if float(value).is_integer() else -1
     except (ValueError, OverflowError):
         return -1
+
+
+def _text(control: Control, value: object) -> str:
+    if control.option("object") == "Paragraphs":
+        return conversation(control, value).text
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise MediaBroken(f"a text is expected, and there is {type(value).__name__} instead; correct the task's data.")
+    if control.option("object") == "HyperText":
+        return page_text(str(value), inline=control.option("inline") == "true")
+    return str(value)
+
+
+def _spans(control: Control, value: dict[str, Any]) -> Iterable[Span]:
+    labels, place = value.get(control.tag.lower()), value
+    if "startOffset" in value or "endOffset" in value:  # places in the page's tree, with counts beside them
+        place = value.get("globalOffsets") or {}
+    start, end = (whole_number(place.get(name)) for name in ("start", "end")) if isinstance(place, dict) else (-1, -1)
+    if not isinstance(labels, list) or not 0 <= start < end:
+        return []
+    return [Span(label, start, end) for label in labels if isinstance(label, str)]
 
 
 def _region(control: Control, span: Span, text: str) -> Region:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, own, region_of
+from labelloop.labelstudio.codecs.base import Codec, Described, region_of
 from labelloop.labelstudio.codecs.whole_items import (
     WHOLE_ITEM,
     blank,
     flag,
     merge_sets,
+    of_whole,
     options_of,
     paths_of,
     predicted_paths,
@@ -52,11 +53,11 @@ class TaxonomyCodec(Codec):
             predicted_paths(tag, paths),
         )
 
-    def read(self, control: Control, result: list[Region]) -> SetTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> SetTarget | None:
         """The chosen paths; None when they cannot be read. On a blank answer see `blank`."""
-        regions = own(control, result)
+        regions = of_whole(control, result)
         if not regions:
-            return blank(control)
+            return None if regions is None else blank(control)
         found = [_paths(region) for region in regions]
         if None in found:
             return None

@@ -1,15 +1,12 @@
 """A text, or several, in answer to the whole item: a translation, a summary, a caption."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_of
-from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, asks_about_parts
+from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, of_whole, why_not_whole
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, TextPrediction, TextTarget
-
-# What a value holds that was written about a part of the item, while the config asked per region or per item of a list.
-_OF_A_PART: Final = frozenset({"x", "start", "points", "rle", "ranges", "itemIndex"})
 
 
 class TextAreaCodec(Codec):
@@ -22,18 +19,15 @@ class TextAreaCodec(Codec):
 
     def why_not(self, tag: Tag) -> str:
         """Why not every `TextArea` can be learnt."""
-        asked = asks_about_parts(tag)
-        return (
-            f'{asked}="true" asks for texts about parts of a task; only a text for the whole task is' if asked else ""
-        )
+        return why_not_whole(tag)
 
     def describe(self, tag: Tag) -> Described:
         """A text for the item; there are no classes."""
         return Described(Kind.TEXT, ())
 
-    def read(self, control: Control, result: list[Region]) -> TextTarget | None:
+    def read(self, control: Control, result: list[Region], value: object = None) -> TextTarget | None:
         """Every text that is not blank, in the order they were given; None when there is none."""
-        values = [value for value in of_control(control, result) if not _OF_A_PART & value.keys()]
+        values = of_control(control, of_whole(control, result) or [])
         texts = tuple(text for value in values for text in _texts(value) if text.strip())
         return TextTarget(texts) if texts else None
 

@@ -6,31 +6,47 @@ from dataclasses import replace
 from typing import Final
 
 from labelloop.labelstudio import dynamic
+from labelloop.labelstudio.codecs.base import own
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.paths import join_path
+from labelloop.labelstudio.per_region import asks_about_parts
+from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, SetPrediction, SetTarget
 
 WHOLE_ITEM: Final = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
 """The object tags that can be read as a whole."""
 
+# What a value holds that was said about a part of the item, while the config asked per region or per item of a list.
+_OF_A_PART: Final = frozenset({"x", "start", "points", "rle", "imageDataURL", "ranges", "sequence", "itemIndex"})
+
+
+def of_whole(control: Control, result: Sequence[Region]) -> list[Region] | None:
+    """A control's own regions, less those about parts of the item, which are of when the config asked about parts.
+
+    Returns:
+        None where all are about parts: an answer about the whole item was not asked for.
+    """
+    mine = own(control, result)
+    whole = [region for region in mine if not _is_about_part(control, region)]
+    return whole if whole or not mine else None
+
+
+def _is_about_part(control: Control, region: Region) -> bool:
+    """Whether a region's place in the item is beside its answer; what has the control's own name is no place."""
+    value = region.get("value")
+    return isinstance(value, dict) and bool(_OF_A_PART & value.keys() - {control.name})
+
 
 def why_not_whole(tag: Tag) -> str:
     """Why a tag asks about something else than the whole item, as a clause; empty when it does not."""
-    asked = asks_about_parts(tag)
+    asked = asks_about_parts(tag.attributes)
     return f'{asked}="true" asks about parts of a task; only an answer for the whole task is' if asked else ""
-
-
-def asks_about_parts(tag: Tag) -> str:
-    """The attribute by which a tag asks about something else than the whole item; empty where it does not."""
-    return next((name for name in ("perRegion", "perItem") if flag(tag, name)), "")
 
 
 def why_not_tree(tag: Tag) -> str:
     """Why the tree of a tag's labels cannot be learnt, as a clause; empty when it can."""
-    if key_of_labels(tag) and tag.tree:
-        return "it takes labels from both the config and each task's data; only one of the two is"
     too_deep = any(label.depth >= dynamic.DEEPEST for label in tag.tree)
-    return f"its labels are nested more than {dynamic.DEEPEST} deep" if too_deep else ""
+    return dynamic.why_not(tag) or (f"its labels are nested more than {dynamic.DEEPEST} deep" if too_deep else "")
 
 
 def why_not_few(tag: Tag, classes: Iterable[str], least: int) -> str:
@@ -41,14 +57,8 @@ def why_not_few(tag: Tag, classes: Iterable[str], least: int) -> str:
         classes: the class that each of its labels is; empty where it is none.
         least: how many classes there must be, 1 or 2.
     """
-    few = not key_of_labels(tag) and len(set(classes) - {""}) < least
+    few = not dynamic.key_of_labels(tag) and len(set(classes) - {""}) < least
     return f"it has fewer than {('one', 'two')[least - 1]} choices" if few else ""
-
-
-def key_of_labels(tag: Tag) -> str:
-    """The data key that a tag takes its labels from; empty where they are in the config."""
-    value = tag.attributes.get("value", "")
-    return value[1:] if value.startswith("$") else ""
 
 
 def flag(tag: Tag, name: str) -> bool:
@@ -58,7 +68,7 @@ def flag(tag: Tag, name: str) -> bool:
 
 def options_of(tag: Tag, **more: bool | str) -> tuple[tuple[str, str], ...]:
     """The options of a tag and others, sorted by name; what is false or empty is left out."""
-    said = {"required": flag(tag, "required"), dynamic.OPTION: key_of_labels(tag), **more}
+    said = {"required": flag(tag, "required"), dynamic.OPTION: dynamic.key_of_labels(tag), **more}
     return tuple(
         sorted((name, str(value).lower() if value is True else str(value)) for name, value in said.items() if value)
     )

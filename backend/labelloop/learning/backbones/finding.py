@@ -7,6 +7,8 @@ from typing import Final
 
 from labelloop.errors import LearningError
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, Parts, ResolvedBackbone
+from labelloop.learning.backbones.detected_images import PLAIN_DETECTIONS, DetectedImages, PlainDetections
+from labelloop.learning.backbones.detectors import resolve_detector
 from labelloop.learning.backbones.joined import JOINT, JoinedBackbone, join
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_maps import PLAIN_MAPS, PlainMaps
@@ -33,6 +35,7 @@ class _Family:
 
 _FAMILIES: Final = {
     (Modality.IMAGE, Parts.NONE): _Family(PLAIN_IMAGES, PlainImages, resolve_torchvision, TorchvisionImages),
+    (Modality.IMAGE, Parts.OUTPUT): _Family(PLAIN_DETECTIONS, PlainDetections, resolve_detector, DetectedImages),
     (Modality.IMAGE, Parts.MAP): _Family(PLAIN_MAPS, PlainMaps, resolve_image_maps, load_image_maps),
     (Modality.TEXT, Parts.NONE): _Family(PLAIN_TEXTS, PlainTexts, resolve_sentence, SentenceTexts),
     (Modality.TEXT, Parts.OUTPUT): _Family(PLAIN_OUTPUTS, PlainOutputs, resolve_writer, WrittenTexts),

@@ -19,12 +19,14 @@ from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.images import decode_image
+from labelloop.records.media import unmarked
 
 # Pixels a side. With mobilenet_v2 an image takes 0.64 MB at 320 and 0.41 MB at 256, about what the image itself takes; at 320
 # an object of a thirtieth of the image's width is still nearly three cells wide at the finest stride.
 SIDE: Final = 320
 STRIDES: Final = (4, 8, 16)
 
+_JPEG: Final = b"\xff\xd8"
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
 _MOST: Final = float(np.finfo(np.float16).max)
 
@@ -86,11 +88,11 @@ def unpack(dense: Dense) -> Maps:
 
 
 def squash(data: bytes, side: int = SIDE) -> Squashed | None:
-    """An encoded image, upright and squashed to a square; None when it cannot be decoded."""
+    """An encoded image, upright and squashed to a square of that side; None when it cannot be decoded."""
     image = decode_image(data, shorter_side=side)
     if image is None:
         return None
-    height, width = shown_size(data)
+    height, width = shown_size(data, image)
     pixels = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=3.0))
     return Squashed(height, width, pixels)
 
@@ -102,8 +104,12 @@ def quarters(image: Squashed, rows: int, columns: int) -> Floats:
     return cells.transpose(4, 1, 3, 0, 2).reshape(12, rows, columns)
 
 
-def shown_size(data: bytes) -> tuple[int, int]:
-    """Height and width of an image that can be decoded, as it is shown; a large JPEG is decoded at a scale of its own."""
-    with Image.open(BytesIO(data)) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
-        return image.size if turned else image.size[::-1]
+def shown_size(data: bytes, image: Image.Image) -> tuple[int, int]:
+    """Height and width of an encoded image as it is shown, given what `decode_image` made of it."""
+    file, _ = unmarked(data)
+    # A large JPEG is decoded at a scale of its own, and nothing else is; Pillow could not open every other file.
+    if not file.startswith(_JPEG):
+        return image.height, image.width
+    with Image.open(BytesIO(file)) as whole:
+        turned = whole.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+        return whole.size if turned else whole.size[::-1]

@@ -52,10 +52,10 @@ def find_source(spec: BackboneSpec) -> Source:
     model = spec.name if spec.name != "auto" else (local.model if local and local.model else AUTO)
     if find_spec("torchvision") is None:
         raise LearningError(f"The backbone {model!r} needs torchvision; install labelloop[image].")
-    if model not in _models():
-        near = difflib.get_close_matches(model, _models(), n=3) or [AUTO, "resnet50", "vit_b_16"]
+    if model not in classifiers():
+        near = difflib.get_close_matches(model, classifiers(), n=3) or [AUTO, "resnet50", "vit_b_16"]
         raise LearningError(
-            f"There is no image backbone {model!r}; there are auto, plain and torchvision's {len(_models())} classifiers, "
+            f"There is no image backbone {model!r}; there are auto, plain and torchvision's {len(classifiers())} classifiers, "
             f"such as {', '.join(near)}."
         )
     return Source(model, local)
@@ -83,10 +83,10 @@ def build(source: Source) -> tuple[Any, Any]:
     """
     from torchvision.models import get_model
 
-    with _quiet():
+    with quiet():
         if source.local is None:
             fetch_usual(source.model, offline=True)
-            network, _ = _cut(get_model(source.model, weights=_usual(source.model)))
+            network, _ = _cut(get_model(source.model, weights=usual_weights(source.model)))
         else:
             network, _ = _cut(get_model(source.model))
             _load(network, source.model, source.local)
@@ -132,28 +132,30 @@ def _cut(network: Any) -> tuple[Any, int]:
 
 
 def _identity(source: Source) -> str:
-    weights = source.local.digest if source.local else str(_usual(source.model).url)
+    weights = source.local.digest if source.local else str(usual_weights(source.model).url)
     what = json.dumps([weights, _preset(source), _REVISION], default=str, sort_keys=True)
     return f"torchvision-{source.model}-{sha256(what.encode()).hexdigest()[:12]}"
 
 
 def _preset(source: Source) -> dict[str, Any]:
-    usual = dict(_usual(source.model).transforms.keywords)
+    usual = dict(usual_weights(source.model).transforms.keywords)
     return usual | (source.local.preset if source.local else {})
 
 
 def _transform(source: Source) -> Any:
-    return _usual(source.model).transforms.func(**_preset(source))
+    return usual_weights(source.model).transforms.func(**_preset(source))
 
 
-def _usual(model: str) -> Any:
+def usual_weights(model: str) -> Any:
+    """The weights that torchvision names for a model, as a member of its enumeration."""
     from torchvision.models import get_model_weights
 
     return get_model_weights(model).DEFAULT
 
 
 @lru_cache(maxsize=1)
-def _models() -> tuple[str, ...]:
+def classifiers() -> tuple[str, ...]:
+    """The names of torchvision's classifiers."""
     import torchvision
 
     return tuple(torchvision.models.list_models(module=torchvision.models))
@@ -179,7 +181,7 @@ def bare(model: str) -> tuple[Any, int]:
     """The network that gives pooled features, of random weights, and how many features those are."""
     from torchvision.models import get_model
 
-    with _quiet():
+    with quiet():
         return _cut(get_model(model))
 
 
@@ -191,7 +193,7 @@ def fetch_usual(model: str, *, offline: bool) -> None:
     """
     import torch
 
-    usual = _usual(model)
+    usual = usual_weights(model)
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(usual.url).name
     if file.is_file():
         return
@@ -210,7 +212,7 @@ def fetch_usual(model: str, *, offline: bool) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """GoogLeNet and Inception warn of how they will be initialised; their weights are replaced anyway."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -51,7 +51,7 @@ def decode(logits: Floats, sides: Floats, scales: Floats) -> Candidates:
         (row + 0.5 + bottom) / rows,
     ]
     corners = np.clip(np.stack(edges, axis=1), 0.0, 1.0)
-    kept = _uncovered(corners, column)
+    kept = uncovered(corners, column)
     return Candidates(corners[kept], column[kept], found[kept])
 
 
@@ -67,7 +67,7 @@ def _peaks(logits: Floats) -> Bools:
     return result
 
 
-def _uncovered(corners: Corners, columns: Ints) -> Ints:
+def uncovered(corners: Corners, columns: Ints) -> Ints:
     """The rows that no kept row before them covers: greedy non-maximum suppression, class by class."""
     covers = (overlaps(corners, corners) > SAME) & (columns[:, None] == columns)
     alive = np.ones(len(corners), dtype=bool)

@@ -24,10 +24,12 @@ PRIOR: Final = 0.02
 # Of the cells every so many tell what the channels vary by, and axes of less than this share of the widest are left out.
 STRIDE: Final = 3
 LEAST_VARIANCE: Final = 1e-4
-# How often the images are gone through; more often where they are few, less where they are many.
+# How often an image is visited; the images are gone through often where they are few, and a few times where they are many. More
+# visits fit the sides a little better and find no more: at 100 images of blood cells and two seeds, 700, 1000 and 1600 visits gave
+# a mAP50 of 0.847, 0.849 and 0.834, and a mAP of 0.40, 0.41 and 0.41.
 LEAST_VISITS: Final = 1000
 MOST_VISITS: Final = 1600
-PASSES: Final = 20
+PASSES: Final = 3
 # The share of them on a grid of many cells, each visit of which takes four times as long.
 LESS: Final = 0.5
 

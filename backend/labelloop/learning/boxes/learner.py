@@ -10,18 +10,17 @@ import numpy as np
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.boxes.answering import AnswersBoxes, judged, seen_among, usable
 from labelloop.learning.boxes.decoding import Candidates, decode
-from labelloop.learning.boxes.figures import Judged, figures
+from labelloop.learning.boxes.figures import figures
 from labelloop.learning.boxes.fitting import fit_head
 from labelloop.learning.boxes.grids import cells_for, image_size, read_grid
 from labelloop.learning.boxes.head import BoxHead
-from labelloop.learning.boxes.lessons import Truth
+from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
-from labelloop.records import Box, BoxesPrediction, BoxesTarget
-from labelloop.records.geometry import hulls
 
 FOLDS: Final = 2
 # Fewer images with a box are all needed for training.
@@ -30,7 +29,7 @@ LEAST_FOR_FOLDS: Final = 4
 SIDE_BY_SIDE: Final = 2
 
 
-class BoxesLearner:
+class BoxesLearner(AnswersBoxes):
     """Finds boxes by their centres on the maps of a frozen backbone (CenterNet, Zhou et al., 2019; TTFNet, Liu et al., 2020).
 
     Boxes that people turned are learnt as their upright hulls. Training needs torch; predicting needs numpy alone.
@@ -68,10 +67,10 @@ class BoxesLearner:
             NotEnoughLabels: no image has a box of a class there is.
             LearningError: the maps do not go together.
         """
-        items = _usable(training.inputs, training.targets)
-        seen = _seen([target for _, target in items], training.classes)
+        items = usable(training.inputs, training.targets)
+        seen = seen_among([target for _, target in items], training.classes)
         labels = [training.classes[i] for i in seen]
-        truths = [_truth(dense, target, labels) for dense, target in items]
+        truths = [truth_of(target, labels, *image_size(dense)) for dense, target in items]
         if not any(truth.columns.size for truth in truths):
             raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
         cells = cells_for(np.concatenate([truth.corners for truth in truths]))
@@ -88,33 +87,9 @@ class BoxesLearner:
             (_find(others[number], image.grid), image) for number, image in zip(part, images, strict=True) if others
         ]
         scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
-        judged = [_judged(scoring, found, image) for found, image in tested]
-        metrics = figures(judged, labels, "cross-validation", seed) if judged else None
+        known = [judged(scoring, found, image.truth, image.size) for found, image in tested]
+        metrics = figures(known, labels, "cross-validation", seed) if known else None
         return cls(training.classes, seen, cells, head, scoring, metrics)
-
-    def predict(self, inputs: Sequence[Dense]) -> list[BoxesPrediction]:
-        """The boxes in each image; those shown alone, while the uncertainty is of all that may be there.
-
-        Raises:
-            LearningError: there are no maps of an image, or they are not like those it was trained on.
-        """
-        return [self._prediction(dense) for dense in inputs]
-
-    def evaluate(self, inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> Figures:
-        """mAP50 and more on labelled images it was not trained on; boxes of classes that it has never seen count as missed.
-
-        Raises:
-            NotEnoughLabels: no image has a box.
-        """
-        return figures(self._judge(_usable(inputs, targets)), self.classes, "holdout")
-
-    def quality(self, inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> Floats:
-        """F1 of the boxes shown in each image at an overlap of half, float64 [n]; 1 where there are none and none are shown."""
-        return np.array([one.f1() for one in self._judge(list(zip(inputs, targets, strict=True)))])
-
-    def probabilities(self, inputs: Sequence[Dense]) -> None:
-        """None: an image has not one class."""
-        return
 
     def arrays(self) -> dict[str, Array]:
         """The trained numbers, ready for safetensors."""
@@ -143,26 +118,6 @@ class BoxesLearner:
         found = _find(self._head, read_grid(dense, self._cells))
         return Candidates(found.corners, self._seen[found.columns], found.logits)
 
-    def _prediction(self, dense: Dense) -> BoxesPrediction:
-        found = self._find(dense)
-        scores = self.scoring.scores(found)
-        rows = range(self.scoring.shown(scores))
-        height, width = image_size(dense)
-        return BoxesPrediction(
-            boxes=tuple(_box(self.classes[found.columns[row]], found.corners[row], float(scores[row])) for row in rows),
-            confidence=self.scoring.confidence(scores),
-            uncertainty=self.scoring.uncertainty(scores),
-            height=height,
-            width=width,
-        )
-
-    def _judge(self, items: Sequence[tuple[Dense, BoxesTarget]]) -> list[Judged]:
-        images = [(dense, _truth(dense, target, self.classes)) for dense, target in items]
-        return [
-            _judged(self.scoring, self._find(dense), _Image(np.zeros(0), truth, image_size(dense)))
-            for dense, truth in images
-        ]
-
 
 @dataclass(frozen=True, slots=True)
 class _Image:
@@ -171,28 +126,6 @@ class _Image:
     grid: Floats
     truth: Truth
     size: tuple[int, int]
-
-
-def _usable(inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> list[tuple[Dense, BoxesTarget]]:
-    if len(inputs) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for the maps of {len(inputs)} images.")
-    return [(dense, target) for dense, target in zip(inputs, targets, strict=True) if dense.values.size]
-
-
-def _seen(targets: Sequence[BoxesTarget], classes: Sequence[str]) -> Ints:
-    """The numbers of the classes that have a box, int64 [C]."""
-    drawn = {label for target in targets for label in target.classes}
-    return np.array([number for number, label in enumerate(classes) if label in drawn], dtype=np.int64)
-
-
-def _truth(dense: Dense, target: BoxesTarget, labels: Sequence[str]) -> Truth:
-    """The boxes of classes there are, as upright hulls within the image; what has no area is left out."""
-    height, width = image_size(dense)
-    boxes = [box for box in target.boxes if box.label in labels]
-    corners = hulls(boxes, width / height)
-    columns = np.array([labels.index(box.label) for box in boxes], dtype=np.int64)
-    real = np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
-    return Truth(corners[real], columns[real], target.weight)
 
 
 def _heads(images: Sequence[_Image], part: Ints, classes: int, seed: int) -> list[BoxHead]:
@@ -225,13 +158,3 @@ def _parts(truths: Sequence[Truth], seed: int) -> Ints:
 
 def _find(head: BoxHead, grid: Floats) -> Candidates:
     return decode(*head(grid), head.scales)
-
-
-def _judged(scoring: Scoring, found: Candidates, image: _Image) -> Judged:
-    scores = scoring.scores(found)
-    return Judged(image.truth, found, scores, scoring.shown(scores), image.size)
-
-
-def _box(label: str, corners: Floats, score: float) -> Box:
-    left, top, right, bottom = corners.tolist()
-    return Box(label, left, top, right - left, bottom - top, score=score)

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.records.geometry import Corners
+from labelloop.records import BoxesTarget
+from labelloop.records.geometry import Corners, hulls
 
 # How far from a box's centre its class is told and its sides are learnt, as a share of the box (Liu et al., 2020).
 REACH: Final = 0.54
@@ -28,6 +29,15 @@ class Truth:
     corners: Corners
     columns: Ints
     weight: float = 1.0
+
+
+def truth_of(target: BoxesTarget, labels: Sequence[str], height: int, width: int) -> Truth:
+    """The boxes of those labels in an image of that size, as upright hulls within it; what has no area is left out."""
+    boxes = [box for box in target.boxes if box.label in labels]
+    corners = hulls(boxes, width / height)
+    columns = np.array([labels.index(box.label) for box in boxes], dtype=np.int64)
+    real = np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    return Truth(corners[real], columns[real], target.weight)
 
 
 @dataclass(frozen=True, slots=True)

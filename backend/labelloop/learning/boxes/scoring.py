@@ -75,6 +75,11 @@ class Scoring:
         return {"threshold": self.threshold, "missed": self.missed, "calibration": self.reliability.to_json()}
 
     @classmethod
+    def unfitted(cls) -> "Scoring":
+        """Takes the logits at their word."""
+        return cls(unfitted(2), THRESHOLD, MISSED, Reliability("none"))
+
+    @classmethod
     def restore(cls, arrays: Mapping[str, Array], value: Mapping[str, Any]) -> "Scoring":
         """Read what `arrays` and `to_json` gave."""
         reliability = Reliability.from_json(value["calibration"])
@@ -89,7 +94,7 @@ def fit_scoring(found: Sequence[Candidates], truths: Sequence[Truth]) -> Scoring
     """
     right = np.concatenate([hits(one, truth) for one, truth in zip(found, truths, strict=True)] or [np.zeros(0, bool)])
     if min(right.sum(), (~right).sum()) < LEAST:
-        return Scoring(unfitted(2), THRESHOLD, MISSED, Reliability("none"))
+        return Scoring.unfitted()
     logits = np.concatenate([one.logits for one in found])
     pairs = np.stack([np.zeros_like(logits), logits], axis=1)
     calibration, reliability = choose_calibration(pairs, right.astype(np.int64), np.ones(len(right)))

@@ -78,7 +78,7 @@ class SpanLearner:
         """
         measure_named(training.options.uncertainty)
         if not training.classes:
-            raise NotEnoughLabels("The label config names no class of spans; add a Label.")
+            raise NotEnoughLabels("There is no class of spans yet; add a Label, or mark a span.")
         with one_thread():
             material = gather(training.inputs, training.targets, training.classes)
             trained = train_members(material, [training.classes[n] for n in material.seen], training.options.seed)

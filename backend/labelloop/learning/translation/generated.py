@@ -55,7 +55,7 @@ class GeneratedTextLearner(AnswersTexts):
         """Remember the answers, and learn what to expect of outputs.
 
         Raises:
-            NotEnoughLabels: fewer than five items are answered, and the model writes nothing for any.
+            NotEnoughLabels: some items are answered, but fewer than five, and the model writes nothing for any.
             LearningError: sacrebleu is not installed, or the parts do not go together.
         """
         require_sacrebleu()
@@ -67,7 +67,7 @@ class GeneratedTextLearner(AnswersTexts):
             if len(items) >= MINIMUM:
                 memory = Memory.of(_rows(items), [one.texts[0] for one in targets], _middle(items, training.unlabelled))
                 remembered, _ = learn_expectation(memory, targets, weights, training.options.seed)
-            elif not any(item.texts for item in items):
+            elif items and not any(item.texts for item in items):
                 raise NotEnoughLabels(
                     f"Without a model that writes, {MINIMUM} answered items are needed; there are {len(items)}. Answer some more."
                 )

@@ -4,6 +4,7 @@ Importing this is cheap; torch is loaded by `fine_tune`. The modules below it th
 imported by functions alone.
 """
 
+from labelloop.learning.tuning.box_tuning import BOX_OPTIONS, fine_tune_boxes, why_not_boxes
 from labelloop.learning.tuning.checkpoints import CheckpointFile, Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
@@ -14,6 +15,7 @@ from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts,
 from labelloop.learning.tuning.tuners import TUNERS, Tuner
 
 __all__ = [
+    "BOX_OPTIONS",
     "MASK_OPTIONS",
     "METHODS",
     "TEXT_OPTIONS",
@@ -26,10 +28,12 @@ __all__ = [
     "Tuned",
     "Tuner",
     "fine_tune",
+    "fine_tune_boxes",
     "fine_tune_masks",
     "fine_tune_texts",
     "spec_of",
     "why_not",
+    "why_not_boxes",
     "why_not_masks",
     "why_not_texts",
 ]

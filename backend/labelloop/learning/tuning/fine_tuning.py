@@ -20,11 +20,11 @@ from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
 from labelloop.learning.tuning.media import Medium, open_medium, spec_of
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Ending, Lesson, Tuned
-from labelloop.learning.tuning.schedule import class_weights
 from labelloop.learning.tuning.splitting import Split, split
 from labelloop.records import Modality
 
 if TYPE_CHECKING:
+    from labelloop.learning.tuning.criteria import Criterion
     from labelloop.learning.tuning.model import Model
     from labelloop.learning.tuning.standing import Standing
     from labelloop.learning.tuning.steps import Labelled
@@ -75,7 +75,7 @@ def fine_tune(
 
     Raises:
         LearningError: the backbone cannot be fine-tuned or loaded, or the device has too little memory for one item.
-        NotEnoughLabels: fewer than two classes have a usable label, or no item is left to decide when to stop.
+        NotEnoughLabels: all usable labels say the same, or no item is left to decide when to stop.
         WeightsNotFound: the backbone's weights are not on this machine.
     """
     options = options or TuneOptions()
@@ -133,28 +133,37 @@ def alone(options: TuneOptions) -> Iterator[None]:
 def _trainer(
     medium: Medium, parts: Split, lesson: Lesson, options: TuneOptions, keeper: Keeper | None, fingerprint: str
 ) -> "Trainer":
+    from labelloop.learning.tuning.criteria import criterion_of
     from labelloop.learning.tuning.model import Model
     from labelloop.learning.tuning.shelves import Shelf
     from labelloop.learning.tuning.steps import Labelled, Steps
     from labelloop.learning.tuning.trainer import Trainer
 
     model = Model(medium.network, medium.dim, len(lesson.classes)).to(medium.device)
-    balanced = class_weights(np.bincount(parts.targets, minlength=len(lesson.classes)).astype(float), options.balance)
-    train = Labelled(Shelf(parts.items, medium.open), parts.targets, parts.weights * balanced[parts.targets])
+    criterion = criterion_of(lesson.targets)
+    balanced = criterion.balanced(parts.targets, options.balance)
+    train = Labelled(Shelf(parts.items, medium.open), parts.targets, parts.weights * balanced)
     validation = Labelled(
         Shelf(parts.validation_items, medium.open), parts.validation_targets, parts.validation_weights
     )
     checkpoint = find_checkpoint(keeper, fingerprint)
     if checkpoint is None:
-        _start(medium, model, train, parts.features, options.at_once)
-    steps = Steps(medium, model, train, Shelf(lesson.unlabelled, medium.open), options)
+        _start(medium, model, train, parts.features, options.at_once, criterion)
+    steps = Steps(medium, model, train, Shelf(lesson.unlabelled, medium.open), options, criterion)
     trainer = Trainer(steps, validation, options, keeper, fingerprint)
     if checkpoint is not None:
         trainer.resume(checkpoint)
     return trainer
 
 
-def _start(medium: Medium, model: "Model", train: "Labelled", features: Floats | None, at_once: int) -> None:
+def _start(
+    medium: Medium,
+    model: "Model",
+    train: "Labelled",
+    features: Floats | None,
+    at_once: int,
+    criterion: "Criterion",
+) -> None:
     """Fit the head to the backbone as it is."""
     import torch
 
@@ -168,6 +177,7 @@ def _start(medium: Medium, model: "Model", train: "Labelled", features: Floats |
         rows[known],
         torch.from_numpy(train.targets[known]),
         torch.from_numpy((weights / max(float(weights.mean()), 1e-12)).astype(np.float32)),
+        criterion,
     )
 
 

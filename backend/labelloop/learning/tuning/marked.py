@@ -10,7 +10,7 @@ from PIL import Image
 from torch.nn import functional
 
 from labelloop.learning.arrays import Floats
-from labelloop.learning.backbones.maps import SIDE, shown_size, squash
+from labelloop.learning.backbones.maps import SIDE, squash
 from labelloop.learning.masks.areas import together, working_size
 from labelloop.learning.tuning.media import View
 from labelloop.learning.tuning.shelves import Shelf
@@ -79,8 +79,9 @@ def side_for(items: Sequence[Any]) -> int:
     """
     most = 0
     for item in items:
-        if most < SIDE and squash(item, STEP) is not None:
-            most = max(most, *(2 * size for size in shown_size(item)))
+        image = squash(item, STEP) if most < SIDE else None
+        if image is not None:
+            most = max(most, 2 * image.height, 2 * image.width)
     return min(SIDE, max(LEAST, -(-most // STEP) * STEP))
 
 

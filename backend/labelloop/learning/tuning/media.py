@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from labelloop.learning.backbones import BackboneSpec
+from labelloop.learning.backbones import BackboneSpec, Parts
 from labelloop.records import Modality
 
 # The one file of weights that a tuned image backbone consists of, beside what is said of them.
@@ -61,7 +61,7 @@ def open_medium(spec: BackboneSpec, *, flip: bool = False) -> Medium:
 
 
 def spec_of(spec: BackboneSpec, folder: Path) -> BackboneSpec:
-    """The spec that means what a `Medium` has saved into a folder."""
-    if spec.modality is Modality.IMAGE:
+    """The spec that means what a fine-tuning has saved into a folder."""
+    if spec.modality is Modality.IMAGE and spec.parts is not Parts.OUTPUT:
         return replace(spec, name="auto", weights=str(folder / WEIGHTS))
     return replace(spec, name=str(folder), weights="")

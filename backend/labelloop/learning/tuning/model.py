@@ -8,6 +8,7 @@ from torch.nn import functional
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.torch_running import keep_statistics
 from labelloop.learning.scaling import centre_of, unit_rows
+from labelloop.learning.tuning.criteria import Criterion
 
 # Inverse strength of the first head's penalty, for rows of length 1, and steps of its solver.
 FIRST_HEAD: Final = 10.0
@@ -51,7 +52,9 @@ class Model(torch.nn.Module):
         return self
 
 
-def start_head(model: Model, features: Floats, targets: torch.Tensor, weights: torch.Tensor) -> None:
+def start_head(
+    model: Model, features: Floats, targets: torch.Tensor, weights: torch.Tensor, criterion: Criterion
+) -> None:
     """Fit the head to features [n, dim] of the backbone as it is, before the two learn together.
 
     From a head of random numbers the first gradients would distort good features (Kumar et al., 2022).
@@ -67,7 +70,7 @@ def start_head(model: Model, features: Floats, targets: torch.Tensor, weights: t
 
     def loss() -> torch.Tensor:
         solver.zero_grad()
-        each = functional.cross_entropy(rows @ weight.T + bias, targets, reduction="none")
+        each = criterion.losses(rows @ weight.T + bias, targets)
         value = FIRST_HEAD * (weights * each).sum() + weight.square().sum() / 2
         value.backward()  # type: ignore[no-untyped-call]
         return value

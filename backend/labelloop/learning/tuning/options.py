@@ -37,7 +37,8 @@ class TuneOptions:
         confidence: probability above which a pseudo-label is believed, for the class learnt best; less for the others.
         threads: threads of the processor that the networks may use; 0: half of its cores, at least one, since a fine-tuning
             runs beside a server and rounds, and threads that wait for each other on a busy machine cost it many times over.
-        network: which network is trained, for kinds that have several; `auto` is the usual one.
+        network: which one is trained. Of areas: `auto`, `unet`, or one of torchvision's by name. Of boxes: the detector, `auto`, one
+            of torchvision's by name, a light one such as `fcos_mobilenet_v2`, or the path of a folder.
         seed: decides every draw.
     """
 

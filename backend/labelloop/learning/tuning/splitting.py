@@ -12,7 +12,7 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson
-from labelloop.records import ClassTarget, stratum
+from labelloop.records import Target, stratum
 
 
 class Chosen(Sequence[Any]):
@@ -31,17 +31,18 @@ class Chosen(Sequence[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Items that teach, and items that decide when to stop; class numbers int [n], weights float64 [n] in (0, 1].
+    """Items that teach, and items that decide when to stop.
 
-    `features` float32 [n, d] belong to the items that teach, where the lesson has them.
+    Targets are float32 [n, C], 1 for the classes of an item; weights are float64 [n] in (0, 1]; `features` float32 [n, d] belong
+    to the items that teach, where the lesson has them.
     """
 
     items: Sequence[Any]
-    targets: Ints
+    targets: Floats
     weights: Floats
     features: Floats | None
     validation_items: Sequence[Any]
-    validation_targets: Ints
+    validation_targets: Floats
     validation_weights: Floats
 
 
@@ -50,20 +51,17 @@ def split(lesson: Lesson, options: TuneOptions) -> Split:
 
     Raises:
         LearningError: there are not as many targets as items, or not as many rows of features.
-        NotEnoughLabels: fewer than two classes are left to learn, or no item is left to decide when to stop.
+        NotEnoughLabels: all that is left to learn says the same, or no item is left to decide when to stop.
     """
     _check(lesson)
-    numbers, weights = _numbers(lesson.targets, lesson.classes)
-    usable: Ints = np.flatnonzero(numbers >= 0)
-    own, own_weights = _numbers(lesson.validation_targets, lesson.classes)
-    teach: Ints = usable
-    aside: Ints = np.flatnonzero(own >= 0)
+    said, weights, teach = _said(lesson.targets, lesson.classes)
+    own, own_weights, aside = _said(lesson.validation_targets, lesson.classes)
     if aside.size:
         source: Sequence[Any] = lesson.validation_items
     else:
-        teach, aside = _set_aside(lesson, numbers, usable, options.validation_share)
-        source, own, own_weights = lesson.items, numbers, weights
-    if np.unique(numbers[teach]).size < 2:
+        teach, aside = _set_aside(lesson, teach, options.validation_share)
+        source, own, own_weights = lesson.items, said, weights
+    if len(np.unique(said[teach], axis=0)) < 2:
         raise NotEnoughLabels(
             "Fine-tuning needs labels of two classes beside those that decide when to stop; label more."
         )
@@ -71,7 +69,7 @@ def split(lesson: Lesson, options: TuneOptions) -> Split:
         raise NotEnoughLabels("Fine-tuning needs labelled items to decide when to stop; label more of each class.")
     return Split(
         Chosen(lesson.items, teach),
-        numbers[teach],
+        said[teach],
         weights[teach],
         None if lesson.features is None else lesson.features[teach],
         Chosen(source, aside),
@@ -80,11 +78,10 @@ def split(lesson: Lesson, options: TuneOptions) -> Split:
     )
 
 
-def _set_aside(lesson: Lesson, numbers: Ints, usable: Ints, share: float) -> tuple[Ints, Ints]:
-    """Rows that teach and rows that do not, a share of each class; equal items stand on one side."""
+def _set_aside(lesson: Lesson, usable: Ints, share: float) -> tuple[Ints, Ints]:
+    """Rows that teach and rows that do not, a share of each stratum; equal items stand on one side."""
     keys = {int(row): _content(lesson.items[int(row)]) for row in usable}
-    labels = {key: str(numbers[row]) for row, key in keys.items()}
-    held = assign_holdout(labels, {}, share)
+    held = assign_holdout({key: stratum(lesson.targets[row]) for row, key in keys.items()}, {}, share)
     out = np.array([held[keys[int(row)]] for row in usable], dtype=bool)
     return usable[~out], usable[out]
 
@@ -117,10 +114,12 @@ def with_validation(lesson: Lesson, share: float) -> Lesson:
     return lesson
 
 
-def _numbers(targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Ints, Floats]:
-    place = {label: number for number, label in enumerate(classes)}
-    numbers = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
-    return numbers, np.array([target.weight for target in targets], dtype=np.float64)
+def _said(targets: Sequence[Target], classes: Sequence[str]) -> tuple[Floats, Floats, Ints]:
+    """What n targets say, float32 [n, C], their weights, and the rows that can be learnt from."""
+    said = np.array([[label in target.classes for label in classes] for target in targets], dtype=np.float32)
+    weights = np.array([target.weight for target in targets], dtype=np.float64)
+    usable: Ints = np.flatnonzero([target.within(classes) is not None for target in targets])
+    return said.reshape(len(targets), len(classes)), weights, usable
 
 
 def _content(item: bytes | str) -> str:

@@ -1,4 +1,4 @@
-"""The steps of a fine-tuning of one class an item: what its model learns from one batch."""
+"""The steps of a fine-tuning of whole items: what its model learns from one batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.tuning.criteria import Criterion
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
 from labelloop.learning.tuning.media import Medium, View
 from labelloop.learning.tuning.methods import method_of
@@ -23,10 +23,10 @@ _VIEWS: Final[dict[str, View]] = {"none": "plain", "weak": "weak", "strong": "st
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Labelled items with class numbers int [n] and weights float [n]."""
+    """Labelled items with targets float32 [n, C], 1 for the classes of an item, and weights float [n]."""
 
     shelf: Shelf
-    targets: Ints
+    targets: Floats
     weights: Floats
 
 
@@ -39,9 +39,18 @@ class Steps(GradientSteps):
         train: the labelled items.
         unlabelled: for methods that learn from it.
         options: how.
+        criterion: what is right.
     """
 
-    def __init__(self, medium: Medium, model: Model, train: Labelled, unlabelled: Shelf, options: TuneOptions) -> None:
+    def __init__(
+        self,
+        medium: Medium,
+        model: Model,
+        train: Labelled,
+        unlabelled: Shelf,
+        options: TuneOptions,
+        criterion: Criterion,
+    ) -> None:
         groups = parameter_groups(
             model.network,
             model.head,
@@ -55,6 +64,7 @@ class Steps(GradientSteps):
         self._train = train
         self._unlabelled = unlabelled
         self._method = method_of(options, model)
+        self._criterion = criterion
 
     @property
     def judged(self) -> Model:
@@ -75,21 +85,20 @@ class Steps(GradientSteps):
         with torch.no_grad(), self._precision():
             logits, read = self._answers(self.judged, items.shelf, rows, "plain")
         targets, weights = self._of(items, read)
-        loss = (functional.cross_entropy(logits, targets, reduction="none") * weights).sum()
-        right = ((logits.argmax(dim=1) == targets) * weights).sum()
-        return float(loss), float(right), float(weights.sum())
+        loss, right = self._criterion.losses(logits, targets), self._criterion.right(logits, targets)
+        return float((loss * weights).sum()), float((right * weights).sum()), float(weights.sum())
 
     def total(self, rows: Ints) -> float:
         """The weight of the items."""
         return float(self._train.weights[rows].sum())
 
     def loss(self, rows: list[int]) -> Any:
-        """The weighted cross-entropy of some items, summed; None where none of them can be read."""
+        """The weighted loss of some items, summed; None where none of them can be read."""
         logits, read = self._answers(self._model, self._train.shelf, rows, _VIEWS[self._options.augmentation])
         if not read:
             return None
         targets, weights = self._of(self._train, read)
-        return (functional.cross_entropy(logits, targets, reduction="none") * weights).sum()
+        return (self._criterion.losses(logits, targets) * weights).sum()
 
     def state(self) -> tuple[dict[str, Tensors], dict[str, Any]]:
         """What a checkpoint must hold of it: tensors by part, and JSON values."""
@@ -128,4 +137,4 @@ class Steps(GradientSteps):
     def _of(self, items: Labelled, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         device, chosen = self._medium.device, np.asarray(rows, dtype=np.int64)
         weights = torch.as_tensor(items.weights[chosen], dtype=torch.float32, device=device)
-        return torch.as_tensor(items.targets[chosen], dtype=torch.int64, device=device), weights
+        return torch.as_tensor(items.targets[chosen], dtype=torch.float32, device=device), weights

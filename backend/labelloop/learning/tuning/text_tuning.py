@@ -11,9 +11,10 @@ from typing import Final
 import numpy as np
 
 from labelloop.errors import LearningError
-from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone, resolve_backbone
+from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.backbones.written_texts import digest_of, load_writer, write_taught, writer_folder
+from labelloop.learning.backbones.written_texts import load_writer, writer_folder
 from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
 from labelloop.learning.tuning.fine_tuning import alone, plain_name, told
 from labelloop.learning.tuning.options import TuneOptions
@@ -24,11 +25,11 @@ TEXT_OPTIONS: Final = TuneOptions(epochs=20, batch=16, at_once=8, backbone_rate=
 """The rate is between those that Marian's and T5's authors fine-tune at; texts are large, so few at once."""
 
 
-def why_not_texts(_spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
+def why_not_texts(spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
     """Why the model that was found for a spec cannot be fine-tuned, one sentence; empty when it can."""
     if find_spec("transformers") is None:
         return "Fine-tuning needs torch and transformers, which are not installed; install labelloop[text]."
-    if resolved.name == "plain":
+    if spec.parts is not Parts.OUTPUT or resolved.name == "plain":
         return "There is no model that writes to be fine-tuned; name a sequence-to-sequence model with weights."
     return ""
 

@@ -1,11 +1,12 @@
 """How the networks of each kind of control are fine-tuned."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone
+from labelloop.learning.tuning.box_tuning import BOX_OPTIONS, fine_tune_boxes, why_not_boxes
 from labelloop.learning.tuning.checkpoints import Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
@@ -51,12 +52,19 @@ class Tuner:
     parts: Parts
     unlabelled: bool = False
 
+    def asked_for(self, method: str, network: str, *, seconds: float) -> TuneOptions:
+        """The options by a method, which is left out where there is but one, for a network and within a budget."""
+        method = method if self.unlabelled else self.options.method
+        return replace(self.options, method=method, network=network or self.options.network, seconds=seconds)
+
 
 _CLASSES: Final = Tuner(why_not, fine_tune, TuneOptions(), Parts.NONE, unlabelled=True)
 
 TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.CLASS: _CLASSES,
     Kind.RATING: _CLASSES,
+    Kind.SET: replace(_CLASSES, unlabelled=False),
+    Kind.BOXES: Tuner(why_not_boxes, fine_tune_boxes, BOX_OPTIONS, Parts.OUTPUT),
     Kind.MASKS: Tuner(why_not_masks, fine_tune_masks, MASK_OPTIONS, Parts.MAP),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }

@@ -1,0 +1,144 @@
+"""What torchvision's detectors find in images, with the row for the whole in the same pass."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Floats
+from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
+from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.detections import name_number, pack_detections
+from labelloop.learning.backbones.detectors import Design, design_of, load_detector
+from labelloop.learning.backbones.maps import Squashed, shown_size, squash
+from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
+from labelloop.learning.backbones.plain_maps import EMPTY
+from labelloop.learning.backbones.taught import digest_of, read_taught
+from labelloop.learning.backbones.torch_running import note_run, pick_device, run_in_batches
+from labelloop.learning.images import decode_image
+
+CPU_BATCH: Final = 4
+GPU_BATCH: Final = 32
+DECODERS: Final = 4
+# Sides in pixels beyond which torchvision's detectors make an image smaller themselves.
+SHORTER: Final = 800
+LONGER: Final = 1333
+
+# Without a detector nothing is found; the rows are there for the order of the queue.
+PLAIN_DETECTIONS: Final = ResolvedBackbone("plain", f"{PLAIN_IMAGES.id}-detections", PLAIN_IMAGES.dim)
+
+
+class PlainDetections(PlainImages):
+    """Plain features of images, in which nothing is found."""
+
+    id = PLAIN_DETECTIONS.id
+
+    def embed_dense(
+        self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None
+    ) -> tuple[Floats, list[Dense]]:
+        """Rows of encoded images, float32 [n, 400], and the same laid out as `detections` says, with none."""
+        rows = self.embed(items, on_progress)
+        return rows, [_nothing_in(item, row) for item, row in zip(items, rows, strict=True)]
+
+
+class DetectedImages:
+    """A detector: features are the means of its encoder's last maps, parts are what it finds.
+
+    Raises:
+        LearningError: the device does not exist, or the weights do not fit.
+        WeightsNotFound: the weights are not on this machine.
+    """
+
+    def __init__(self, spec: BackboneSpec, resolved: ResolvedBackbone) -> None:
+        from labelloop.learning.backbones.detector_networks import watch
+
+        self.id, self.dim = resolved.id, resolved.dim
+        self._device = pick_device(spec.device)
+        self._design, folder = design_of(spec)
+        self._network = load_detector(self._design, folder).to(self._device)
+        self._taught = read_taught(folder) if folder is not None else frozenset()
+        self._names = np.array([name_number(name) for name in self._design.classes], dtype=np.int64)
+        self._seen = watch(self._network)
+
+    def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
+        """Features of encoded images, float32 [n, dim]; a row of NaN for one that cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        return self.embed_dense(items, on_progress)[0]
+
+    def embed_dense(
+        self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None
+    ) -> tuple[Floats, list[Dense]]:
+        """The same rows, and what is found, laid out as `detections` says; nothing at all for what cannot be decoded.
+
+        Raises:
+            LearningError: the device has too little memory for one image.
+        """
+        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
+        parts = [EMPTY] * len(items)
+        with ThreadPoolExecutor(DECODERS) as decoders:
+
+            def run(start: int, stop: int) -> None:
+                read = decoders.map(partial(open_image, self._design), items[start:stop])
+                images = [(start + place, image) for place, image in enumerate(read) if image]
+                if images:
+                    means, found = self._forward([image for _, image in images])
+                    for (place, image), row, one in zip(images, means, found, strict=True):
+                        rows[place] = row
+                        parts[place] = self._packed(image, row, one, taught=digest_of(items[place]) in self._taught)
+                if on_progress is not None:
+                    on_progress(stop)
+
+            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
+        return rows, parts
+
+    def _forward(self, images: list[Squashed]) -> tuple[Floats, list[Any]]:
+        """Rows [n, dim] and what the network finds in n images."""
+        import torch
+
+        note_run()
+        self._seen.clear()
+        # In full precision: half of it would move the edges of boxes by pixels.
+        with torch.inference_mode():
+            found = self._network([to_input(image.pixels, self._device) for image in images])
+            rows: Floats = self._seen.pop().float().mean(dim=(2, 3)).cpu().numpy()
+        return rows, found
+
+    def _packed(self, image: Squashed, row: Floats, found: Any, *, taught: bool) -> Dense:
+        high, wide, _ = image.pixels.shape
+        boxes, scores, classes = (found[name].cpu().numpy() for name in ("boxes", "scores", "labels"))
+        # Networks without a class for the background have an output for it nevertheless.
+        real = classes > 0
+        corners = boxes[real].astype(np.float64) / (wide, high, wide, high)
+        names = self._names[classes[real] - 1]
+        return pack_detections((image.height, image.width), row, names, corners, scores[real], taught=taught)
+
+
+def open_image(design: Design, data: Any) -> Squashed | None:
+    """An encoded image as the detector is shown it, uint8 [rows, columns, 3]; None when it cannot be decoded."""
+    if design.side:
+        return squash(data, design.side)
+    image = decode_image(data, shorter_side=SHORTER)
+    if image is None:
+        return None
+    height, width = shown_size(data, image)
+    image.thumbnail((LONGER, LONGER))
+    return Squashed(height, width, np.asarray(image))
+
+
+def to_input(pixels: Any, device: Any) -> Any:
+    """An image uint8 [rows, columns, 3] as the network takes it: float32 [3, rows, columns] in [0, 1]."""
+    import torch
+
+    return torch.tensor(pixels, device=device).permute(2, 0, 1).float() / 255
+
+
+def _nothing_in(item: Any, row: Floats) -> Dense:
+    image = decode_image(bytes(item), shorter_side=SHORTER)
+    if image is None:
+        return EMPTY
+    return pack_detections(shown_size(item, image), row, [], np.zeros((0, 4)), np.zeros(0), taught=False)

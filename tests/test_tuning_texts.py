@@ -1,0 +1,93 @@
+"""Fine-tuning a model that writes behind the live version, from a TextArea's answers to what is published."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from labelloop.learning import Figures, Parts
+from labelloop.learning.tuning import TUNERS
+from labelloop.records import Kind
+from labelloop.service.context import Context
+from labelloop.service.releases import release_cold
+from labelloop.service.tuning import tune
+from labelloop.service.tuning_due import describe_tuning, tuning_is_due
+from labelloop.service.tuning_state import read_tuning
+from support.redis_process import RedisProcess
+from support.tuning_project import Item, TuningProject, answer, settings_for, silent
+from support.writers import made_pairs, made_writer
+
+CONFIG = '<View><Text name="text" value="$text"/><TextArea name="german" toName="text"/></View>'
+TASKS, LABELLED = 200, 180
+
+
+def _items() -> list[Item]:
+    """The answer is the first word's translation, which the words nearby in a memory do not tell."""
+    texts, targets = made_pairs(TASKS)
+    return [
+        ({"text": text}, [answer("german", "text", "textarea", {"text": [target.texts[0].split()[0]]})])
+        for text, target in zip(texts, targets, strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_writer(tmp_path_factory.mktemp("writer") / "made-t5")
+
+
+@pytest.fixture
+def texts(
+    tmp_path: Path, writer: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TuningProject]:
+    quick = replace(TUNERS[Kind.TEXT].options, epochs=40, patience=10, backbone_rate=1e-2, batch=8, threads=1)
+    monkeypatch.setitem(TUNERS, Kind.TEXT, replace(TUNERS[Kind.TEXT], options=quick))  # type: ignore[index]
+    context = Context(settings_for(tmp_path, Path(), redis_server.url, text_writer=str(writer)))
+    project = TuningProject(context, config=CONFIG, items=_items())
+    project.label(LABELLED)
+    project.publish()
+    yield project
+    context.redis.close()
+
+
+def test_a_model_that_writes_is_tuned_and_published(texts: TuningProject) -> None:
+    context, project = texts.context, texts.project
+    before = context.versions(project).live()
+    assert before is not None
+    assert before.learners[0].backbone_spec.parts is Parts.OUTPUT
+    assert tuning_is_due(context, project)
+    assert tune(context, project, lambda: False, silent)
+    live = context.versions(project).live()
+
+    assert live is not None
+    assert live.parent == before.name, read_tuning(context.store, project.folder).outcome
+    old, new = before.learners[0].metrics, live.learners[0].metrics
+    assert isinstance(old, Figures)
+    assert isinstance(new, Figures)
+    assert new.value > old.value
+    assert live.learners[0].backbone.tuned
+
+
+def test_the_model_pre_annotates_before_anything_is_answered(texts: TuningProject) -> None:
+    context, control = texts.context, texts.scene().config.controls[0]
+    cold = release_cold(context.versions(texts.project), (control,), context.settings)
+    record = cold.learners[0]
+    assert (cold.stage, cold.labels, record.kind) == ("cold", 0, "generated-text")
+    assert "'german' is pre-annotated by made-t5 as it is" in cold.reason
+    found = texts.scene().embedder(record).cached(list(texts.scene().book.tasks.values()))
+    said = context.versions(texts.project).learner(cold.name, record).predict(found.dense)
+    assert len(said) == len(found.ids) > 0
+    assert all(0 <= one.uncertainty <= 1 for one in said)
+
+
+def test_without_a_model_that_writes_nothing_is_tuned(texts: TuningProject) -> None:
+    settings = texts.context.settings.model_copy(update={"text_writer": ""})
+    context = Context(settings)
+    memory = TuningProject(context, config=CONFIG, items=texts.items)
+    memory.label(LABELLED)
+    assert "no model that writes" in describe_tuning(context, memory.project, memory.publish())
+    assert not tuning_is_due(context, memory.project)
+    context.redis.close()
