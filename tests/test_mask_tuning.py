@@ -182,7 +182,7 @@ def test_small_images_are_looked_at_in_twice_their_size_and_large_ones_as_the_qu
 def test_the_setting_offers_the_networks_there_are() -> None:
     from labelloop.learning.tuning.beginning import NETWORKS
 
-    assert get_args(Settings.model_fields["segmentation_network"].annotation) == NETWORKS
+    assert get_args(Settings.model_fields["image_segmenter"].annotation) == NETWORKS
 
 
 def test_networks_there_are_not_are_named(tmp_path: Path) -> None:

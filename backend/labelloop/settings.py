@@ -116,10 +116,16 @@ class Settings(BaseSettings):
         "predicted_values, and that fine-tuning starts from: one of torchvision's by name, such as ssdlite320_mobilenet_v3_large, or "
         "a folder. Empty: none, and a light one on image_backbone is fine-tuned.",
     )
-    image_segmenter: str = Field(
+    image_segmenter: Literal[
+        "auto",
+        "unet",
+        "lraspp_mobilenet_v3_large",
+        "deeplabv3_mobilenet_v3_large",
+        "deeplabv3_resnet50",
+        "fcn_resnet50",
+    ] = Field(
         default="auto",
-        description="The network that is fine-tuned on areas: auto (unet, on image_backbone), lraspp_mobilenet_v3_large, "
-        "deeplabv3_resnet50 or another of torchvision's by name.",
+        description="The network that is fine-tuned on areas: auto or unet (a U-Net on image_backbone), or one of torchvision's.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
@@ -152,18 +158,6 @@ class Settings(BaseSettings):
     fine_tune_method: Literal["supervised", "mean_teacher", "pseudo_label"] = Field(
         default="supervised",
         description="supervised; mean_teacher and pseudo_label learn from tasks without a label, too.",
-    )
-    segmentation_network: Literal[
-        "auto",
-        "unet",
-        "lraspp_mobilenet_v3_large",
-        "deeplabv3_mobilenet_v3_large",
-        "deeplabv3_resnet50",
-        "fcn_resnet50",
-    ] = Field(
-        default="auto",
-        description="The network that is trained for areas of images: auto or unet (a U-Net on image_backbone), or one of "
-        "torchvision's.",
     )
 
     # How it is judged
