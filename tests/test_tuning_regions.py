@@ -66,7 +66,30 @@ def _rectangle(box: Box, number: int) -> dict[str, Any]:
     return {**answer("squares", "image", "rectanglelabels", value), "id": f"r{number}", **SIZE}
 
 
+def _areas() -> list[Item]:
+    pictures, targets = made_pictures(TASKS)
+    return [
+        ({"image": data_uri(picture)}, [_polygon(box, number) for number, box in enumerate(target.boxes)])
+        for picture, target in zip(pictures, targets, strict=True)
+    ]
+
+
+def _polygon(box: Box, number: int) -> dict[str, Any]:
+    left, top, right, bottom = (100 * float(at) for at in (box.x, box.y, box.x + box.width, box.y + box.height))
+    points = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    value = {"points": points, "closed": True, "polygonlabels": [box.label]}
+    return {**answer("squares", "image", "polygonlabels", value), "id": f"r{number}", **SIZE}
+
+
 CASES = {
+    "areas": Case(
+        f'<View><Image name="image" value="$image"/><PolygonLabels name="squares" toName="image">{_TAGS}</PolygonLabels></View>',
+        _areas,
+        Kind.MASKS,
+        Parts.MAP,
+        "masks",
+        options={"epochs": 2, "batch": 4, "head_rate": 3e-3},
+    ),
     "boxes": Case(
         f'<View><Image name="image" value="$image"/><RectangleLabels name="squares" toName="image">{_TAGS}</RectangleLabels></View>',
         _boxes,
