@@ -3,22 +3,21 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from benchmarks.label_data import Missing, mobilenet
+from benchmarks.candidates import measure_candidate
+from benchmarks.label_data import Missing
 from benchmarks.task_data import TASKS, Task
-from labelloop.learning import LEARNERS, Dense, Learner, Reads, Training, load_backbone, resolve_backbone
-from labelloop.records import Control, Modality
-from labelloop.service.embedding import Embedded, embed_whole
+from benchmarks.task_features import features, spec_of
+from labelloop.learning import LEARNERS, Learner, Training
+from labelloop.service.embedding import Embedded
 from labelloop.service.ordering import Known, score_queue
-from labelloop.service.releases import backbone_spec
 from labelloop.settings import Settings
 
-CHUNK = 64
 QUICK = 200
 """Labels of the training whose time is told."""
 QUEUE = 1000
@@ -26,7 +25,7 @@ QUEUE = 1000
 
 
 class Pool:
-    """A data set under its backbone.
+    """A data set under the backbone of its quick learner.
 
     Args:
         task: the data.
@@ -35,19 +34,18 @@ class Pool:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.learner: type[Learner] = LEARNERS[task.kind]
-        self.rows, self.dense = _features(task, task.items)
-        self.test_rows, self.test_dense = _features(task, task.test_items)
+        self.spec = spec_of(task)
+        self.items = features(task.name, self.spec, task.items)
+        self._test = features(task.name, self.spec, task.test_items)
 
     def inputs(self, rows: Sequence[int]) -> Any:
         """What the learner reads of some items."""
-        if self.learner.reads is Reads.DENSE:
-            return [self.dense[row] for row in rows]
-        return self.rows[np.asarray(rows, dtype=int)]
+        return self.items.read(self.learner.reads, rows)
 
     @property
     def test_inputs(self) -> Any:
         """What it reads of the test items."""
-        return self.test_dense if self.learner.reads is Reads.DENSE else self.test_rows
+        return self._test.read(self.learner.reads)
 
     def train(self, rows: Sequence[int]) -> Learner:
         """A learner of those labels."""
@@ -56,13 +54,18 @@ class Pool:
 
 
 def run() -> dict[str, Any]:
-    """Every data set named in TASKS_SETS, or all, with TASKS_SEEDS seeds, two unless said."""
+    """Every data set named in TASKS_SETS, or all, with TASKS_SEEDS seeds, two unless said.
+
+    With TASKS_CANDIDATE_MINUTES, the budget of a fine-tuning, the fine-tuned candidate is measured instead of the curves.
+    """
     wanted = os.environ.get("TASKS_SETS", ",".join(TASKS)).split(",")
     seeds = range(int(os.environ.get("TASKS_SEEDS", "2")))
+    minutes = float(os.environ.get("TASKS_CANDIDATE_MINUTES", "0"))
     figures: dict[str, Any] = {}
     for name in wanted:
         try:
-            figures[name] = _measure(Pool(TASKS[name]()), seeds)
+            task = TASKS[name]()
+            figures[name] = _both_speeds(task, seeds, minutes) if minutes else _measure(Pool(task), seeds)
         except Missing as error:
             figures[name] = {"skipped": str(error)}
     return figures
@@ -91,10 +94,25 @@ def _measure(pool: Pool, seeds: Sequence[int]) -> dict[str, Any]:
         "train_s": round(trained, 1),
         "train_labels": len(rows),
         "order_1000_s": round(time.monotonic() - started, 1),
-        "dense_kb_per_item": round(float(np.mean([one.values.nbytes for one in pool.dense])) / 1024, 1)
-        if pool.dense
+        "dense_kb_per_item": round(float(np.mean([one.values.nbytes for one in pool.items.dense])) / 1024, 1)
+        if pool.items.dense
         else 0,
     }
+
+
+def _both_speeds(task: Task, seeds: Sequence[int], minutes: float) -> dict[str, Any]:
+    """The test figure of the quick learner and of the candidate on the same labels, the most of the budgets, for each seed."""
+    found: dict[str, Any] = {"labels": task.budgets[-1], "quick": [], "candidate": []}
+    for seed in seeds:
+        rows = np.random.default_rng(seed).permutation(len(task.items))[: task.budgets[-1]]
+        some = replace(task, items=[task.items[row] for row in rows], targets=[task.targets[row] for row in rows])
+        pool = Pool(some)
+        figure = pool.train(range(len(rows))).evaluate(pool.test_inputs, task.test_targets)
+        found["figure"] = figure.name
+        found["quick"].append(round(figure.value, 3))
+        found["candidate"].append(measure_candidate(some, pool.spec, minutes))
+        typer.echo(f"{task.name}: quick {found['quick'][-1]}, candidate {found['candidate'][-1]}", err=True)
+    return found
 
 
 def _curve(pool: Pool, order: str, seed: int) -> list[float]:
@@ -121,30 +139,6 @@ def _scores(
     """Label Studio's score of each item of the queue, as a push works it out."""
     said = list(learner.predict(pool.inputs(queue))) if learner else []
     predictions = {row: {"": one} for row, one in zip(queue, said, strict=bool(said))}
-    known = Known(pool.rows[list(have)], None, len(pool.task.classes), None, max(pool.task.budgets[0], 20))
-    embedded = Embedded(list(queue), pool.rows[list(queue)], [""] * len(queue))
+    known = Known(pool.items.rows[list(have)], None, len(pool.task.classes), None, max(pool.task.budgets[0], 20))
+    embedded = Embedded(list(queue), pool.items.rows[list(queue)], [""] * len(queue))
     return score_queue(order, Settings(), queue, predictions, embedded, None, known, seed=seed)
-
-
-def _features(task: Task, items: Sequence[Any]) -> tuple[NDArray[Any], list[Dense]]:
-    """Rows and dense features of some items, none where the learner reads none."""
-    spec = backbone_spec(_settings(task), _control(task))
-    resolved = resolve_backbone(spec)
-    typer.echo(f"{task.name}: {len(items)} items under {resolved.name}", err=True)
-    backbone = load_backbone(spec, resolved)
-    rows, dense = [], list[Dense]()
-    for start in range(0, len(items), CHUNK):
-        some, parts = embed_whole(backbone, spec, list(items[start : start + CHUNK]))
-        rows.append(some)
-        dense += parts
-    return np.concatenate(rows), dense
-
-
-def _settings(task: Task) -> Settings:
-    if task.modality is Modality.IMAGE:
-        return Settings(image_backbone="mobilenet_v2", image_weights=str(mobilenet()), device="cpu", offline=True)
-    return Settings(text_backbone="all-MiniLM-L6-v2", device="cpu", offline=True)
-
-
-def _control(task: Task) -> Control:
-    return Control("answer", "", "shown", "item", task.modality, task.classes, task.kind)

@@ -1,0 +1,67 @@
+"""What the fine-tuned candidate of a kind of task reaches within a budget of time."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.task_data import Task
+from benchmarks.task_features import features
+from labelloop.errors import LearningError
+from labelloop.learning import LEARNERS, BackboneSpec, Learner, Parts, Training
+from labelloop.learning.translation import GeneratedTextLearner
+from labelloop.learning.tuning import TUNERS, Lesson, Tuned
+from labelloop.records import Kind
+
+# Where a tuned network's features are read by another learner than the quick one's.
+READERS: Final[dict[tuple[Kind, Parts], type[Learner]]] = {(Kind.TEXT, Parts.OUTPUT): GeneratedTextLearner}
+
+
+def measure_candidate(task: Task, spec: BackboneSpec, minutes: float) -> dict[str, Any]:
+    """Fine-tune on all labels of a task, embed its items and the test items anew, and judge what is trained on that.
+
+    Args:
+        task: the data, as much of it as is labelled.
+        spec: the backbone of the quick learner.
+        minutes: budget of the fine-tuning.
+
+    Returns:
+        The figure of the quick learner's name as `value`, and what it took; or as `skipped` why there is none.
+    """
+    try:
+        with TemporaryDirectory() as folder:
+            return _measured(task, spec, minutes, Path(folder))
+    except LearningError as error:
+        return {"skipped": str(error)}
+
+
+def _measured(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> dict[str, Any]:
+    tuned = _fine_tuned(task, spec, minutes, folder)
+    kind = READERS.get((task.kind, tuned.spec.parts), LEARNERS[task.kind])
+    started = time.monotonic()
+    own, test = (features(task.name, tuned.spec, some) for some in (task.items, task.test_items))
+    embedded = time.monotonic() - started
+    learner = kind.train(Training(own.read(kind.reads), task.targets, task.classes))
+    return {
+        "value": round(learner.evaluate(test.read(kind.reads), task.test_targets).value, 3),
+        "fine_tune_s": round(tuned.seconds, 1),
+        "epochs": len(tuned.epochs) - 1,
+        "best_epoch": tuned.best,
+        "ended": tuned.ended,
+        "train_s": round(time.monotonic() - started - embedded, 1),
+        "embedded_per_s": round((len(task.items) + len(task.test_items)) / embedded, 1),
+        "dense_kb_per_item": round(float(np.mean([one.values.nbytes for one in own.dense] or [0])) / 1024, 1),
+    }
+
+
+def _fine_tuned(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> Tuned:
+    if task.kind not in TUNERS:
+        raise LearningError(f"Nothing is fine-tuned for {task.kind}.")
+    tuner = TUNERS[task.kind]
+    lesson = Lesson(task.items, task.targets, task.classes)
+    tuned = tuner.fine_tune(spec, lesson, folder, replace(tuner.options, seconds=60 * minutes))
+    assert tuned is not None, "nothing made it give way"
+    return tuned

@@ -1,0 +1,62 @@
+"""What the learners of `tasks` read of a data set's items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.label_data import mobilenet
+from benchmarks.task_data import Task
+from labelloop.learning import BackboneSpec, Dense, Reads, load_backbone, resolve_backbone
+from labelloop.records import Control, Modality
+from labelloop.service.embedding import embed_whole
+from labelloop.service.releases import backbone_spec
+from labelloop.settings import Settings
+
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of some items under one backbone.
+
+    Attributes:
+        rows: float32 [n, d].
+        dense: of each item; none where the backbone gives none.
+    """
+
+    rows: NDArray[Any]
+    dense: Sequence[Dense]
+
+    def read(self, reads: Reads, rows: Sequence[int] | None = None) -> Any:
+        """What a learner reads of all items, or of some."""
+        some = range(len(self.rows)) if rows is None else rows
+        if reads is Reads.DENSE:
+            return [self.dense[row] for row in some]
+        return self.rows[np.asarray(some, dtype=int)]
+
+
+def features(name: str, spec: BackboneSpec, items: Sequence[Any]) -> Features:
+    """Features of items under the backbone that a spec means; the name is told to who watches."""
+    resolved = resolve_backbone(spec)
+    typer.echo(f"{name}: {len(items)} items under {resolved.name}", err=True)
+    backbone = load_backbone(spec, resolved)
+    rows, dense = [], list[Dense]()
+    for start in range(0, len(items), CHUNK):
+        some, parts = embed_whole(backbone, spec, list(items[start : start + CHUNK]))
+        rows.append(some)
+        dense += parts
+    return Features(np.concatenate(rows), dense)
+
+
+def spec_of(task: Task) -> BackboneSpec:
+    """The backbone of a task's quick learner."""
+    control = Control("answer", "", "shown", "item", task.modality, task.classes, task.kind)
+    if task.modality is Modality.IMAGE:
+        settings = Settings(image_backbone="mobilenet_v2", image_weights=str(mobilenet()), device="cpu", offline=True)
+    else:
+        settings = Settings(text_backbone="all-MiniLM-L6-v2", device="cpu", offline=True)
+    return backbone_spec(settings, control)
