@@ -10,7 +10,8 @@ import pytest
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
 from labelloop.learning import BackboneSpec, Dense, Parts, Training, load_backbone, resolve_backbone
 from labelloop.learning.backbones.outputs import pack_outputs, read_outputs
-from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS, TAUGHT, digest_of
+from labelloop.learning.backbones.taught import TAUGHT, digest_of
+from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS
 from labelloop.learning.translation import GeneratedTextLearner
 from labelloop.learning.translation.measuring import chrf_of_each
 from labelloop.learning.tuning import CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of

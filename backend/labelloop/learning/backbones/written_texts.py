@@ -1,8 +1,7 @@
 """What sequence-to-sequence models (Marian, T5, mBART and their like) write in answer to texts."""
 
 import json
-from collections.abc import Collection, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -17,13 +16,12 @@ from labelloop.learning.backbones.fetching import is_offline
 from labelloop.learning.backbones.outputs import pack_outputs
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.sentence_texts import CHARS_PER_TOKEN, FILES, find_folder, folder_digest, safe_name
+from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
 from labelloop.learning.texts import well_formed
 
 # Names without an owner are looked for among the models of this one, the largest collection of language pairs.
 OWNER: Final = "Helsinki-NLP"
-TAUGHT: Final = "taught.json"
-"""In a tuned model's folder: digests of the texts that it has learnt from."""
 # Outputs kept of each text, found by as many beams.
 BEAMS: Final = 4
 BATCH: Final = 16
@@ -66,7 +64,7 @@ class WrittenTexts:
         self._device = pick_device(spec.device)
         folder = find_folder(spec.name, offline=True, owner=OWNER, files=_FILES)
         self._tokenizer, self._model = load_writer(folder, self._device)
-        self._taught = _read_taught(folder)
+        self._taught = read_taught(folder)
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
         """Features of texts, float32 [n, dim].
@@ -189,22 +187,6 @@ def writer_folder(spec: BackboneSpec, *, offline: bool) -> Path:
 def prepared(text: str) -> str:
     """A text as the model reads it: well-formed, and cut where it would cut it anyway, before that costs time."""
     return well_formed(text[: LONGEST * CHARS_PER_TOKEN])
-
-
-def digest_of(text: str) -> str:
-    """What names a text among those a model has learnt from."""
-    return sha256(prepared(text).encode()).hexdigest()[:16]
-
-
-def write_taught(folder: Path, texts: Collection[str], before: Path) -> None:
-    """Note in a tuned model's folder which texts it has learnt from, together with those of the model it was tuned from."""
-    digests = sorted(_read_taught(before) | {digest_of(text) for text in texts})
-    (folder / TAUGHT).write_text(json.dumps(digests), encoding="utf-8")
-
-
-def _read_taught(folder: Path) -> frozenset[str]:
-    path = folder / TAUGHT
-    return frozenset(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else frozenset()
 
 
 def _best(texts: list[str], log_probabilities: list[float]) -> tuple[list[str], list[float]]:

@@ -9,11 +9,13 @@ from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.media import spec_of
 from labelloop.learning.tuning.options import METHODS, TuneOptions
 from labelloop.learning.tuning.records import EpochNote, Lesson, Tuned
+from labelloop.learning.tuning.span_tuning import SPAN_OPTIONS, fine_tune_spans
 from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts, why_not_texts
 from labelloop.learning.tuning.tuners import TUNERS, Tuner
 
 __all__ = [
     "METHODS",
+    "SPAN_OPTIONS",
     "TEXT_OPTIONS",
     "TUNERS",
     "CheckpointFile",
@@ -24,6 +26,7 @@ __all__ = [
     "Tuned",
     "Tuner",
     "fine_tune",
+    "fine_tune_spans",
     "fine_tune_texts",
     "spec_of",
     "why_not",

@@ -63,13 +63,16 @@ def start_head(model: Model, features: Floats, targets: torch.Tensor, weights: t
 
     From a head of random numbers the first gradients would distort good features (Kumar et al., 2022).
     """
-    device = model.head.weight.device
     centre = centre_of(features)
     model.centre.copy_(torch.from_numpy(centre))
-    rows = torch.from_numpy(unit_rows(features, centre))
-    targets, weights = targets.cpu(), weights.cpu()
-    weight = torch.zeros(model.head.out_features, rows.shape[1], requires_grad=True)
-    bias = torch.zeros(model.head.out_features, requires_grad=True)
+    fit_head(model.head, torch.from_numpy(unit_rows(features, centre)), targets, weights)
+
+
+def fit_head(head: torch.nn.Linear, rows: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> None:
+    """Fit a linear head to rows [n, d] of length 1 or about that, with class numbers int64 [n] and weights [n]."""
+    device, targets, weights = head.weight.device, targets.cpu(), weights.cpu()
+    weight = torch.zeros(head.out_features, rows.shape[1], requires_grad=True)
+    bias = torch.zeros(head.out_features, requires_grad=True)
     solver = torch.optim.LBFGS([weight, bias], max_iter=FIRST_HEAD_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
@@ -81,14 +84,21 @@ def start_head(model: Model, features: Floats, targets: torch.Tensor, weights: t
 
     solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        model.head.weight.copy_(weight.to(device))
-        model.head.bias.copy_(bias.to(device))
+        head.weight.copy_(weight.to(device))
+        head.bias.copy_(bias.to(device))
 
 
 def parameter_groups(
-    model: Model, *, head_rate: float, backbone_rate: float, first_layer_share: float, weight_decay: float
+    model: Any, *, head_rate: float, backbone_rate: float, first_layer_share: float, weight_decay: float
 ) -> list[dict[str, Any]]:
     """The optimiser's groups: the deeper a layer, the faster it learns (Howard and Ruder, 2018), the head fastest.
+
+    Args:
+        model: a module with a `network`, and a linear `head` on what it says.
+        head_rate: highest learning rate of the head.
+        backbone_rate: of the network's last layer.
+        first_layer_share: the first layer's rate as a share of that.
+        weight_decay: of everything but biases and normalisations.
 
     Returns:
         Groups with `params`, `weight_decay` and `rate`, the highest learning rate of each.

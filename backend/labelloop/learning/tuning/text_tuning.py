@@ -12,8 +12,9 @@ import numpy as np
 
 from labelloop.errors import LearningError
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.backbones.written_texts import digest_of, load_writer, write_taught, writer_folder
+from labelloop.learning.backbones.written_texts import load_writer, writer_folder
 from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
 from labelloop.learning.tuning.fine_tuning import alone, plain_name, told
 from labelloop.learning.tuning.options import TuneOptions

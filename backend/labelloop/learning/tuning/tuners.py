@@ -10,6 +10,7 @@ from labelloop.learning.tuning.checkpoints import Keeper
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
+from labelloop.learning.tuning.span_tuning import SPAN_OPTIONS, fine_tune_spans
 from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts, why_not_texts
 from labelloop.records import Kind
 
@@ -56,5 +57,6 @@ _CLASSES: Final = Tuner(why_not, fine_tune, TuneOptions(), Parts.NONE, unlabelle
 TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.CLASS: _CLASSES,
     Kind.RATING: _CLASSES,
+    Kind.SPANS: Tuner(why_not, fine_tune_spans, SPAN_OPTIONS, Parts.TOKENS),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }
