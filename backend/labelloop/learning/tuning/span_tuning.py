@@ -23,7 +23,7 @@ from labelloop.records import SpansTarget
 if TYPE_CHECKING:
     from labelloop.learning.tuning.trainer import Trainer
 
-SPAN_OPTIONS: Final = TuneOptions(epochs=20, batch=16, at_once=16, first_layer_share=0.3, balance=0.25, patience=4)
+SPAN_OPTIONS: Final = TuneOptions(epochs=20, batch=16, at_once=4, first_layer_share=0.3, balance=0.25, patience=4)
 """Texts hold many words, so fewer make a step; words outside all spans teach too, so classes are balanced less."""
 
 

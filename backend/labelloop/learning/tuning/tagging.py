@@ -50,10 +50,13 @@ class Excerpts:
     def of(
         cls, encoder: TokenEncoder, texts: Sequence[Any], targets: Sequence[SpansTarget], classes: Sequence[str]
     ) -> "Excerpts":
-        """The windows of n texts as a learner would see and tag them; windows without a word are left out."""
+        """The windows of n texts as a learner would see and tag them, the shortest text first; windows without a word are left out."""
         found = cls()
-        for item, target in zip(texts, targets, strict=True):
-            found._add(encoder, readable(item), target, {label: number for number, label in enumerate(classes)})
+        numbers = {label: number for number, label in enumerate(classes)}
+        pairs = [(readable(item), target) for item, target in zip(texts, targets, strict=True)]
+        # Neighbours of like length go through the network together, with little to fill up.
+        for text, target in sorted(pairs, key=lambda pair: len(pair[0])):
+            found._add(encoder, text, target, numbers)
         return found
 
     def _add(self, encoder: TokenEncoder, text: str, target: SpansTarget, numbers: dict[str, int]) -> None:
@@ -194,6 +197,9 @@ class TaggingSteps(GradientSteps):
         tags, weights = self._of(self._train, rows)
         each = functional.cross_entropy(logits.float(), tags, reduction="none")
         return (each * weights * self._balance[tags]).sum()
+
+    def _parts(self, rows: Ints) -> list[list[int]]:
+        return super()._parts(np.sort(rows))
 
     def _of(self, items: Excerpts, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Tags int64 and weights float32 of the words of some windows, one after the other."""
