@@ -44,10 +44,27 @@ def embedded(spec: BackboneSpec, texts: list[str]) -> list[Dense]:
 def test_fine_tuning_lowers_the_loss_of_words(tuned: Tuned) -> None:
     before, after = tuned.epochs[0], tuned.epochs[tuned.best]
 
-    assert after.loss < before.loss / 2
+    assert after.loss < 0.75 * before.loss
     assert after.accuracy >= before.accuracy
     assert tuned.validation == 16
     assert "fine-tuned" in str(tuned)
+
+
+def test_the_head_is_fitted_to_the_encoder_as_it_is_before_the_two_learn_together(encoder: Path) -> None:
+    import torch
+
+    from labelloop.learning.backbones.token_windows import TokenEncoder
+    from labelloop.learning.tuning.tagging import Excerpts, TaggingSteps
+
+    opened = TokenEncoder(encoder_spec(encoder), torch.device("cpu"))
+    excerpts = Excerpts.of(opened, *made_sentences(40), CLASSES)
+    steps = TaggingSteps(opened, 2, excerpts, OPTIONS)
+    before = [parameter.clone() for parameter in opened.network.parameters()]
+    steps.start()
+    _, right, weight = steps.judge(excerpts, range(40))
+
+    assert right > 0.95 * weight
+    assert all(map(torch.equal, opened.network.parameters(), before))
 
 
 def test_what_comes_of_it_is_a_backbone_that_tells_words_apart_better(encoder: Path, tuned: Tuned) -> None:

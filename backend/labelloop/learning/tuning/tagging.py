@@ -167,7 +167,7 @@ class TaggingSteps(GradientSteps):
         """Fit the head to the encoder as it is, on some of the texts; see `model.start_head`."""
         rows, found = [int(row) for row in epoch_rows(self._count, self._options.seed, 0)], list[torch.Tensor]()
         sizes = np.cumsum([len(self._train.targets[row]) for row in rows])
-        rows = rows[: int(np.searchsorted(sizes, START_WORDS)) + 1]
+        rows = sorted(rows[: int(np.searchsorted(sizes, START_WORDS)) + 1])
         self._model.eval()
         for part in self._parts(np.array(rows)):
             with torch.no_grad(), self._precision():
@@ -199,6 +199,7 @@ class TaggingSteps(GradientSteps):
         return (each * weights * self._balance[tags]).sum()
 
     def _parts(self, rows: Ints) -> list[list[int]]:
+        """Rows in ascending order, and so windows of like length together."""
         return super()._parts(np.sort(rows))
 
     def _of(self, items: Excerpts, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
