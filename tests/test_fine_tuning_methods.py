@@ -161,9 +161,8 @@ def test_batch_normalisation_keeps_its_statistics_and_learns_its_scale(spec: Bac
 def test_deeper_layers_learn_faster_and_the_head_fastest(spec: BackboneSpec) -> None:
     medium = open_medium(spec)
     model = Model(medium.network, medium.dim, 5)
-    groups = parameter_groups(
-        model.network, model.head, head_rate=1e-2, backbone_rate=1e-3, first_layer_share=0.1, weight_decay=0.1
-    )
+    rates = TuneOptions(head_rate=1e-2, backbone_rate=1e-3, first_layer_share=0.1, weight_decay=0.1)
+    groups = parameter_groups(model.network, model.head, rates)
     rate_of = {id(parameter): group["rate"] for group in groups for parameter in group["params"]}
     rates = [rate_of[id(parameter)] for parameter in model.network.parameters()]
 

@@ -67,10 +67,10 @@ def test_words_are_in_order_apart_and_hold_all_that_is_not_blank(text: str) -> N
     assert not any(character.isalnum() for character in between)
 
 
-@given(st.integers(0, 5), st.integers(1, 4))
-def test_tokens_survive_their_packing(tokens: int, channels: int) -> None:
+@given(st.integers(0, 5), st.integers(1, 4), st.booleans())
+def test_tokens_survive_their_packing(tokens: int, channels: int, taught: bool) -> None:
     values = np.arange(tokens * channels, dtype=np.float32).reshape(tokens, channels)
-    dense = pack_tokens(values, [(2 * n, 2 * n + 1) for n in range(tokens)])
+    dense = pack_tokens(values, [(2 * n, 2 * n + 1) for n in range(tokens)], taught=taught)
     found = unpack_tokens(dense)
 
     assert (dense.values.dtype, dense.places.dtype) == (np.float16, np.int32)
@@ -78,6 +78,7 @@ def test_tokens_survive_their_packing(tokens: int, channels: int) -> None:
     assert (found.values == values).all()
     assert found.starts.tolist() == [2 * n for n in range(tokens)]
     assert found.ends.tolist() == [2 * n + 1 for n in range(tokens)]
+    assert found.taught is taught
 
 
 def test_what_is_no_packing_is_refused_and_numbers_too_large_are_held() -> None:

@@ -3,7 +3,7 @@
 Encoders that lower all letters do not see capitals, which tell names from other words (Tkachenko and Simanovsky, 2012).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from zlib import crc32
 
@@ -12,8 +12,16 @@ import numpy as np
 from labelloop.learning.arrays import Floats
 
 SHAPES = 16
+# Columns for the pieces of a word, where they stand beside what an encoder says.
+PIECES = 80
 # The longest word whose pieces are looked at; what is longer is no word.
 LONGEST = 64
+
+
+def written_as(words: Sequence[str]) -> Floats:
+    """How words are written, float32 [words, 96]: their pieces, then their shapes."""
+    rows = [np.concatenate([pieces_of(word, PIECES, "own"), shape_of(word)]) for word in words]
+    return np.stack(rows) if rows else np.zeros((0, PIECES + SHAPES), dtype=np.float32)
 
 
 @lru_cache(maxsize=65536)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.backbones.tokens import Tokens
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.figures import Figures
@@ -48,7 +48,8 @@ def train_members(material: Material, labels: Sequence[str], seed: int) -> Train
     """Train one member for each fold, on the texts outside it, and judge each on the texts inside.
 
     The members serve together, so that every text is learnt from (cross-validation committees, Parmanto et al., 1996). Where
-    fewer than two texts have a span there is one member, trained on all.
+    fewer than two texts have a span there is one member, trained on all. Texts that the backbone itself has learnt from teach,
+    but members are judged on the others alone, where there are any: of its own texts it is too sure.
 
     Args:
         material: what to learn.
@@ -58,26 +59,35 @@ def train_members(material: Material, labels: Sequence[str], seed: int) -> Train
     folds = _folds(material, seed)
     if folds is None:
         return Trained([fit_network(material.examples, len(labels), seed)], 0.0, unfitted(2), None)
+    judged = _judged(material)
     networks, inside = [], []
     for fold in range(int(folds.max()) + 1):
         outside = [material.examples[number] for number in np.flatnonzero(folds != fold)]
         networks.append(fit_network(outside, len(labels), seed + fold))
-        inside.append(np.flatnonzero(folds == fold))
+        inside.append(np.flatnonzero((folds == fold) & judged))
     leaning = _choose(material, networks, inside, labels)
     readings = _read_inside(material, networks, inside, len(labels), leaning)
-    said = [_spans(reading.spans, tokens, labels) for reading, tokens in zip(readings, material.tokens, strict=True)]
-    figures = entity_figures(said, material.spans, "cross-validation")
-    return Trained(networks, leaning, _calibrate(readings, said, material), figures)
+    said = [_spans(reading.spans, material.tokens[number], labels) for number, reading in readings.items()]
+    wanted = [material.spans[number] for number in readings]
+    figures = entity_figures(said, wanted, "cross-validation")
+    return Trained(networks, leaning, _calibrate(list(readings.values()), said, wanted), figures)
+
+
+def _judged(material: Material) -> Bools:
+    """Which texts members are judged on, bool [texts]: those that the backbone has not learnt from, or all where it has of each."""
+    fresh = np.array([not tokens.taught for tokens in material.tokens])
+    return fresh if fresh.any() else ~fresh
 
 
 def _folds(material: Material, seed: int) -> Ints | None:
-    """The fold of each text: texts with a span are dealt out in turn, and then those without, in an order drawn anew."""
+    """The fold of each text: texts with a span are dealt out in turn, and then those without, in an order drawn anew; of each,
+    those that are judged come first."""
     marked = np.array([bool(example.tags.any()) for example in material.examples])
     if marked.sum() < 2:
         return None
     folds = min(FOLDS if len(marked) > FEW else FOLDS_OF_FEW, len(marked))
     order = np.random.default_rng(seed).permutation(len(marked))
-    order = order[np.argsort(~marked[order], kind="stable")]
+    order = order[np.lexsort((~_judged(material)[order], ~marked[order]))]
     fold = np.empty(len(marked), dtype=np.int64)
     fold[order] = np.arange(len(marked)) % folds
     return fold
@@ -85,7 +95,7 @@ def _folds(material: Material, seed: int) -> Ints | None:
 
 def _choose(material: Material, networks: Sequence[Network], inside: Sequence[Ints], labels: Sequence[str]) -> float:
     """The leaning with the best F1 on texts that each member was not trained on; the least of equally good ones."""
-    if sum(map(len, material.spans)) < CHOOSE_FROM:
+    if sum(len(material.spans[number]) for number in np.concatenate(inside)) < CHOOSE_FROM:
         return LEANINGS[0]
     hits, both = np.zeros(len(LEANINGS)), np.zeros(len(LEANINGS))
     for network, numbers in zip(networks, inside, strict=True):
@@ -107,12 +117,13 @@ def _some(material: Material, numbers: Ints) -> Ints:
 
 def _read_inside(
     material: Material, networks: Sequence[Network], inside: Sequence[Ints], classes: int, leaning: float
-) -> list[Reading]:
+) -> dict[int, Reading]:
+    """What is made of the judged texts, by their numbers, ascending."""
     readings: dict[int, Reading] = {}
     for network, numbers in zip(networks, inside, strict=True):
         texts = [material.examples[number].values for number in numbers]
         readings.update(zip(numbers.tolist(), read_texts([network], texts, classes, leaning), strict=True))
-    return [readings[number] for number in range(len(material.examples))]
+    return dict(sorted(readings.items()))
 
 
 def _spans(spans: Sequence[tuple[int, int, int]], tokens: Tokens, labels: Sequence[str]) -> list[Span]:
@@ -121,10 +132,11 @@ def _spans(spans: Sequence[tuple[int, int, int]], tokens: Tokens, labels: Sequen
     ]
 
 
-def _calibrate(readings: Sequence[Reading], said: Sequence[Sequence[Span]], material: Material) -> Calibration:
+def _calibrate(
+    readings: Sequence[Reading], said: Sequence[Sequence[Span]], wanted: Sequence[Sequence[Span]]
+) -> Calibration:
     """Platt's scaling (1999) of the log odds of the spans found inside the folds, drawn to changing nothing."""
-    right = [keys(spans) for spans in material.spans]
-    there = [bool(keys([span]) & wanted) for spans, wanted in zip(said, right, strict=True) for span in spans]
+    there = [bool(keys([span]) & keys(right)) for spans, right in zip(said, wanted, strict=True) for span in spans]
     odds: Floats = np.concatenate([reading.odds for reading in readings])
     logits = np.stack([np.zeros_like(odds), odds], axis=1)
     return fit_calibration(logits, np.array(there, dtype=np.int64), np.ones(len(there)))

@@ -11,6 +11,7 @@ from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks,
 from labelloop.learning.tuning.media import spec_of
 from labelloop.learning.tuning.options import METHODS, TuneOptions
 from labelloop.learning.tuning.records import EpochNote, Lesson, Tuned
+from labelloop.learning.tuning.span_tuning import SPAN_OPTIONS, fine_tune_spans
 from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts, why_not_texts
 from labelloop.learning.tuning.tuners import TUNERS, Tuner
 
@@ -18,6 +19,7 @@ __all__ = [
     "BOX_OPTIONS",
     "MASK_OPTIONS",
     "METHODS",
+    "SPAN_OPTIONS",
     "TEXT_OPTIONS",
     "TUNERS",
     "CheckpointFile",
@@ -30,6 +32,7 @@ __all__ = [
     "fine_tune",
     "fine_tune_boxes",
     "fine_tune_masks",
+    "fine_tune_spans",
     "fine_tune_texts",
     "spec_of",
     "why_not",

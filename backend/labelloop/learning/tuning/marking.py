@@ -1,6 +1,7 @@
 """The steps of fine-tuning a network that tells areas: what it learns from one batch of images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import torch
@@ -35,14 +36,8 @@ class MarkingSteps(GradientSteps):
 
     def __init__(self, segmenter: Segmenter, described: Described, train: Marked, options: TuneOptions) -> None:
         new = described.grouped == "all"
-        groups = parameter_groups(
-            segmenter.encoder,
-            segmenter.decoder,
-            head_rate=options.head_rate,
-            backbone_rate=options.head_rate if new else options.backbone_rate,
-            first_layer_share=1.0 if new else options.first_layer_share,
-            weight_decay=options.weight_decay,
-        )
+        rates = replace(options, backbone_rate=options.head_rate, first_layer_share=1.0) if new else options
+        groups = parameter_groups(segmenter.encoder, segmenter.decoder, rates)
         device = next(segmenter.parameters()).device
         super().__init__(segmenter, groups, len(train.targets), options, half_precision(device))
         self._train = train

@@ -1,5 +1,6 @@
 """The network that is fine-tuned: a backbone and a head on its features, as heads see them elsewhere."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -9,6 +10,10 @@ from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.torch_running import keep_statistics
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.tuning.criteria import Criterion
+from labelloop.learning.tuning.options import TuneOptions
+
+Losses = Callable[[torch.Tensor], torch.Tensor]
+"""The loss of each row, by its logits."""
 
 # Inverse strength of the first head's penalty, for rows of length 1, and steps of its solver.
 FIRST_HEAD: Final = 10.0
@@ -59,31 +64,32 @@ def start_head(
 
     From a head of random numbers the first gradients would distort good features (Kumar et al., 2022).
     """
-    device = model.head.weight.device
     centre = centre_of(features)
     model.centre.copy_(torch.from_numpy(centre))
-    rows = torch.from_numpy(unit_rows(features, centre))
-    targets, weights = targets.cpu(), weights.cpu()
-    weight = torch.zeros(model.head.out_features, rows.shape[1], requires_grad=True)
-    bias = torch.zeros(model.head.out_features, requires_grad=True)
+    rows, targets = torch.from_numpy(unit_rows(features, centre)), targets.cpu()
+    fit_head(model.head, rows, weights, lambda logits: criterion.losses(logits, targets))
+
+
+def fit_head(head: torch.nn.Linear, rows: torch.Tensor, weights: torch.Tensor, losses: Losses) -> None:
+    """Fit a linear head to rows [n, d] of length 1 or about that, with weights [n], by the losses [n] of its logits."""
+    device, weights = head.weight.device, weights.cpu()
+    weight = torch.zeros(head.out_features, rows.shape[1], requires_grad=True)
+    bias = torch.zeros(head.out_features, requires_grad=True)
     solver = torch.optim.LBFGS([weight, bias], max_iter=FIRST_HEAD_STEPS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         solver.zero_grad()
-        each = criterion.losses(rows @ weight.T + bias, targets)
-        value = FIRST_HEAD * (weights * each).sum() + weight.square().sum() / 2
+        value = FIRST_HEAD * (weights * losses(rows @ weight.T + bias)).sum() + weight.square().sum() / 2
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        model.head.weight.copy_(weight.to(device))
-        model.head.bias.copy_(bias.to(device))
+        head.weight.copy_(weight.to(device))
+        head.bias.copy_(bias.to(device))
 
 
-def parameter_groups(
-    network: Any, head: Any, *, head_rate: float, backbone_rate: float, first_layer_share: float, weight_decay: float
-) -> list[dict[str, Any]]:
+def parameter_groups(network: Any, head: Any, options: TuneOptions) -> list[dict[str, Any]]:
     """The optimiser's groups: the deeper a network's layer, the faster it learns (Howard and Ruder, 2018), its head fastest.
 
     Returns:
@@ -91,12 +97,12 @@ def parameter_groups(
     """
     groups: dict[tuple[float, bool], list[Any]] = {}
     for depth, parameter in _by_depth(network):
-        rate = backbone_rate * first_layer_share ** (1 - depth)
+        rate = options.backbone_rate * options.first_layer_share ** (1 - depth)
         groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
     for parameter in head.parameters():
-        groups.setdefault((head_rate, parameter.ndim > 1), []).append(parameter)
+        groups.setdefault((options.head_rate, parameter.ndim > 1), []).append(parameter)
     return [
-        {"params": parameters, "rate": rate, "weight_decay": weight_decay if decays else 0.0}
+        {"params": parameters, "rate": rate, "weight_decay": options.weight_decay if decays else 0.0}
         for (rate, decays), parameters in groups.items()
     ]
 

@@ -51,14 +51,7 @@ class Steps(GradientSteps):
         options: TuneOptions,
         criterion: Criterion,
     ) -> None:
-        groups = parameter_groups(
-            model.network,
-            model.head,
-            head_rate=options.head_rate,
-            backbone_rate=options.backbone_rate,
-            first_layer_share=options.first_layer_share,
-            weight_decay=options.weight_decay,
-        )
+        groups = parameter_groups(model.network, model.head, options)
         super().__init__(model, groups, len(train.targets), options, half_precision(medium.device))
         self._medium = medium
         self._train = train

@@ -12,6 +12,7 @@ from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
+from labelloop.learning.tuning.span_tuning import SPAN_OPTIONS, fine_tune_spans
 from labelloop.learning.tuning.text_tuning import TEXT_OPTIONS, fine_tune_texts, why_not_texts
 from labelloop.records import Kind
 
@@ -66,5 +67,6 @@ TUNERS: Final[Mapping[Kind, Tuner]] = {
     Kind.SET: replace(_CLASSES, unlabelled=False),
     Kind.BOXES: Tuner(why_not_boxes, fine_tune_boxes, BOX_OPTIONS, Parts.OUTPUT),
     Kind.MASKS: Tuner(why_not_masks, fine_tune_masks, MASK_OPTIONS, Parts.MAP),
+    Kind.SPANS: Tuner(why_not, fine_tune_spans, SPAN_OPTIONS, Parts.TOKENS),
     Kind.TEXT: Tuner(why_not_texts, fine_tune_texts, TEXT_OPTIONS, Parts.OUTPUT),
 }
