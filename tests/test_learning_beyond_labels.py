@@ -133,13 +133,6 @@ def test_an_ensemble_is_taken_where_it_does_better() -> None:
     assert learner.meta()["head"]["combination"] == "stacking"
 
 
-def test_members_are_what_bald_needs() -> None:
-    features, labels = digits()
-    one = ClassificationLearner.fit(features[:60], _targets(labels[:60]), NAMES)
-
-    assert one.members(features[:7]) is None
-
-
 def test_members_of_an_ensemble_stand_in_the_config_s_order() -> None:
     generator = np.random.default_rng(0)
     labels = np.where(generator.random(200) < 0.5, 5, 3)

@@ -182,7 +182,7 @@ class Settings(BaseSettings):
         default="auto",
         description="What orders the queue once there is a model: auto (cold_strategy until the model is to be trusted, then "
         "diverse_margin), diverse_margin, clue, badge, falcun, margin, least_confidence, entropy, bald (where the members of an "
-        "ensemble disagree), coverage, max_herding, typiclust, probcover, coreset or random.",
+        "ensemble disagree, or one head with parts of its input left out), coverage, max_herding, typiclust, probcover, coreset or random.",
     )
     cold_strategy: Literal["coverage", "max_herding", "typiclust", "probcover", "coreset", "random"] = Field(
         default="coverage",
@@ -246,8 +246,6 @@ class Settings(BaseSettings):
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
         if self.cost_budget and not self.cost_per_label:
             raise ValueError("LABELLOOP_COST_BUDGET needs LABELLOOP_COST_PER_LABEL, the price of one annotation")
-        if self.strategy == "bald" and len(self.ensemble) < 2:
-            raise ValueError("LABELLOOP_STRATEGY=bald needs LABELLOOP_ENSEMBLE, two members at least that may disagree")
         if self.host not in LOOPBACK and not auth:
             raise ValueError(
                 f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"
