@@ -37,7 +37,7 @@ def test_the_pool_teaches(taught: ClassificationLearner) -> None:
     truth = _targets(labels[1000:])
 
     assert taught.choice is not None
-    assert taught.choice.method in {"pseudo_label", "label_spreading"}
+    assert taught.choice.method in {"pseudo_label", "label_spreading", "blend"}
     assert "beats logistic" in taught.choice.reason
     assert taught.evaluate(features[1000:], truth).accuracy > alone.evaluate(features[1000:], truth).accuracy
     assert alone.choice is not None

@@ -109,8 +109,9 @@ class Settings(BaseSettings):
     offline: bool = Field(default=False, description="Never try to download weights.")
     semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "mean_teacher"] = Field(
         default="auto",
-        description="Learning from tasks without a label too: `auto` (pseudo_label and label_spreading), `none`, pseudo_label, "
-        "label_spreading or mean_teacher. It is used where it does better on labels it has not seen.",
+        description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading and a blend of both "
+        "with the plain head), `none`, pseudo_label, label_spreading or mean_teacher. It is used where it does better on labels "
+        "it has not seen.",
     )
     ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[],
