@@ -1,18 +1,22 @@
 """The mean of the plain head and those that learn from the pool, as a candidate beside them."""
 
+import json
+
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
 
 from labelloop.learning import heads
-from labelloop.learning.blending import BLEND, blend
+from labelloop.learning.blending import BLEND, BlendHead, blend
 from labelloop.learning.candidates import Unseen, train_candidates
 from labelloop.learning.heads import HEADS, LinearHead, Recipe
-from labelloop.learning.recipes import ensemble_of, methods_named
+from labelloop.learning.recipes import AUTO, ensemble_of, methods_named
 from labelloop.learning.semisupervised import METHODS
 from support.lessons import crossed_blobs, digits_lesson, lesson_of
 
 NOTHING = Unseen(np.zeros((0, 64), dtype=np.float32), np.zeros(0, dtype=np.int64))
 RECIPES: list[Recipe] = [HEADS["logistic"], METHODS["pseudo_label"], METHODS["label_spreading"]]
+ALL: list[Recipe] = [*RECIPES, METHODS["spread_neighbours"]]
 
 
 def _tested(scale: float, rows: list[int]) -> heads.Tested:
@@ -24,8 +28,8 @@ def test_a_blend_is_the_mean_at_the_usual_temperatures() -> None:
     found = blend([(recipe, _tested(recipe.usual_temperature, [0, 1])) for recipe in RECIPES])
 
     assert found is not None
-    assert found.head.arrays()["weights"] == pytest.approx(np.ones((2, 3)))
-    assert found.head.arrays()["bias"] == pytest.approx(np.ones(2))
+    assert found.head.arrays()["0.weights"] == pytest.approx(np.ones((2, 3)))
+    assert found.head.arrays()["0.bias"] == pytest.approx(np.ones(2))
     assert found.logits[:, 0] == pytest.approx(np.ones(2))
     assert found.strength == 7.0
 
@@ -38,7 +42,7 @@ def test_it_is_judged_on_the_rows_that_all_were_tested_on() -> None:
     assert found.logits[1, 1] == pytest.approx(5 * np.mean([1 / recipe.usual_temperature for recipe in RECIPES]))
 
 
-def test_two_heads_are_not_blended_and_other_kinds_are_left_out() -> None:
+def test_two_heads_are_not_blended_and_ensembles_are_left_out() -> None:
     lesson, _, _ = digits_lesson(60, classes=3)
     several = ensemble_of(["knn", "svm"], "average")
     parts = [(several, several.fit_tested(lesson, 0)), *((r, _tested(1, [0])) for r in RECIPES[:2])]
@@ -48,15 +52,17 @@ def test_two_heads_are_not_blended_and_other_kinds_are_left_out() -> None:
     assert blend([*parts, (RECIPES[2], _tested(1, [0]))]) is not None
 
 
-def test_what_it_says_of_tested_rows_is_what_the_parts_said() -> None:
+def test_a_blend_is_the_sum_of_its_parts_and_survives_the_store() -> None:
     lesson, rows, _ = digits_lesson(60, pool=200, classes=4)
-    parts = [(recipe, recipe.fit_tested(lesson, 0)) for recipe in RECIPES]
+    parts = [(recipe, recipe.fit_tested(lesson, 0)) for recipe in ALL]
     found = blend(parts)
 
     assert found is not None
-    usual = [recipe.usual_temperature for recipe in RECIPES]
-    said = np.mean([t.head.logits(rows) / one for one, (_, t) in zip(usual, parts, strict=True)], axis=0)
+    said = np.mean([tested.head.logits(rows) / recipe.usual_temperature for recipe, tested in parts], axis=0)
     assert found.head.logits(rows) == pytest.approx(said, abs=1e-4)
+    assert len(found.head.meta()["parts"]) == 2
+    restored = BlendHead.from_arrays(load(save(found.head.arrays())), json.loads(json.dumps(found.head.meta())))
+    assert (restored.logits(rows) == found.head.logits(rows)).all()
 
 
 def test_it_is_tried_where_both_methods_are_and_there_is_a_pool() -> None:
@@ -66,14 +72,14 @@ def test_it_is_tried_where_both_methods_are_and_there_is_a_pool() -> None:
     def tried(recipes: tuple[Recipe, ...], of: object = lesson) -> list[str]:
         return [c.name for c in train_candidates(of, recipes, NOTHING, seed=0).choice.comparisons]
 
-    assert tried(methods_named("auto")) == ["pseudo_label", "label_spreading", BLEND]
+    assert tried(methods_named("auto")) == [*AUTO, BLEND]
     assert tried(methods_named("pseudo_label")) == ["pseudo_label"]
-    assert tried(methods_named("auto"), alone) == ["pseudo_label", "label_spreading"]
+    assert tried(methods_named("auto"), alone) == []
 
 
 def test_the_holdout_may_refuse_it_too() -> None:
     lesson, rows, _ = digits_lesson(40, pool=400)
-    plain, parts = HEADS["logistic"].fit_tested(lesson, 0), [(r, r.fit_tested(lesson, 0)) for r in RECIPES]
+    plain, parts = HEADS["logistic"].fit_tested(lesson, 0), [(r, r.fit_tested(lesson, 0)) for r in ALL]
     between = blend(parts)
     assert between is not None
     said, by_plain = between.head.logits(rows).argmax(axis=1), plain.head.logits(rows).argmax(axis=1)

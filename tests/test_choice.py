@@ -150,10 +150,11 @@ def test_digits_choose_what_learns_from_the_pool() -> None:
     assert (trained.head.logits(rows).argmax(axis=1) == targets).mean() > plain
 
 
-def test_spreading_that_loses_ten_points_is_refused() -> None:
+@pytest.mark.parametrize("method", ["label_spreading", "spread_neighbours"])
+def test_spreading_that_loses_ten_points_is_refused(method: str) -> None:
     features, targets = crossed_blobs(600)
     lesson = lesson_of(features[:120], targets[:120], features[120:])
-    trained = train_candidates(lesson, [METHODS["label_spreading"]], NOTHING, seed=0)
+    trained = train_candidates(lesson, [METHODS[method]], NOTHING, seed=0)
     (comparison,) = trained.choice.comparisons
 
     assert trained.choice.method == "logistic"

@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from labelloop.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Head = Literal["logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "mean_teacher"]
+Head = Literal[
+    "logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"
+]
 Seconds = Annotated[float, Field(ge=0)]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -107,11 +109,13 @@ class Settings(BaseSettings):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
-    semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "mean_teacher"] = Field(
-        default="auto",
-        description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading and a blend of both "
-        "with the plain head), `none`, pseudo_label, label_spreading or mean_teacher. It is used where it does better on labels "
-        "it has not seen.",
+    semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"] = (
+        Field(
+            default="auto",
+            description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading, "
+            "spread_neighbours, and a blend of them with the plain head), `none`, or one of these or mean_teacher. It is used where it "
+            "does better on labels it has not seen.",
+        )
     )
     ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[],

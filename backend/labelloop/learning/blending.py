@@ -1,45 +1,89 @@
 """Midway between the plain head and those that learn from the pool: the mean of their logits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats
+from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.choice import Prior
-from labelloop.learning.heads import LinearHead, Recipe, Tested
+from labelloop.learning.heads import STORED, Head, LinearHead, Recipe, Tested, restore_head
 
 BLEND: Final = "blend"
 # Measured as for the recipes, over six more sets: it gains nearly as much as the best of its parts, and more evenly.
-BLEND_PRIOR: Final = Prior(0.04, 0.05)
+BLEND_PRIOR: Final = Prior(0.045, 0.055)
 # The mean of two lies between them; of three it is better than most (see above).
 LEAST: Final = 3
 
 
-def blend(parts: Sequence[tuple[Recipe, Tested]]) -> Tested | None:
-    """The geometric mean of what several linear heads say (Genest and Zidek, 1986), each at its recipe's usual temperature.
-
-    The heads err in different places: one overrates the labels, another the clusters. Their mean is one linear head again,
-    which costs nothing to train or to serve.
+class BlendHead:
+    """Logits are weighted sums of other heads'.
 
     Args:
-        parts: recipes and what they gave; heads that are not linear are left out.
+        parts: weight and head of each.
+    """
+
+    kind: ClassVar[str] = BLEND
+
+    def __init__(self, parts: Sequence[tuple[float, Head]]) -> None:
+        self._parts = tuple(parts)
+
+    def logits(self, rows: Floats) -> Floats:
+        """Logits [m, C] of rows [m, d]."""
+        total: Floats = np.sum([weight * head.logits(rows) for weight, head in self._parts], axis=0)
+        return total
+
+    def arrays(self) -> dict[str, Array]:
+        """The parts' arrays, each name after its part's number."""
+        return {f"{n}.{name}": a for n, (_, head) in enumerate(self._parts) for name, a in head.arrays().items()}
+
+    def meta(self) -> dict[str, Any]:
+        """The parts' kinds and weights, as JSON values."""
+        parts = [{"kind": head.kind, "head": head.meta(), "weight": weight} for weight, head in self._parts]
+        return {"parts": parts}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Self:
+        """Restore what `arrays` and `meta` gave."""
+        parts = []
+        for number, part in enumerate(meta["parts"]):
+            own = {name.partition(".")[2]: values for name, values in arrays.items() if name.startswith(f"{number}.")}
+            parts.append((part["weight"], restore_head(part["kind"], own, part["head"])))
+        return cls(parts)
+
+
+def blend(parts: Sequence[tuple[Recipe, Tested]]) -> Tested | None:
+    """The geometric mean of what several heads say (Genest and Zidek, 1986), each at its recipe's usual temperature.
+
+    The heads err in different places: one overrates the labels, another the clusters. The mean needs no training, and its
+    linear parts are served as one.
+
+    Args:
+        parts: recipes and what they gave; ensembles are left out.
 
     Returns:
         The mean head, and the mean of what the parts' heads said of the rows that all were tested on; None where fewer than
-        `LEAST` heads are linear.
+        `LEAST` heads are left.
     """
-    linear = [(r.usual_temperature, t.head, t) for r, t in parts if isinstance(t.head, LinearHead)]
-    if len(linear) < LEAST:
+    parts = [(recipe, tested) for recipe, tested in parts if tested.head.kind in STORED]
+    if len(parts) < LEAST:
         return None
-    rows = reduce(np.intersect1d, [tested.rows for _, _, tested in linear])
-    logits = [tested.logits[np.searchsorted(tested.rows, rows)] / usual for usual, _, tested in linear]
-    weights = _mean([head.weights / usual for usual, head, _ in linear])
-    bias = _mean([head.bias / usual for usual, head, _ in linear])
-    return Tested(LinearHead(weights, bias), rows, _mean(logits), linear[0][2].strength)
+    rows = reduce(np.intersect1d, [tested.rows for _, tested in parts])
+    shares = [1 / (len(parts) * recipe.usual_temperature) for recipe, _ in parts]
+    logits: Floats = np.sum(
+        [share * t.logits[np.searchsorted(t.rows, rows)] for share, (_, t) in zip(shares, parts, strict=True)], axis=0
+    )
+    weighted = [(share, tested.head) for share, (_, tested) in zip(shares, parts, strict=True)]
+    return Tested(BlendHead(_joined(weighted)), rows, logits, parts[0][1].strength)
 
 
-def _mean(values: Sequence[Floats]) -> Floats:
-    mean: Floats = np.mean(values, axis=0)
-    return mean
+def _joined(parts: Sequence[tuple[float, Head]]) -> list[tuple[float, Head]]:
+    """The parts with those that are linear as one."""
+    linear = [(weight, head) for weight, head in parts if isinstance(head, LinearHead)]
+    others = [(weight, head) for weight, head in parts if not isinstance(head, LinearHead)]
+    if not linear:
+        return others
+    weights: Floats = np.sum([weight * head.weights for weight, head in linear], axis=0)
+    bias: Floats = np.sum([weight * head.bias for weight, head in linear], axis=0)
+    return [(1.0, LinearHead(weights, bias)), *others]

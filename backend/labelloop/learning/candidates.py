@@ -83,7 +83,7 @@ class _Entrant:
 
 
 def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Trained:
-    """Fit the supervised head and each recipe, blend those that are linear, and choose.
+    """Fit the supervised head and each recipe, blend them, and choose.
 
     A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
     the unseen rows, and must not lose on those alone. What it has gained on other data counts beside that, the more the fewer
@@ -96,6 +96,8 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         seed: decides what is random in training.
     """
     supervised = HEADS["logistic"]
+    # Only what learns from the pool is known to gain anything; without one it is the supervised head again.
+    recipes = [recipe for recipe in recipes if len(lesson.pool) or recipe.prior is None]
     base = _enter(supervised, lesson, seed)
     lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
     entrants: dict[str, _Entrant] = {supervised.name: base}
@@ -110,7 +112,7 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     between = blend(trained) if len(lesson.pool) else None
     if between is not None:
         entrants[BLEND] = _calibrated(between, lesson)
-    priors = {BLEND: BLEND_PRIOR, **{recipe.name: recipe.prior for recipe in recipes if len(lesson.pool)}}
+    priors = {BLEND: BLEND_PRIOR, **{recipe.name: recipe.prior for recipe in recipes}}
     comparisons = [
         expect(
             _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)

@@ -8,6 +8,7 @@ import numpy as np
 
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.blending import BlendHead
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.candidates import Trained, train_candidates
@@ -24,7 +25,7 @@ from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
 
 _ROWS_AT_ONCE: Final = 4096
-_KINDS: Final[dict[str, type[Head]]] = {**STORED, EnsembleHead.kind: EnsembleHead}
+_KINDS: Final[dict[str, type[Head]]] = {**STORED, EnsembleHead.kind: EnsembleHead, BlendHead.kind: BlendHead}
 
 
 class ClassificationLearner:
