@@ -8,7 +8,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.choice import Prior
-from labelloop.learning.heads import STORED, Head, LinearHead, Recipe, Tested, restore_head
+from labelloop.learning.heads import STORED, Head, LinearHead, Recipe, Tested, arrays_of, restore_head
 
 BLEND: Final = "blend"
 # Measured as for the recipes, over six more sets: it gains nearly as much as the best of its parts, and more evenly.
@@ -46,10 +46,10 @@ class BlendHead:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Self:
         """Restore what `arrays` and `meta` gave."""
-        parts = []
-        for number, part in enumerate(meta["parts"]):
-            own = {name.partition(".")[2]: values for name, values in arrays.items() if name.startswith(f"{number}.")}
-            parts.append((part["weight"], restore_head(part["kind"], own, part["head"])))
+        parts = [
+            (part["weight"], restore_head(part["kind"], arrays_of(arrays, str(number)), part["head"]))
+            for number, part in enumerate(meta["parts"])
+        ]
         return cls(parts)
 
 
