@@ -106,7 +106,7 @@ def test_bald_serves_first_where_the_members_disagree() -> None:
     members[0, 7], members[1, 7] = (0.99, 0.01), (0.01, 0.99)
     predictions = {i: said(1.0) for i in range(20)}
     known = Known(np.zeros((0, 3), np.float32), np.zeros(0, np.int64), 2, None, 20)
-    settings = Settings(strategy="bald", ensemble=["logistic", "knn"])
+    settings = Settings(strategy="bald")
     scores = score_queue(
         "bald", settings, list(range(20)), predictions, embedded(20), members.mean(axis=0), known, members=members
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.semi_supervised import LabelSpreading as TheirSpreading
 
-from labelloop.learning.heads import HEADS, Recipe
+from labelloop.learning.heads import HEADS, Lesson, Recipe
 from labelloop.learning.semisupervised import METHODS, spread_labels
 from labelloop.learning.semisupervised import mean_teacher as teaching
 from labelloop.learning.semisupervised.graph import ALL_PAIRS, neighbour_graph, spread
@@ -72,15 +72,26 @@ def test_a_pool_that_is_all_alike_breaks_nothing(method: Recipe) -> None:
     assert np.isfinite(head.logits(rows)).all()
 
 
-def test_spread_labels_follow_the_moons() -> None:
-    features, targets = _moons(400)
-    lesson = lesson_of(features[:6], targets[:6], features[6:])
-    # The moons are no matter of direction, so the rows are taken as they are, lifted onto a sphere.
-    lifted = np.column_stack([features, np.ones(400)]).astype(np.float32)
+def _lifted_moons() -> tuple[Lesson, np.ndarray, np.ndarray]:
+    """Six labels, a pool, and rows and targets beside them. The moons are no matter of direction, so they lie on a sphere."""
+    features, targets = _moons(600)
+    lifted = np.column_stack([features, np.ones(600)]).astype(np.float32)
     lifted /= np.linalg.norm(lifted, axis=1, keepdims=True)
-    lesson = replace(lesson, rows=lifted[:6], pool=lifted[6:])
+    lesson = replace(lesson_of(features[:6], targets[:6]), rows=lifted[:6], pool=lifted[6:400])
+    return lesson, lifted[400:], targets
 
-    assert _right(spread_labels(lesson), targets[6:]) > 0.95
+
+def test_spread_labels_follow_the_moons() -> None:
+    lesson, _, targets = _lifted_moons()
+
+    assert _right(spread_labels(lesson), targets[6:400]) > 0.95
+
+
+def test_neighbours_of_spread_labels_follow_the_moons_beyond_the_pool() -> None:
+    lesson, rows, targets = _lifted_moons()
+
+    assert _right(METHODS["spread_neighbours"].fit(lesson, 0).logits(rows), targets[400:]) > 0.95
+    assert _right(METHODS["label_spreading"].fit(lesson, 0).logits(rows), targets[400:]) < 0.95
 
 
 def test_spreading_is_what_scikit_learn_calls_so() -> None:

@@ -165,6 +165,12 @@ def test_a_strategy_that_needs_a_model_starts_cold(cells: list[Cell]) -> None:
     assert by_name["random", 0] == ["random"] * 5
 
 
+def test_bald_is_played_with_a_single_head() -> None:
+    rounds = Simulation(_data(), _plan(strategies=("bald",))).play("bald", 0).rounds
+
+    assert [played.order for played in rounds] == ["coverage", "bald", "bald", "bald", "bald"]
+
+
 def test_the_order_people_labelled_in_can_be_played_where_it_is_known() -> None:
     history = np.arange(180)[::-1].copy()
     simulation = Simulation(_data(history=history), _plan(strategies=("as_labelled",)))

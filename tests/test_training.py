@@ -8,6 +8,7 @@ import pytest
 from labelloop.errors import NotEnoughLabels
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import BackboneSpec, ClassificationLearner, resolve_backbone
+from labelloop.learning.recipes import AUTO
 from labelloop.records import ClassTarget, Control, Modality
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -139,7 +140,7 @@ def test_the_pool_is_learnt_from_as_far_as_it_has_features(bench: Bench) -> None
     again = bench.train(40, pool=bench.tasks[40:])
     choice = candidate.record.meta["choice"]
 
-    assert [comparison["name"] for comparison in choice["comparisons"]] == ["pseudo_label", "label_spreading"]
+    assert [comparison["name"] for comparison in choice["comparisons"]] == [*AUTO, "blend"]
     assert choice["reason"]
     assert candidate.record.meta == again.record.meta
 

@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from labelloop.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Head = Literal["logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "mean_teacher"]
+Head = Literal[
+    "logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"
+]
 Seconds = Annotated[float, Field(ge=0)]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -129,10 +131,13 @@ class Settings(BaseSettings):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
     offline: bool = Field(default=False, description="Never try to download weights.")
-    semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "mean_teacher"] = Field(
-        default="auto",
-        description="Learning from tasks without a label too: `auto` (pseudo_label and label_spreading), `none`, pseudo_label, "
-        "label_spreading or mean_teacher. It is used where it does better on labels it has not seen.",
+    semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"] = (
+        Field(
+            default="auto",
+            description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading, "
+            "spread_neighbours, and a blend of them with the plain head), `none`, or one of these or mean_teacher. It is used where it "
+            "does better on labels it has not seen.",
+        )
     )
     ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[],
@@ -204,7 +209,7 @@ class Settings(BaseSettings):
         default="auto",
         description="What orders the queue once there is a model: auto (cold_strategy until the model is to be trusted, then "
         "diverse_margin), diverse_margin, clue, badge, falcun, margin, least_confidence, entropy, bald (where the members of an "
-        "ensemble disagree), coverage, max_herding, typiclust, probcover, coreset or random.",
+        "ensemble disagree, or one head with parts of its input left out), coverage, max_herding, typiclust, probcover, coreset or random.",
     )
     cold_strategy: Literal["coverage", "max_herding", "typiclust", "probcover", "coreset", "random"] = Field(
         default="coverage",
@@ -268,8 +273,6 @@ class Settings(BaseSettings):
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
         if self.cost_budget and not self.cost_per_label:
             raise ValueError("LABELLOOP_COST_BUDGET needs LABELLOOP_COST_PER_LABEL, the price of one annotation")
-        if self.strategy == "bald" and len(self.ensemble) < 2:
-            raise ValueError("LABELLOOP_STRATEGY=bald needs LABELLOOP_ENSEMBLE, two members at least that may disagree")
         if self.host not in LOOPBACK and not auth:
             raise ValueError(
                 f"LABELLOOP_HOST={self.host} is open to the network; set LABELLOOP_BASIC_AUTH=user:password or bind to 127.0.0.1"

@@ -2,8 +2,8 @@
 
 For each data set that is here, labels are bought in batches that bring their number to each budget in turn; each seed draws nine
 tenths of the pool, the same for every method. Every method is judged by the same logistic head. What Labelloop's strategies and
-a random draw buy is judged by Labelloop's default head too, which learns from the pool (`own head`), and by label spreading
-without a choice; of the default head the calibration is measured as well, on the test items.
+a random draw buy is judged by Labelloop's default head too, which learns from the pool (`own head`), and by both heads on spread
+labels without a choice; of the default head the calibration is measured as well, on the test items.
 `LABEL_EFFICIENCY_SEEDS`, `_SETS` and `_METHODS` (comma-separated) make a run shorter.
 """
 
@@ -36,6 +36,7 @@ POOL_SHARE = 0.9
 NO_POOL = "auto-no-pool"
 # Beyond this many rows times classes label spreading is not judged by itself: it takes long and is not what is offered.
 MOST_SPREAD = 60_000
+SPREADING = ("label_spreading", "spread_neighbours")
 
 Rows = NDArray[Any]
 
@@ -157,7 +158,7 @@ def _curves(data: DataSet, choose: Choose, seed: int, *, trains: bool, sees_pool
         bought.buy(choose, budget - len(bought.have))
         found = {"": {"accuracy": _accuracy(bought), "seconds": bought.seconds}}
         found |= {", own head": _judged(bought)} if trains else {}
-        found |= {", label spreading": {"accuracy": _spread_accuracy(bought)}} if spreads else {}
+        found |= {f", {name}": {"accuracy": _spread_accuracy(bought, name)} for name in SPREADING if spreads}
         for judge, figures in found.items():
             for figure, value in figures.items():
                 curves.setdefault(judge, {}).setdefault(figure, []).append(value)
@@ -181,7 +182,7 @@ def _uncalibrated(learner: ClassificationLearner) -> ClassificationLearner:
     return ClassificationLearner.from_arrays(arrays | plain, learner.meta())
 
 
-def _spread_accuracy(bought: Bought) -> float:
+def _spread_accuracy(bought: Bought, method: str) -> float:
     names = [str(number) for number in range(bought.data.classes)]
     known = bought.labels[bought.have]
     if np.unique(known).size < 2:
@@ -189,7 +190,7 @@ def _spread_accuracy(bought: Bought) -> float:
     targets = [ClassTarget(names[label]) for label in known]
     items = prepare(bought.features[bought.have], targets, names, ())
     lesson, _ = make_lesson(items, bought.features[bought.left], bought.seed)
-    head = METHODS["label_spreading"].fit(lesson, bought.seed)
+    head = METHODS[method].fit(lesson, bought.seed)
     guesses = items.seen[head.logits(items.scaled(bought.data.test_features, "A test set")).argmax(axis=1)]
     return float((guesses == bought.data.test_labels).mean())
 
@@ -207,6 +208,7 @@ def _own_choice(name: str, bought: Bought, count: int) -> Rows:
         bought.features[left],
         labelled=bought.features[bought.have],
         probabilities=learner.probabilities(bought.features[left]) if learner else None,
+        members=learner.members(bought.features[left], bought.seed) if learner and name == "bald" else None,
         labels=bought.labels[bought.have],
         classes=bought.data.classes,
         skill=skill(learner.cv_metrics) if learner and learner.cv_metrics else None,

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.blending import BLEND, BLEND_PRIOR, blend
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, choose, compare, expect
@@ -82,7 +83,7 @@ class _Entrant:
 
 
 def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Trained:
-    """Fit the supervised head and each recipe, and choose.
+    """Fit the supervised head and each recipe, blend them, and choose.
 
     A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
     the unseen rows, and must not lose on those alone. What it has gained on other data counts beside that, the more the fewer
@@ -95,6 +96,8 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         seed: decides what is random in training.
     """
     supervised = HEADS["logistic"]
+    # Only what learns from the pool is known to gain anything; without one it is the supervised head again.
+    recipes = [recipe for recipe in recipes if len(lesson.pool) or recipe.prior is None]
     base = _enter(supervised, lesson, seed)
     lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
     entrants: dict[str, _Entrant] = {supervised.name: base}
@@ -105,7 +108,11 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         except UNTRAINABLE as error:
             failed[recipe.name] = str(error)
             logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
-    priors = {recipe.name: recipe.prior for recipe in recipes if len(lesson.pool)}
+    trained = [(recipe, entrants[recipe.name].tested) for recipe in (supervised, *recipes) if recipe.name in entrants]
+    between = blend(trained) if len(lesson.pool) else None
+    if between is not None:
+        entrants[BLEND] = _calibrated(between, lesson)
+    priors = {BLEND: BLEND_PRIOR, **{recipe.name: recipe.prior for recipe in recipes}}
     comparisons = [
         expect(
             _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)
@@ -152,10 +159,12 @@ def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:
 
 
 def _enter(recipe: Recipe, lesson: Lesson, seed: int) -> _Entrant:
-    tested = recipe.fit_tested(lesson, seed)
+    return _calibrated(recipe.fit_tested(lesson, seed), lesson, recipe.usual_temperature)
+
+
+def _calibrated(tested: Tested, lesson: Lesson, usual: float = 1.0) -> _Entrant:
     targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
-    calibration, reliability = choose_calibration(tested.logits, targets, weights, recipe.usual_temperature)
-    return _Entrant(tested, calibration, reliability)
+    return _Entrant(tested, *choose_calibration(tested.logits, targets, weights, usual))
 
 
 def _candidate_run(lesson: Lesson) -> range:

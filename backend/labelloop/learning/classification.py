@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 
 import numpy as np
 
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.blending import BlendHead
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.candidates import Trained, train_candidates
 from labelloop.learning.choice import Choice
+from labelloop.learning.dropout import PASSES, dropout_logits
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import STORED, Head, LinearHead
@@ -23,7 +25,7 @@ from labelloop.learning.uncertainty import measure_named
 from labelloop.records import ClassPrediction, ClassTarget
 
 _ROWS_AT_ONCE: Final = 4096
-_KINDS: Final[dict[str, type[Head]]] = {**STORED, EnsembleHead.kind: EnsembleHead}
+_KINDS: Final[dict[str, type[Head]]] = {**STORED, EnsembleHead.kind: EnsembleHead, BlendHead.kind: BlendHead}
 
 
 class ClassificationLearner:
@@ -173,21 +175,32 @@ class ClassificationLearner:
             probabilities[start : start + len(rows), self._arrays["seen"]] = found
         return probabilities
 
-    def members(self, features: Floats) -> Floats | None:
-        """What each member of an ensemble says, float64 [k, n, C], columns in the order of `classes`; None for one head.
+    def members(self, features: Floats, seed: int = 0) -> Floats:
+        """What each member of an ensemble says, or a single head in each pass with dropout.
 
-        Their disagreement is what the model does not know (BALD, Houlsby et al., 2011).
+        Their disagreement is what the model does not know (BALD, Houlsby et al., 2011; Gal et al., 2017).
+
+        Args:
+            features: [n, d].
+            seed: decides what each pass leaves out.
+
+        Returns:
+            float32 [k, n, C], probabilities, columns in the order of `classes`.
 
         Raises:
             LearningError: a row is not finite, or not as long as those the model was trained on.
         """
-        if not isinstance(self._head, EnsembleHead):
-            return None
-        said = np.zeros((len(self._head.members), len(features), len(self.classes)))
+        count = len(self._head.members) if _is_several(self._head) else PASSES
+        said = np.zeros((count, len(features), len(self.classes)), dtype=np.float32)
         for start, rows in self._scaled(features):
-            found = self._finite(self._head.member_probabilities(rows))
-            said[:, start : start + len(rows), self._arrays["seen"]] = found
+            said[:, start : start + len(rows), self._arrays["seen"]] = self._said_by_each(rows, seed)
         return said
+
+    def _said_by_each(self, rows: Floats, seed: int) -> Floats:
+        if _is_several(self._head):
+            return self._finite(self._head.member_probabilities(rows))
+        logits = self._finite(dropout_logits(self._head, rows, seed))
+        return np.stack([self._calibration.probabilities(said) for said in logits])
 
     def _scaled(self, features: Floats) -> Iterator[tuple[int, Floats]]:
         """The rows as the head reads them, some thousands at once with the number of the first: a copy of all is large."""
@@ -253,6 +266,11 @@ class ClassificationLearner:
             choice=Choice.from_json(choice) if choice else None,
             reliability=Reliability.from_json(calibration) if calibration else None,
         )
+
+
+def _is_several(head: Head) -> TypeGuard[EnsembleHead]:
+    """Whether a head has members that may disagree."""
+    return isinstance(head, EnsembleHead) and len(head.members) > 1
 
 
 def _explained(choice: Choice, skipped: str) -> Choice:

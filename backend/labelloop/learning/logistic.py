@@ -66,9 +66,10 @@ def fit_logistic(features: Floats, targets: Ints, weights: Floats, folds: Ints, 
 
 
 def preload() -> None:
-    """Import what training needs: seconds, which a process that forks its workers pays once instead of in each."""
+    """Import what training and choosing need: seconds, which a process that forks its workers pays once instead of in each."""
     import scipy.optimize
     import scipy.sparse  # noqa: F401
+    import sklearn.cluster
     import sklearn.isotonic
     import sklearn.linear_model  # noqa: F401
 

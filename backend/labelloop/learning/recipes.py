@@ -10,7 +10,7 @@ from labelloop.learning.semisupervised import METHODS
 
 RECIPES: Final[dict[str, Recipe]] = {**HEADS, **METHODS}
 # The methods that `auto` tries, those that measured best: the others cost more and gain less.
-AUTO: Final = ("pseudo_label", "label_spreading")
+AUTO: Final = ("pseudo_label", "label_spreading", "spread_neighbours")
 SEMI_SUPERVISED: Final = ("auto", "none", *METHODS)
 
 

@@ -132,7 +132,7 @@ def score_queue(
         probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing, or items do not
             have one class.
         known: what else strategies go by.
-        members: [k, n, C] that each member of an ensemble gives those tasks; None: there is one model.
+        members: [k, n, C] that each member, or each pass with dropout, gives those tasks; None: no strategy goes by them.
         seed: for strategies that draw.
 
     Raises:

@@ -226,7 +226,7 @@ class _Push:
         ]
 
     def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-        """Class probabilities of the tasks that have the first control's features, and its ensemble's members', as far as any are."""
+        """Class probabilities of the tasks that have the first control's features, and its members' for `bald`, as far as any are."""
         learner = self._learners.get(self._version.learners[0].control.name)
         if learner is None or not features.ids:
             return None, None

@@ -36,6 +36,7 @@ STRATEGIES: Final[dict[str, Strategy]] = {strategy.name: strategy for strategy i
 
 __all__ = [
     "STRATEGIES",
+    "Bald",
     "Need",
     "Pool",
     "Strategy",

@@ -49,7 +49,7 @@ class Entropy(MostUncertain):
 
 
 class Bald(Strategy):
-    """By how much the members of an ensemble disagree (Houlsby et al., 2011; Gal et al., 2017); see `uncertainty.disagreement`."""
+    """By how much the members of an ensemble, or passes with dropout, disagree (Houlsby et al., 2011); see `uncertainty.disagreement`."""
 
     name = "bald"
     need = Need.MEMBERS

@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.ensembles.combining import TINY, side_by_side, vote, weighted
-from labelloop.learning.heads import restore_head
+from labelloop.learning.heads import arrays_of, restore_head
 from labelloop.learning.heads.base import Head
 from labelloop.learning.heads.linear import LinearHead
 
@@ -103,8 +103,8 @@ class EnsembleHead:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Self:
         """Restore what `arrays` and `meta` gave."""
-        members = [_restore(_part(arrays, str(number)), member) for number, member in enumerate(meta["members"])]
-        stacked = _part(arrays, "stacked")
+        members = [_restore(arrays_of(arrays, str(number)), member) for number, member in enumerate(meta["members"])]
+        stacked = arrays_of(arrays, "stacked")
         return cls(
             members,
             meta["combination"],
@@ -121,11 +121,6 @@ def combined_logits(probabilities: Floats, combination: str, weights: Floats, st
     shares = vote(probabilities) if combination == "vote" else weighted(probabilities, weights)
     logits: Floats = np.log(np.maximum(shares, TINY))
     return logits
-
-
-def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
-    start = f"{prefix}."
-    return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
 
 
 def _restore(arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Member:

@@ -12,7 +12,7 @@ from labelloop.learning.heads.neighbours import Neighbours, NeighboursHead
 HEADS: Final[dict[str, Recipe]] = {recipe.name: recipe for recipe in (Logistic(), Svm(), Neighbours(), Boosting())}
 STORED: Final[dict[str, type[Head]]] = {head.kind: head for head in (LinearHead, NeighboursHead, TreesHead)}
 
-__all__ = ["FOLDS", "HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "restore_head"]
+__all__ = ["FOLDS", "HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "arrays_of", "restore_head"]
 
 
 def restore_head(kind: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Head:
@@ -22,3 +22,9 @@ def restore_head(kind: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]
         KeyError: there is no such kind.
     """
     return STORED[kind].from_arrays(arrays, meta)
+
+
+def arrays_of(arrays: Mapping[str, Array], part: str) -> dict[str, Array]:
+    """The arrays of one part of a head that has several, under their own names; they are stored as `part.name`."""
+    start = f"{part}."
+    return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}

@@ -3,10 +3,12 @@
 from typing import Final
 
 from labelloop.learning.heads.base import Recipe
-from labelloop.learning.semisupervised.label_spreading import LabelSpreading, spread_labels
+from labelloop.learning.semisupervised.label_spreading import LabelSpreading, SpreadNeighbours, spread_labels
 from labelloop.learning.semisupervised.mean_teacher import MeanTeacher
 from labelloop.learning.semisupervised.pseudo_label import PseudoLabel
 
-METHODS: Final[dict[str, Recipe]] = {recipe.name: recipe for recipe in (PseudoLabel(), LabelSpreading(), MeanTeacher())}
+METHODS: Final[dict[str, Recipe]] = {
+    recipe.name: recipe for recipe in (PseudoLabel(), LabelSpreading(), SpreadNeighbours(), MeanTeacher())
+}
 
 __all__ = ["METHODS", "spread_labels"]

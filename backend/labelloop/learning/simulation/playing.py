@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
-from labelloop.learning.acquisition import Pool, skill, strategy_for
+from labelloop.learning.acquisition import Bald, Pool, skill, strategy_for
 from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.classification import ClassificationLearner
 from labelloop.learning.evaluation import Metrics, measure
@@ -105,6 +105,8 @@ class Simulation:
         if name == AS_LABELLED and self.data.history is not None:
             return name, rows[np.argsort(self.data.history[rows], kind="stable")[:count]].tolist()
         pool = self._pool(play, rows, count)
+        if name == Bald.name and play.live is not None:
+            pool = replace(pool, members=play.live.members(pool.features, seed))
         strategy = strategy_for(pool, name, self.plan.cold_strategy, self.plan.labels_per_class)
         order = strategy.order(pool, seed * 1_000_003 + len(play.bought))
         return strategy.name, rows[order[:count]].tolist()

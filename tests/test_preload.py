@@ -1,0 +1,33 @@
+"""What a worker imports before it forks its jobs is all that a quick round needs."""
+
+import os
+import subprocess
+import sys
+
+from support.loop_process import BACKEND
+
+A_ROUND = """
+import sys
+import numpy as np
+from labelloop.learning import STRATEGIES, ClassificationLearner, Pool, preload
+from labelloop.records import ClassTarget
+
+preload()
+before = set(sys.modules)
+rows = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+labels = (rows[:40, 0] > 0).astype(int)
+STRATEGIES["auto"].order(Pool(rows), 0)
+learner = ClassificationLearner.fit(rows[:40], [ClassTarget(str(n)) for n in labels], ("0", "1"), unlabelled=rows[40:])
+said = learner.probabilities(rows[40:])
+pool = Pool(rows[40:], labelled=rows[:40], probabilities=said, labels=labels, classes=2, skill=0.9)
+STRATEGIES["auto"].order(pool, 0)
+print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
+"""
+
+
+def test_after_preloading_a_round_imports_nothing_more() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(BACKEND)}
+    done = subprocess.run(
+        [sys.executable, "-c", A_ROUND], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == []
