@@ -14,6 +14,7 @@ from labelloop.learning.tuning import TuneOptions, fine_tune
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from labelloop.learning.tuning.criteria import OneClass  # noqa: E402
 from labelloop.learning.tuning.media import open_medium  # noqa: E402
 from labelloop.learning.tuning.methods import MeanTeacher, PseudoLabel  # noqa: E402
 from labelloop.learning.tuning.model import Model, parameter_groups  # noqa: E402
@@ -38,11 +39,16 @@ def _steps(
     with torch.no_grad():
         model.head.weight.mul_(20)
     items, targets = digit_images(16)
-    numbers = np.array([CLASSES.index(target.label) for target in targets])
-    train = Labelled(Shelf(items, medium.open), numbers, np.full(16, labelled_weight))
+    said = np.array([[label == target.label for label in CLASSES] for target in targets], dtype=np.float32)
+    train = Labelled(Shelf(items, medium.open), said, np.full(16, labelled_weight))
     pool, _ = digit_images(unlabelled, first=200)
     return model, Steps(
-        medium, model, train, Shelf(pool, medium.open), replace(QUICK, method=method, weight_decay=0.0, **more)
+        medium,
+        model,
+        train,
+        Shelf(pool, medium.open),
+        replace(QUICK, method=method, weight_decay=0.0, **more),
+        OneClass(),
     )
 
 

@@ -1,6 +1,6 @@
 """What is fine-tuned for regions goes live with the learner of its parts, and later rounds go on with both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,36 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
+pytest.importorskip("sentence_transformers")
 
 from labelloop.labelstudio import ProjectKey, parse_label_config
 from labelloop.learning import Parts
 from labelloop.learning.tuning import TUNERS
-from labelloop.records import Box, Kind
+from labelloop.records import Box, Kind, Span
 from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
 from labelloop.service.releases import backbone_spec, release_cold
 from labelloop.service.tuning import tune
 from labelloop.service.tuning_due import tuning_is_due
 from labelloop.service.tuning_state import read_tuning
+from support.encoders import CLASSES as NAMES
+from support.encoders import made_encoder, made_sentences
 from support.made_detectors import CLASSES, made_detector, made_pictures
 from support.redis_process import RedisProcess
 from support.tuning_project import Item, TuningProject, answer, data_uri, settings_for, silent
 
+pytestmark = pytest.mark.slow
+
 TASKS, LABELLED = 46, 42
 SIZE = {"original_width": 96, "original_height": 64}
-_TAGS = "".join(f'<Label value="{name}"/>' for name in CLASSES)
+
+
+def _tags(names: Sequence[str]) -> str:
+    return "".join(f'<Label value="{name}"/>' for name in names)
+
+
+def _image(tag: str) -> str:
+    return f'<View><Image name="image" value="$image"/>{tag}</View>'
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,6 @@ class Case:
         kind: of the control.
         parts: what the tuned network tells of.
         learner: the name of the learner that goes live.
-        settings: beside those of every project.
         options: of a short training.
     """
 
@@ -48,7 +59,6 @@ class Case:
     kind: Kind
     parts: Parts
     learner: str
-    settings: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,17 +91,38 @@ def _polygon(box: Box, number: int) -> dict[str, Any]:
     return {**answer("squares", "image", "polygonlabels", value), "id": f"r{number}", **SIZE}
 
 
+def _spans() -> list[Item]:
+    texts, targets = made_sentences(TASKS)
+    return [
+        ({"text": text}, [_marked(text, span, number) for number, span in enumerate(target.spans)])
+        for text, target in zip(texts, targets, strict=True)
+    ]
+
+
+def _marked(text: str, span: Span, number: int) -> dict[str, Any]:
+    value = {"start": span.start, "end": span.end, "text": text[span.start : span.end], "labels": [span.label]}
+    return {**answer("names", "text", "labels", value), "id": f"s{number}"}
+
+
 CASES = {
     "areas": Case(
-        f'<View><Image name="image" value="$image"/><PolygonLabels name="squares" toName="image">{_TAGS}</PolygonLabels></View>',
+        _image(f'<PolygonLabels name="squares" toName="image">{_tags(CLASSES)}</PolygonLabels>'),
         _areas,
         Kind.MASKS,
         Parts.MAP,
         "masks",
         options={"epochs": 2, "batch": 4, "head_rate": 3e-3},
     ),
+    "spans": Case(
+        f'<View><Text name="text" value="$text"/><Labels name="names" toName="text">{_tags(NAMES)}</Labels></View>',
+        _spans,
+        Kind.SPANS,
+        Parts.TOKENS,
+        "spans",
+        options={"epochs": 2, "batch": 8, "backbone_rate": 3e-3, "head_rate": 3e-3},
+    ),
     "boxes": Case(
-        f'<View><Image name="image" value="$image"/><RectangleLabels name="squares" toName="image">{_TAGS}</RectangleLabels></View>',
+        _image(f'<RectangleLabels name="squares" toName="image">{_tags(CLASSES)}</RectangleLabels>'),
         _boxes,
         Kind.BOXES,
         Parts.OUTPUT,
@@ -113,8 +144,11 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
 
 
 def test_a_tuned_network_goes_live_and_stays(case: Case, tmp_path: Path, redis_server: RedisProcess) -> None:
-    settings = settings_for(tmp_path, Path(), redis_server.url, image_backbone="plain", **case.settings)
-    context = Context(settings.model_copy(update={"gate_tolerance": 1.0, "image_weights": "", "fine_tune_from": 40}))
+    encoder = made_encoder(tmp_path / "made") if case.kind is Kind.SPANS else "plain"
+    settings = settings_for(
+        tmp_path, Path(), redis_server.url, image_backbone="plain", text_backbone=str(encoder), gate_tolerance=0.99
+    )
+    context = Context(settings.model_copy(update={"image_weights": "", "fine_tune_from": 40}))
     made = TuningProject(context, config=case.config, items=case.items())
     made.label(LABELLED)
     before = made.publish()
