@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from labelloop.learning import BackboneSpec, Parts
-from labelloop.learning.tuning import CheckpointFile, Lesson, TuneOptions, fine_tune_boxes
+from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, TuneOptions, fine_tune_boxes
 from labelloop.records import Modality
 from support.killing import kill_midway
 from support.made_detectors import CLASSES, made_detector, made_pictures
@@ -22,7 +22,7 @@ def tune(folder: Path, made: Path) -> bytes:
     """Fine-tune in this process; the tuned weights."""
     spec = BackboneSpec(Modality.IMAGE, "plain", device="cpu", offline=True, parts=Parts.MAP)
     lesson, options = Lesson(*made_pictures(12), CLASSES), replace(OPTIONS, network=str(made))
-    found = fine_tune_boxes(spec, lesson, folder, options, keeper=CheckpointFile(folder / "checkpoint"))
+    found = fine_tune_boxes(spec, lesson, folder, options, Conduct(keeper=CheckpointFile(folder / "checkpoint")))
     assert found is not None
     return (found.folder / "weights.safetensors").read_bytes()
 

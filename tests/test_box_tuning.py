@@ -12,7 +12,16 @@ from labelloop.learning import BackboneSpec, Parts, Training, load_backbone, res
 from labelloop.learning.backbones.detections import read_detections
 from labelloop.learning.backbones.taught import TAUGHT, digest_of
 from labelloop.learning.boxes import DetectedBoxesLearner
-from labelloop.learning.tuning import TUNERS, CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_boxes, spec_of
+from labelloop.learning.tuning import (
+    TUNERS,
+    CheckpointFile,
+    Conduct,
+    Lesson,
+    Tuned,
+    TuneOptions,
+    fine_tune_boxes,
+    spec_of,
+)
 from labelloop.records import Box, BoxesTarget, Kind, Modality
 from support.made_detectors import CLASSES, detector_spec, made_detector, made_pictures
 
@@ -92,7 +101,7 @@ def test_giving_way_leaves_a_checkpoint_and_nothing_else(made: Path, tmp_path: P
     keeper = CheckpointFile(tmp_path / "checkpoint")
     options = replace(OPTIONS, network=str(made))
 
-    assert fine_tune_boxes(QUICK, LESSON, tmp_path, options, keeper=keeper, give_way=lambda: True) is None
+    assert fine_tune_boxes(QUICK, LESSON, tmp_path, options, Conduct(keeper=keeper, give_way=lambda: True)) is None
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
 
 

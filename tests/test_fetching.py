@@ -105,13 +105,13 @@ def test_usual_weights_are_downloaded_once(monkeypatch: pytest.MonkeyPatch, tmp_
     digest = sha256(state.read_bytes()).hexdigest()[:8]
     with _serving({f"/small-{digest}.pth": state.read_bytes()}) as url:
         here = SimpleNamespace(url=f"{url}/small-{digest}.pth", transforms=usual.transforms)
-        monkeypatch.setattr(torchvision_models, "_usual", lambda model: here)
+        monkeypatch.setattr(torchvision_models, "usual_weights", lambda model: here)
         found = resolve_backbone(BackboneSpec(Modality.IMAGE, "squeezenet1_1"))
 
     assert resolve_backbone(BackboneSpec(Modality.IMAGE, "squeezenet1_1", offline=True)) == found
     with _serving({}) as url:
         gone = SimpleNamespace(url=f"{url}/gone-{digest}.pth", transforms=usual.transforms)
-        monkeypatch.setattr(torchvision_models, "_usual", lambda model: gone)
+        monkeypatch.setattr(torchvision_models, "usual_weights", lambda model: gone)
         with pytest.raises(WeightsNotFound, match="could not be downloaded"):
             resolve_backbone(BackboneSpec(Modality.IMAGE, "squeezenet1_1"))
 

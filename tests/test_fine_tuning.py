@@ -9,7 +9,7 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import BackboneSpec, ResolvedBackbone, load_backbone, resolve_backbone
-from labelloop.learning.tuning import TUNERS, CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune, why_not
+from labelloop.learning.tuning import TUNERS, CheckpointFile, Conduct, Lesson, Tuned, TuneOptions, fine_tune, why_not
 from labelloop.learning.tuning.checkpoints import unpack
 from labelloop.learning.tuning.schedule import class_weights, ramp_share, rate_share
 from labelloop.records import ClassTarget, Kind, Modality, SetTarget
@@ -104,7 +104,7 @@ def test_validation_items_teach_nothing(spec: BackboneSpec, tmp_path: Path) -> N
     learnt = []
     for number, said in enumerate((right, wrong)):
         keeper = CheckpointFile(tmp_path / f"checkpoint-{number}")
-        found = fine_tune(spec, Lesson(items, targets, CLASSES, held, said), tmp_path, QUICK, keeper=keeper)
+        found = fine_tune(spec, Lesson(items, targets, CLASSES, held, said), tmp_path, QUICK, Conduct(keeper=keeper))
         checkpoint = unpack(keeper.read() or b"")
         assert found is not None
         assert found.validation == 10
@@ -142,22 +142,22 @@ def test_it_gives_way_and_goes_on_to_the_same_weights(spec: BackboneSpec, tmp_pa
     found = None
     while found is None:
         found = fine_tune(
-            spec, lesson(40), tmp_path / "a", options, keeper=keeper, give_way=lambda: next(asked) % 4 == 3
+            spec, lesson(40), tmp_path / "a", options, Conduct(keeper=keeper, give_way=lambda: next(asked) % 4 == 3)
         )
         turns += 1
 
     assert turns > 2
     assert _weights(found) == _weights(fine_tune(spec, lesson(40), tmp_path / "b", options))
-    again = fine_tune(spec, lesson(40), tmp_path / "c", options, keeper=keeper, give_way=lambda: True)
+    again = fine_tune(spec, lesson(40), tmp_path / "c", options, Conduct(keeper=keeper, give_way=lambda: True))
     assert _weights(again) == _weights(found)
 
 
 def test_a_checkpoint_of_something_else_or_of_nothing_is_passed_over(spec: BackboneSpec, tmp_path: Path) -> None:
     keeper = CheckpointFile(tmp_path / "checkpoint")
-    fine_tune(spec, lesson(60), tmp_path / "a", QUICK, keeper=keeper)
-    other = fine_tune(spec, lesson(40), tmp_path / "b", QUICK, keeper=keeper)
+    fine_tune(spec, lesson(60), tmp_path / "a", QUICK, Conduct(keeper=keeper))
+    other = fine_tune(spec, lesson(40), tmp_path / "b", QUICK, Conduct(keeper=keeper))
     keeper.write(b"nonsense")
-    fresh = fine_tune(spec, lesson(40), tmp_path / "c", QUICK, keeper=keeper)
+    fresh = fine_tune(spec, lesson(40), tmp_path / "c", QUICK, Conduct(keeper=keeper))
 
     assert _weights(other) == _weights(fresh)
 

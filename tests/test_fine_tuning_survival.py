@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.learning.tuning import CheckpointFile, TuneOptions, fine_tune
+from labelloop.learning.tuning import CheckpointFile, Conduct, TuneOptions, fine_tune
 from labelloop.learning.tuning.checkpoints import Checkpoint, pack, unpack
 
 torch = pytest.importorskip("torch")
@@ -23,7 +23,7 @@ def tune(folder: Path, weights: Path) -> bytes:
     """Fine-tune in this process; the tuned weights."""
     pool, _ = digit_images(20, first=200)
     keeper = CheckpointFile(folder / "checkpoint")
-    found = fine_tune(spec_for(weights), lesson(40, unlabelled=pool), folder, OPTIONS, keeper=keeper)
+    found = fine_tune(spec_for(weights), lesson(40, unlabelled=pool), folder, OPTIONS, Conduct(keeper=keeper))
     assert found is not None
     return (found.folder / "weights.safetensors").read_bytes()
 

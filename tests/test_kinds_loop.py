@@ -1,10 +1,12 @@
 """Every kind of task goes the whole way on a real Label Studio: ordered, annotated as served, learnt, predicted, ordered anew."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
+from labelloop.service.disconnection import disconnect
+from labelloop.service.projects import Project
 from labelloop.service.state import read_state
 from labelloop.service.versions import Version
 from support.annotating import assert_served_by_score, scores_of
@@ -16,6 +18,7 @@ from support.studio_process import StudioProcess
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
 TASKS, ANSWERED = 40, 20
+Connected = Callable[[str, int], tuple[KindJob, Project]]
 ONE_TRAINING = {"LABELLOOP_TRAIN_AFTER": str(ANSWERED), "LABELLOOP_TRAIN_QUIET": "60"}
 
 
@@ -31,10 +34,24 @@ def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
     redis.stop()
 
 
+@pytest.fixture
+def connected(loop: LoopProcesses, studio: StudioProcess) -> Iterator[Connected]:
+    """Makes a project of a kind and connects it until the test is over, so that its rounds do not delay the next ones'."""
+    ours: list[int] = []
+
+    def make(kind: str, count: int) -> tuple[KindJob, Project]:
+        job = make_job(label_studio_of(studio), kind, count)
+        ours.append(job.project_id)
+        return job, loop.connect(job.project_id)
+
+    yield make
+    for project_id in ours:
+        disconnect(loop.context(), project_id)
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, studio: StudioProcess, kind: str) -> None:
-    job = make_job(label_studio_of(studio), kind, TASKS)
-    project, context = loop.connect(job.project_id), loop.context()
+def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, connected: Connected, kind: str) -> None:
+    (job, project), context = connected(kind, TASKS), loop.context()
 
     def ordered_by(stage: str, labels: int) -> str:
         live = live_or_none(context, project)
@@ -58,10 +75,9 @@ def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, studio:
 
 @pytest.mark.parametrize(("kind", "before", "after"), [("spans", "LOC", "PLACE"), ("boxes", "dark", "shadow")])
 def test_a_class_is_renamed_in_the_middle(
-    loop: LoopProcesses, studio: StudioProcess, kind: str, before: str, after: str
+    loop: LoopProcesses, connected: Connected, kind: str, before: str, after: str
 ) -> None:
-    job = make_job(label_studio_of(studio), kind, TASKS + 10)
-    project, context = loop.connect(job.project_id), loop.context()
+    (job, project), context = connected(kind, TASKS + 10), loop.context()
     ids = list(job.truth)
     job.answer(ids[:ANSWERED])
     until(lambda: _labels_of(live_or_none(context, project)) == ANSWERED, 120, loop.logs, every=0.5)

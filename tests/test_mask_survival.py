@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.learning.tuning import CheckpointFile, Lesson, TuneOptions, fine_tune_masks
+from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, TuneOptions, fine_tune_masks
 from support.killing import kill_midway
 from support.made_areas import CLASSES, area_spec, made_areas
 
@@ -16,7 +16,7 @@ OPTIONS = TuneOptions(epochs=4, batch=1, at_once=1, head_rate=5e-3, patience=4, 
 def tune(folder: Path, _made: Path) -> bytes:
     """Fine-tune in this process; the tuned weights."""
     keeper = CheckpointFile(folder / "checkpoint")
-    found = fine_tune_masks(area_spec(), Lesson(*made_areas(4), CLASSES), folder, OPTIONS, keeper=keeper)
+    found = fine_tune_masks(area_spec(), Lesson(*made_areas(4), CLASSES), folder, OPTIONS, Conduct(keeper=keeper))
     assert found is not None
     return (found.folder / "weights.safetensors").read_bytes()
 

@@ -18,6 +18,7 @@ from labelloop.learning.tuning import (
     MASK_OPTIONS,
     TUNERS,
     CheckpointFile,
+    Conduct,
     Lesson,
     Tuned,
     TuneOptions,
@@ -281,7 +282,9 @@ def test_giving_way_leaves_a_checkpoint_and_nothing_else(tmp_path: Path) -> None
     keeper = CheckpointFile(tmp_path / "checkpoint")
     lesson = Lesson(*made_areas(5), CLASSES)
 
-    assert fine_tune_masks(area_spec(), lesson, tmp_path, OPTIONS, keeper=keeper, give_way=lambda: True) is None
+    assert (
+        fine_tune_masks(area_spec(), lesson, tmp_path, OPTIONS, Conduct(keeper=keeper, give_way=lambda: True)) is None
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.learning.tuning import CheckpointFile, Lesson, TuneOptions, fine_tune_spans
+from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, TuneOptions, fine_tune_spans
 from support.encoders import CLASSES, encoder_spec, made_encoder, made_sentences
 from support.killing import kill_midway
 
@@ -17,7 +17,9 @@ OPTIONS = TuneOptions(epochs=12, batch=8, at_once=4, backbone_rate=3e-3, patienc
 def tune(folder: Path, made: Path) -> bytes:
     """Fine-tune in this process; the tuned weights."""
     keeper = CheckpointFile(folder / "checkpoint")
-    found = fine_tune_spans(encoder_spec(made), Lesson(*made_sentences(30), CLASSES), folder, OPTIONS, keeper=keeper)
+    found = fine_tune_spans(
+        encoder_spec(made), Lesson(*made_sentences(30), CLASSES), folder, OPTIONS, Conduct(keeper=keeper)
+    )
     assert found is not None
     return (found.folder / "model.safetensors").read_bytes()
 
@@ -43,9 +45,7 @@ def test_other_labels_or_options_do_not_go_on_from_its_checkpoint(tmp_path: Path
             lesson,
             tmp_path,
             options,
-            keeper=keeper,
-            give_way=lambda: told[-1] >= 2,
-            on_progress=lambda done, planned: told.append(done),
+            Conduct(keeper, lambda: told[-1] >= 2, lambda done, planned: told.append(done)),
         )
         return told[0]
 

@@ -12,7 +12,7 @@ from labelloop.learning import BackboneSpec, Dense, Parts, Training, load_backbo
 from labelloop.learning.backbones.taught import TAUGHT, digest_of
 from labelloop.learning.backbones.tokens import unpack_tokens
 from labelloop.learning.spans import SpanLearner
-from labelloop.learning.tuning import TUNERS, CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_spans
+from labelloop.learning.tuning import TUNERS, CheckpointFile, Conduct, Lesson, Tuned, TuneOptions, fine_tune_spans
 from labelloop.records import Kind, Modality, Span, SpansTarget
 from support.encoders import CLASSES, encoder_spec, made_encoder, made_sentences
 
@@ -168,7 +168,9 @@ def test_giving_way_leaves_a_checkpoint_and_nothing_else(encoder: Path, tmp_path
     keeper = CheckpointFile(tmp_path / "checkpoint")
     lesson = Lesson(*made_sentences(20), CLASSES)
 
-    found = fine_tune_spans(encoder_spec(encoder), lesson, tmp_path, OPTIONS, keeper=keeper, give_way=lambda: True)
+    found = fine_tune_spans(
+        encoder_spec(encoder), lesson, tmp_path, OPTIONS, Conduct(keeper=keeper, give_way=lambda: True)
+    )
     assert found is None
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
 

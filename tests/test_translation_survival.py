@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labelloop.learning.tuning import CheckpointFile, Lesson, TuneOptions, fine_tune_texts
+from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, TuneOptions, fine_tune_texts
 from support.killing import kill_midway
 from support.writers import made_pairs, made_writer, writer_spec
 
@@ -16,7 +16,7 @@ OPTIONS = TuneOptions(epochs=12, batch=16, at_once=8, backbone_rate=1e-2, patien
 def tune(folder: Path, made: Path) -> bytes:
     """Fine-tune in this process; the tuned weights."""
     keeper = CheckpointFile(folder / "checkpoint")
-    found = fine_tune_texts(writer_spec(made), Lesson(*made_pairs(60)), folder, OPTIONS, keeper=keeper)
+    found = fine_tune_texts(writer_spec(made), Lesson(*made_pairs(60)), folder, OPTIONS, Conduct(keeper=keeper))
     assert found is not None
     return (found.folder / "model.safetensors").read_bytes()
 

@@ -14,7 +14,7 @@ from labelloop.learning.backbones.taught import TAUGHT, digest_of
 from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS
 from labelloop.learning.translation import GeneratedTextLearner
 from labelloop.learning.translation.measuring import chrf_of_each
-from labelloop.learning.tuning import CheckpointFile, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of
+from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of
 from labelloop.records import Modality, TextTarget
 from support.writers import made_pairs, made_writer, writer_spec
 
@@ -139,7 +139,10 @@ def test_giving_way_leaves_a_checkpoint_and_nothing_else(t5: Path, tmp_path: Pat
     keeper = CheckpointFile(tmp_path / "checkpoint")
     lesson = Lesson(*made_pairs(60))
 
-    assert fine_tune_texts(writer_spec(t5), lesson, tmp_path, OPTIONS, keeper=keeper, give_way=lambda: True) is None
+    assert (
+        fine_tune_texts(writer_spec(t5), lesson, tmp_path, OPTIONS, Conduct(keeper=keeper, give_way=lambda: True))
+        is None
+    )
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
 
 

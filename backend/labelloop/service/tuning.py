@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
-from labelloop.learning.tuning import TUNERS
+from labelloop.learning.tuning import TUNERS, Conduct
 from labelloop.records import Control, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -139,9 +139,7 @@ class _Tuning:
                 tuner.asked_for(
                     settings.fine_tune_method, _network_of(settings, control), seconds=60 * minutes_of(settings)
                 ),
-                keeper=self._keeper,
-                give_way=self._give_way,
-                on_progress=lambda done, planned: self._report("fine-tune", done, planned),
+                Conduct(self._keeper, self._give_way, lambda done, planned: self._report("fine-tune", done, planned)),
             )
             if tuned is None:
                 return False

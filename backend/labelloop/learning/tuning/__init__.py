@@ -6,6 +6,7 @@ imported by functions alone.
 
 from labelloop.learning.tuning.box_tuning import BOX_OPTIONS, fine_tune_boxes, why_not_boxes
 from labelloop.learning.tuning.checkpoints import CheckpointFile, Keeper
+from labelloop.learning.tuning.conduct import Conduct
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
 from labelloop.learning.tuning.media import spec_of
@@ -23,6 +24,7 @@ __all__ = [
     "TEXT_OPTIONS",
     "TUNERS",
     "CheckpointFile",
+    "Conduct",
     "EpochNote",
     "Keeper",
     "Lesson",

@@ -15,7 +15,8 @@ from labelloop.learning.backbones.detected_images import open_image
 from labelloop.learning.backbones.detectors import save_detector
 from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.fine_tuning import alone, told
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
@@ -40,10 +41,7 @@ def fine_tune_boxes(
     lesson: Lesson,
     folder: Path,
     options: TuneOptions | None = None,
-    *,
-    keeper: Keeper | None = None,
-    give_way: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+    conduct: Conduct = BY_ITSELF,
 ) -> Tuned | None:
     """Train a detector to find what people drew, and keep it with a note of the images it has learnt from.
 
@@ -56,9 +54,7 @@ def fine_tune_boxes(
         lesson: what to learn; boxes that people turned are learnt as their upright hulls, images without a box as such.
         folder: where the detector is written, in a folder of its own.
         options: how; None: `BOX_OPTIONS`. Method, balance and first layer do not concern boxes.
-        keeper: keeps a checkpoint, from which the same call goes on; clearing it is the caller's, once the result is safe.
-        give_way: asked before each step; True: make a checkpoint and return None.
-        on_progress: told of steps done and planned.
+        conduct: what it gives way to, and where its checkpoint is kept.
 
     Raises:
         LearningError: there is no such detector, it cannot be loaded, or the device has too little memory for one image.
@@ -84,10 +80,10 @@ def fine_tune_boxes(
         validation = Drawn(Shelf(lesson.validation_items, opened), lesson.validation_targets, lesson.classes)
         steps = DetectionSteps(Detector(start.network).to(pick_device(spec.device)), train, options)
         fingerprint = _fingerprint(start, quick, lesson, options)
-        trainer = Trainer(steps, validation, options, keeper, fingerprint)
-        if (checkpoint := find_checkpoint(keeper, fingerprint)) is not None:
+        trainer = Trainer(steps, validation, options, conduct, fingerprint)
+        if (checkpoint := find_checkpoint(conduct.keeper, fingerprint)) is not None:
             trainer.resume(checkpoint)
-        ending = trainer.run(give_way, on_progress)
+        ending = trainer.run()
         if ending is None:
             return None
         where = folder / f"{start.design.architecture}-tuned"

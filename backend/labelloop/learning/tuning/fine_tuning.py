@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
@@ -16,7 +16,8 @@ import numpy as np
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
-from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.media import Medium, open_medium, spec_of
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Ending, Lesson, Tuned
@@ -52,10 +53,7 @@ def fine_tune(
     lesson: Lesson,
     folder: Path,
     options: TuneOptions | None = None,
-    *,
-    keeper: Keeper | None = None,
-    give_way: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+    conduct: Conduct = BY_ITSELF,
 ) -> Tuned | None:
     """Train a backbone and a head together, and keep the backbone.
 
@@ -68,10 +66,7 @@ def fine_tune(
         lesson: what to learn.
         folder: where the tuned backbone is written, in a folder of its own.
         options: how; None: the defaults.
-        keeper: keeps a checkpoint, from which the same call goes on. It is left there at the end, too; clearing it is the
-            caller's, once the result is safe.
-        give_way: asked before each step; True: make a checkpoint and return None.
-        on_progress: told of steps done and planned.
+        conduct: what it gives way to, and where its checkpoint is kept.
 
     Raises:
         LearningError: the backbone cannot be fine-tuned or loaded, or the device has too little memory for one item.
@@ -85,8 +80,8 @@ def fine_tune(
     parts = split(lesson, options)
     with alone(options):
         medium = open_medium(spec, flip=options.flip)
-        trainer = _trainer(medium, parts, lesson, options, keeper, _fingerprint(start, parts, lesson, options))
-        ending = trainer.run(give_way, on_progress)
+        trainer = _trainer(medium, parts, lesson, options, conduct, _fingerprint(start, parts, lesson, options))
+        ending = trainer.run()
         if ending is None:
             return None
         model: Model = trainer.take_best()
@@ -131,7 +126,7 @@ def alone(options: TuneOptions) -> Iterator[None]:
 
 
 def _trainer(
-    medium: Medium, parts: Split, lesson: Lesson, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+    medium: Medium, parts: Split, lesson: Lesson, options: TuneOptions, conduct: Conduct, fingerprint: str
 ) -> "Trainer":
     from labelloop.learning.tuning.criteria import criterion_of
     from labelloop.learning.tuning.model import Model
@@ -146,11 +141,11 @@ def _trainer(
     validation = Labelled(
         Shelf(parts.validation_items, medium.open), parts.validation_targets, parts.validation_weights
     )
-    checkpoint = find_checkpoint(keeper, fingerprint)
+    checkpoint = find_checkpoint(conduct.keeper, fingerprint)
     if checkpoint is None:
         _start(medium, model, train, parts.features, options.at_once, criterion)
     steps = Steps(medium, model, train, Shelf(lesson.unlabelled, medium.open), options, criterion)
-    trainer = Trainer(steps, validation, options, keeper, fingerprint)
+    trainer = Trainer(steps, validation, options, conduct, fingerprint)
     if checkpoint is not None:
         trainer.resume(checkpoint)
     return trainer

@@ -1,7 +1,6 @@
 """The door to fine-tuning networks that tell areas: a backbone and marked images in, a tuned network out."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from hashlib import sha256
 from importlib.util import find_spec
@@ -14,7 +13,8 @@ from labelloop.learning.backbones.segmented_maps import Described, describe
 from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.tuning.beginning import begin
-from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.fine_tuning import alone, told
 from labelloop.learning.tuning.media import WEIGHTS
 from labelloop.learning.tuning.options import TuneOptions
@@ -41,10 +41,7 @@ def fine_tune_masks(
     lesson: Lesson,
     folder: Path,
     options: TuneOptions | None = None,
-    *,
-    keeper: Keeper | None = None,
-    give_way: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+    conduct: Conduct = BY_ITSELF,
 ) -> Tuned | None:
     """Train a network to tell the areas that people marked, and keep it as a backbone that gives maps.
 
@@ -57,9 +54,7 @@ def fine_tune_masks(
         lesson: what to learn; an image without any area teaches where there is none.
         folder: where the tuned network is written, in a folder of its own.
         options: how; None: `MASK_OPTIONS`. Its method, balance and unlabelled items do not concern areas.
-        keeper: keeps a checkpoint, from which the same call goes on; clearing it is the caller's, once the result is safe.
-        give_way: asked before each step; True: make a checkpoint and return None.
-        on_progress: told of steps done and planned.
+        conduct: what it gives way to, and where its checkpoint is kept.
 
     Raises:
         LearningError: there is no such network, it cannot be loaded, or the device has too little memory for one image.
@@ -77,8 +72,8 @@ def fine_tune_masks(
 
         segmenter, described = begin(spec, options.network, lesson.classes, side_for(lesson.items))
         segmenter = segmenter.to(pick_device(spec.device))
-        trainer = _trainer(segmenter, described, lesson, options, keeper, _fingerprint(start, lesson, options))
-        ending = trainer.run(give_way, on_progress)
+        trainer = _trainer(segmenter, described, lesson, options, conduct, _fingerprint(start, lesson, options))
+        ending = trainer.run()
         if ending is None:
             return None
         where = folder / f"{described.segmenter}-tuned"
@@ -91,7 +86,7 @@ def fine_tune_masks(
 
 
 def _trainer(
-    segmenter: Any, described: Described, lesson: Lesson, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+    segmenter: Any, described: Described, lesson: Lesson, options: TuneOptions, conduct: Conduct, fingerprint: str
 ) -> "Trainer":
     from labelloop.learning.backbones.segmenters import start_logits
     from labelloop.learning.tuning.marked import Marked
@@ -100,10 +95,10 @@ def _trainer(
 
     train = Marked.of(lesson.items, lesson.targets, lesson.classes, described.side)
     validation = Marked.of(lesson.validation_items, lesson.validation_targets, lesson.classes, described.side)
-    checkpoint = find_checkpoint(keeper, fingerprint)
+    checkpoint = find_checkpoint(conduct.keeper, fingerprint)
     if checkpoint is None:
         start_logits(segmenter, _shares_of(train))
-    trainer = Trainer(MarkingSteps(segmenter, described, train, options), validation, options, keeper, fingerprint)
+    trainer = Trainer(MarkingSteps(segmenter, described, train, options), validation, options, conduct, fingerprint)
     if checkpoint is not None:
         trainer.resume(checkpoint)
     return trainer

@@ -1,7 +1,7 @@
 """The door to fine-tuning encoders for spans: an encoder and marked texts in, a tuned one out."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +13,8 @@ from labelloop.learning.backbones.sentence_texts import find_folder
 from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.backbones.token_windows import TokenEncoder
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.fine_tuning import alone, plain_name, told, why_not
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
@@ -32,10 +33,7 @@ def fine_tune_spans(
     lesson: Lesson,
     folder: Path,
     options: TuneOptions | None = None,
-    *,
-    keeper: Keeper | None = None,
-    give_way: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+    conduct: Conduct = BY_ITSELF,
 ) -> Tuned | None:
     """Train an encoder to tell the words of spans, and keep it with a note of the texts it has learnt from.
 
@@ -50,9 +48,7 @@ def fine_tune_spans(
         lesson: what to learn; its targets are `SpansTarget`.
         folder: where the tuned encoder is written, in a folder of its own.
         options: how; None: `SPAN_OPTIONS`. Its augmentation hides pieces of words; method and unlabelled items do not concern spans.
-        keeper: keeps a checkpoint, from which the same call goes on; clearing it is the caller's, once the result is safe.
-        give_way: asked before each step; True: make a checkpoint and return None.
-        on_progress: told of steps done and planned.
+        conduct: what it gives way to, and where its checkpoint is kept.
 
     Raises:
         LearningError: the encoder cannot be fine-tuned or loaded, or the device has too little memory for one text.
@@ -66,8 +62,8 @@ def fine_tune_spans(
     lesson = with_validation(lesson, options.validation_share)
     with alone(options):
         encoder = TokenEncoder(spec, pick_device(spec.device))
-        trainer = _trainer(encoder, lesson, options, keeper, _fingerprint(start, lesson, options))
-        ending = trainer.run(give_way, on_progress)
+        trainer = _trainer(encoder, lesson, options, conduct, _fingerprint(start, lesson, options))
+        ending = trainer.run()
         if ending is None:
             return None
         where = folder / f"{plain_name(start)}-tuned"
@@ -80,7 +76,7 @@ def fine_tune_spans(
 
 
 def _trainer(
-    encoder: TokenEncoder, lesson: Lesson, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+    encoder: TokenEncoder, lesson: Lesson, options: TuneOptions, conduct: Conduct, fingerprint: str
 ) -> "Trainer":
     from labelloop.learning.tuning.tagging import Excerpts, TaggingSteps
     from labelloop.learning.tuning.trainer import Trainer
@@ -98,8 +94,8 @@ def _trainer(
             "Fine-tuning needs a text with a marked word beside the texts that decide when to stop; mark more."
         )
     steps = TaggingSteps(encoder, len(seen), train, options)
-    checkpoint = find_checkpoint(keeper, fingerprint)
-    trainer = Trainer(steps, validation, options, keeper, fingerprint)
+    checkpoint = find_checkpoint(conduct.keeper, fingerprint)
+    trainer = Trainer(steps, validation, options, conduct, fingerprint)
     if checkpoint is None:
         steps.start()
     else:

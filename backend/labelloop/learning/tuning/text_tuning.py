@@ -1,7 +1,6 @@
 """The door to fine-tuning models that write: a sequence-to-sequence model and answered texts in, a tuned one out."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from hashlib import sha256
 from importlib.util import find_spec
@@ -15,7 +14,8 @@ from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone, 
 from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.backbones.written_texts import load_writer, writer_folder
-from labelloop.learning.tuning.checkpoints import Keeper, find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.fine_tuning import alone, plain_name, told
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
@@ -39,10 +39,7 @@ def fine_tune_texts(
     lesson: Lesson,
     folder: Path,
     options: TuneOptions | None = None,
-    *,
-    keeper: Keeper | None = None,
-    give_way: Callable[[], bool] = lambda: False,
-    on_progress: Callable[[int, int], None] = lambda done, planned: None,
+    conduct: Conduct = BY_ITSELF,
 ) -> Tuned | None:
     """Train a model to write what people wrote, and keep it with a note of the texts it has learnt from.
 
@@ -55,9 +52,7 @@ def fine_tune_texts(
         lesson: what to learn.
         folder: where the tuned model is written, in a folder of its own.
         options: how; None: `TEXT_OPTIONS`. Its method, head, classes, augmentation and unlabelled items do not concern texts.
-        keeper: keeps a checkpoint, from which the same call goes on; clearing it is the caller's, once the result is safe.
-        give_way: asked before each step; True: make a checkpoint and return None.
-        on_progress: told of steps done and planned.
+        conduct: what it gives way to, and where its checkpoint is kept.
 
     Raises:
         LearningError: the model cannot be fine-tuned or loaded, or the device has too little memory for one text.
@@ -88,11 +83,11 @@ def fine_tune_texts(
         )
         fingerprint = _fingerprint(start, lesson, options)
         trainer = Trainer(
-            WritingSteps(model, tokenizer.pad_token_id or 0, train, options), validation, options, keeper, fingerprint
+            WritingSteps(model, tokenizer.pad_token_id or 0, train, options), validation, options, conduct, fingerprint
         )
-        if (checkpoint := find_checkpoint(keeper, fingerprint)) is not None:
+        if (checkpoint := find_checkpoint(conduct.keeper, fingerprint)) is not None:
             trainer.resume(checkpoint)
-        ending = trainer.run(give_way, on_progress)
+        ending = trainer.run()
         if ending is None:
             return None
         where = folder / f"{plain_name(start)}-tuned"

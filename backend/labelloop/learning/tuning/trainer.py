@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final, Protocol
 
 from labelloop.learning.backbones.torch_running import note_run
-from labelloop.learning.tuning.checkpoints import Checkpoint, Keeper, pack
+from labelloop.learning.tuning.checkpoints import Checkpoint, pack
+from labelloop.learning.tuning.conduct import Conduct
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Ending, EpochNote
 from labelloop.learning.tuning.standing import Standing, Tensors, joined, parted
@@ -63,18 +64,18 @@ class Trainer:
         steps: the model and how it learns.
         validation: what decides when to stop, and which epoch is best.
         options: how.
-        keeper: keeps checkpoints; None: none are made.
+        conduct: what it gives way to, and where checkpoints are kept.
         fingerprint: names what is trained on what and how.
     """
 
     def __init__(
-        self, steps: Stepping, validation: Judging, options: TuneOptions, keeper: Keeper | None, fingerprint: str
+        self, steps: Stepping, validation: Judging, options: TuneOptions, conduct: Conduct, fingerprint: str
     ) -> None:
         self.standing = Standing(planned=options.epochs)
         self._steps = steps
         self._validation = validation
         self._options = options
-        self._keeper = keeper
+        self._conduct = conduct
         self._fingerprint = fingerprint
         self._best: Tensors = {}
         self._kept_at = self._read_at = time.monotonic()
@@ -86,12 +87,8 @@ class Trainer:
         self._steps.restore(parts, checkpoint.facts["scaler"])
         self.standing = Standing.from_json(checkpoint.facts["standing"])
 
-    def run(self, give_way: Callable[[], bool], on_progress: Callable[[int, int], None]) -> Ending | None:
+    def run(self) -> Ending | None:
         """Train to the end; None when it gave way. A checkpoint is left behind either way.
-
-        Args:
-            give_way: asked before each step.
-            on_progress: told of steps done and planned.
 
         Raises:
             LearningError: the device has too little memory for one item.
@@ -100,8 +97,8 @@ class Trainer:
         self._read_at = time.monotonic()
         ending = self._ending()
         while ending is None:
-            on_progress(self.standing.step, self._planned_steps)
-            if give_way() or not self._advance(give_way):
+            self._conduct.on_progress(self.standing.step, self._planned_steps)
+            if self._conduct.give_way() or not self._advance():
                 self.keep()
                 return None
             self._spend()
@@ -120,21 +117,21 @@ class Trainer:
     def keep(self) -> None:
         """Make a checkpoint."""
         self._kept_at = time.monotonic()
-        if self._keeper is None:
+        if self._conduct.keeper is None:
             return
         parts, scaler = self._steps.state()
         facts = {"fingerprint": self._fingerprint, "standing": self.standing.to_json(), "scaler": scaler}
-        self._keeper.write(pack(Checkpoint(joined(parts | {"best": self._best}), facts)))
+        self._conduct.keeper.write(pack(Checkpoint(joined(parts | {"best": self._best}), facts)))
 
     @property
     def _planned_steps(self) -> int:
         return self.standing.planned * self._steps.per_epoch
 
-    def _advance(self, give_way: Callable[[], bool]) -> bool:
+    def _advance(self) -> bool:
         """Do a step, or look at the validation items where an epoch is complete; False when that was broken off."""
         standing = self.standing
         if standing.step == len(standing.epochs) * self._steps.per_epoch:
-            return self._look(give_way)
+            return self._look()
         self._steps.step(standing.step, self._planned_steps)
         standing.step += 1
         return True
@@ -151,13 +148,13 @@ class Trainer:
             return "budget"
         return None
 
-    def _look(self, give_way: Callable[[], bool]) -> bool:
+    def _look(self) -> bool:
         """Judge on the validation items; False when it had to give way before it was through."""
         self._steps.judged.eval()
         sums = [0.0, 0.0, 0.0]
         count, size = len(self._validation.targets), self._options.at_once
         for start in range(0, count, size):
-            if give_way():
+            if self._conduct.give_way():
                 return False
             part = self._steps.judge(self._validation, range(start, min(start + size, count)))
             sums = [total + more for total, more in zip(sums, part, strict=True)]

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone
 from labelloop.learning.tuning.box_tuning import BOX_OPTIONS, fine_tune_boxes, why_not_boxes
-from labelloop.learning.tuning.checkpoints import Keeper
+from labelloop.learning.tuning.conduct import Conduct
 from labelloop.learning.tuning.fine_tuning import fine_tune, why_not
 from labelloop.learning.tuning.mask_tuning import MASK_OPTIONS, fine_tune_masks, why_not_masks
 from labelloop.learning.tuning.options import TuneOptions
@@ -26,10 +26,7 @@ class FineTune(Protocol):
         lesson: Lesson,
         folder: Path,
         options: TuneOptions | None = None,
-        *,
-        keeper: Keeper | None = None,
-        give_way: Callable[[], bool] = ...,
-        on_progress: Callable[[int, int], None] = ...,
+        conduct: Conduct = ...,
     ) -> Tuned | None:
         """Train, and keep; None where it gave way, with a checkpoint left behind."""
         ...
