@@ -73,7 +73,7 @@ def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, connect
     _assert_predictions_are_valid(job, name)
 
 
-@pytest.mark.parametrize(("kind", "before", "after"), [("spans", "LOC", "PLACE"), ("boxes", "dark", "shadow")])
+@pytest.mark.parametrize(("kind", "before", "after"), [("spans", "LOC", "PLACE"), ("set", "travel", "journey")])
 def test_a_class_is_renamed_in_the_middle(
     loop: LoopProcesses, connected: Connected, kind: str, before: str, after: str
 ) -> None:
