@@ -1,7 +1,6 @@
 """What torchvision's detectors find in images, with the row for the whole in the same pass."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
@@ -12,16 +11,16 @@ from labelloop.learning.backbones.base import BackboneSpec, OnProgress, Resolved
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.detections import name_number, pack_detections
 from labelloop.learning.backbones.detectors import Design, design_of, load_detector
+from labelloop.learning.backbones.image_running import embed_images
 from labelloop.learning.backbones.maps import Squashed, shown_size, squash
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
 from labelloop.learning.backbones.plain_maps import EMPTY
 from labelloop.learning.backbones.taught import digest_of, read_taught
-from labelloop.learning.backbones.torch_running import note_run, pick_device, run_in_batches
+from labelloop.learning.backbones.torch_running import note_run, pick_device
 from labelloop.learning.images import decode_image
 
 CPU_BATCH: Final = 4
 GPU_BATCH: Final = 32
-DECODERS: Final = 4
 # Sides in pixels beyond which torchvision's detectors make an image smaller themselves.
 SHORTER: Final = 800
 LONGER: Final = 1333
@@ -78,23 +77,15 @@ class DetectedImages:
         Raises:
             LearningError: the device has too little memory for one image.
         """
-        rows = np.full((len(items), self.dim), np.nan, dtype=np.float32)
-        parts = [EMPTY] * len(items)
-        with ThreadPoolExecutor(DECODERS) as decoders:
+        batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
+        return embed_images(items, partial(open_image, self._design), self._look, self.dim, batch, on_progress)
 
-            def run(start: int, stop: int) -> None:
-                read = decoders.map(partial(open_image, self._design), items[start:stop])
-                images = [(start + place, image) for place, image in enumerate(read) if image]
-                if images:
-                    means, found = self._forward([image for _, image in images])
-                    for (place, image), row, one in zip(images, means, found, strict=True):
-                        rows[place] = row
-                        parts[place] = self._packed(image, row, one, taught=digest_of(items[place]) in self._taught)
-                if on_progress is not None:
-                    on_progress(stop)
-
-            run_in_batches(len(items), CPU_BATCH if self._device.type == "cpu" else GPU_BATCH, run)
-        return rows, parts
+    def _look(self, items: list[Any], images: list[Squashed]) -> tuple[Floats, list[Dense]]:
+        rows, found = self._forward(images)
+        return rows, [
+            self._packed(image, row, one, taught=digest_of(item) in self._taught)
+            for item, image, row, one in zip(items, images, rows, found, strict=True)
+        ]
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, list[Any]]:
         """Rows [n, dim] and what the network finds in n images."""

@@ -12,8 +12,8 @@ from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
-from labelloop.learning.backbones.map_running import embed_squashed
-from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters
+from labelloop.learning.backbones.image_running import embed_images, to_batch
+from labelloop.learning.backbones.maps import SIDE, STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.torch_running import inference, pick_device
 from labelloop.learning.backbones.torchvision_models import build, find_source, hollow, resolve_torchvision
 
@@ -94,7 +94,7 @@ class TorchvisionMaps:
             LearningError: the device has too little memory for one image.
         """
         batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
-        return embed_squashed(items, self._look, self.dim, batch, on_progress)
+        return embed_images(items, squash, self._look, self.dim, batch, on_progress)
 
     def _look(self, _items: list[Any], images: list[Squashed]) -> tuple[Floats, list[Dense]]:
         rows, levels = self._forward(images)
@@ -107,10 +107,7 @@ class TorchvisionMaps:
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, list[Floats]]:
         """Rows [n, dim] and levels [n, channels, rows, columns] of n images."""
-        import torch
-
-        pixels = (np.stack([image.pixels for image in images]) - self._mean) / self._std
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
+        batch = to_batch(images, self._mean, self._std, self._device)
         with inference(self._device):
             rows: Floats = self._network(batch).float().cpu().numpy()
         levels = []

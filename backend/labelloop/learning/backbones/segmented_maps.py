@@ -12,7 +12,7 @@ where the decoder's own grid is coarser, features and logits are a second level.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +22,10 @@ from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.image_running import embed_images, to_batch
 from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
-from labelloop.learning.backbones.map_running import embed_squashed
-from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters
+from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import inference, pick_device
 
@@ -163,7 +163,7 @@ class SegmentedMaps:
         except RuntimeError as error:
             raise LearningError(f"{path} is not what is said of it: {str(error).splitlines()[1].strip()}") from None
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)
-        self._side = described.side
+        self._opened = partial(squash, side=described.side)
         self._taught = read_taught(path.parent)
         self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (described.mean, described.std))
 
@@ -184,7 +184,7 @@ class SegmentedMaps:
             LearningError: the device has too little memory for one image.
         """
         batch = CPU_BATCH if self._device.type == "cpu" else GPU_BATCH
-        return embed_squashed(items, self._look, self.dim, batch, on_progress, self._side)
+        return embed_images(items, self._opened, self._look, self.dim, batch, on_progress)
 
     def _look(self, items: list[Any], images: list[Squashed]) -> tuple[Floats, list[Dense]]:
         rows, features, logits = self._forward(images)
@@ -196,10 +196,7 @@ class SegmentedMaps:
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, Floats, Floats]:
         """What a segmenter sees of n images, as float32."""
-        import torch
-
-        pixels = (np.stack([image.pixels for image in images]) - self._mean) / self._std
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._device, memory_format=torch.channels_last)
+        batch = to_batch(images, self._mean, self._std, self._device)
         with inference(self._device):
             whole, features, logits = (one.float().cpu().numpy() for one in self._network(batch))
         return whole, features, logits
