@@ -21,9 +21,9 @@ from typing import Any, Final
 from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.backbones.base import BackboneSpec, ResolvedBackbone
 from labelloop.learning.backbones.fetching import is_offline
-from labelloop.learning.backbones.local_weights import read_state
+from labelloop.learning.backbones.local_weights import read_state, write_state
 from labelloop.learning.backbones.sentence_texts import folder_digest, safe_name
-from labelloop.learning.backbones.torchvision_models import classifiers, fetch_usual, usual_weights
+from labelloop.learning.backbones.torchvision_models import MEAN, STD, classifiers, fetch_usual, usual_weights
 
 WEIGHTS: Final = "weights.safetensors"
 CONFIG: Final = "config.json"
@@ -32,8 +32,6 @@ LIGHT: Final = ("fcos", "retinanet", "fasterrcnn")
 SIDE: Final = 320
 # Those of torchvision that find boxes and need nothing else to learn from.
 _FAMILIES: Final = (*LIGHT, "ssd")
-_MEAN: Final = (0.485, 0.456, 0.406)
-_STD: Final = (0.229, 0.224, 0.225)
 # Counted up when what is found by the same weights changes.
 _REVISION: Final = 1
 
@@ -54,8 +52,8 @@ class Design:
     architecture: str
     classes: tuple[str, ...]
     side: int = 0
-    mean: tuple[float, ...] = _MEAN
-    std: tuple[float, ...] = _STD
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
     note: str = ""
 
     @property
@@ -148,11 +146,7 @@ def read_design(folder: Path) -> Design:
 
 def save_detector(network: Any, design: Design, folder: Path) -> None:
     """Write a detector into a folder."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
+    write_state(network, folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(asdict(design)), encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ file, may say how images are to be prepared where that differs from the model's 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -71,6 +72,19 @@ def read_state(file: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise LearningError(f"{file} is not a state dict: save `model.state_dict()`, not the model or a checkpoint.")
     return state
+
+
+def write_state(network: Any, file: Path) -> None:
+    """Write the state dict of a torch module as safetensors, into a folder that is made where there is none."""
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(apart(network.state_dict()), file)
+
+
+def apart(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors as safetensors takes them: two names for one storage (tied weights) and transposed layouts are not its business."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def file_digest(file: Path) -> str:

@@ -26,6 +26,9 @@ UNUSED: Final = ("AuxLogits.", "aux1.", "aux2.")
 _WIDEST: Final = 4096
 # Counted up when what is computed from the same weights changes.
 _REVISION: Final = 1
+# What ImageNet's colours in [0, 1] are centred at and divided by, where no weights say otherwise.
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,10 @@ from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.backbones import BackboneSpec
 from labelloop.learning.backbones.fetching import is_offline
 from labelloop.learning.backbones.segmented_maps import SEGMENTERS, UNET, Described, build_segmenter
-from labelloop.learning.backbones.torchvision_models import build, fetch_usual, find_source
+from labelloop.learning.backbones.torchvision_models import MEAN, STD, build, fetch_usual, find_source
 from labelloop.records import Modality
 
 NETWORKS: Final = ("auto", UNET, *SEGMENTERS)
-
-# What ImageNet's colours are centred at and divided by, where no weights say otherwise.
-_MEAN: Final = (0.485, 0.456, 0.406)
-_STD: Final = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +20,8 @@ class _Encoder:
 
     model: str
     state: Mapping[str, Any] | None = None
-    mean: tuple[float, ...] = _MEAN
-    std: tuple[float, ...] = _STD
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
     note: str = ""
 
 
@@ -64,7 +60,7 @@ def _known(name: str, classes: Sequence[str], side: int) -> tuple[Any, Described
     from labelloop.learning.backbones.segmenters import Known
 
     weights = get_model_weights(name).DEFAULT
-    return Known(name, len(classes), weights), Described(name, SEGMENTERS[name], "", tuple(classes), side, _MEAN, _STD)
+    return Known(name, len(classes), weights), Described(name, SEGMENTERS[name], "", tuple(classes), side, MEAN, STD)
 
 
 def _can_be_had(name: str, spec: BackboneSpec) -> bool:

@@ -1,11 +1,8 @@
 """The door to fine-tuning detectors: images with the boxes that people drew in, a detector out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
-from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +12,9 @@ from labelloop.learning.backbones.detected_images import open_image
 from labelloop.learning.backbones.detectors import save_detector
 from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
-from labelloop.learning.tuning.fine_tuning import alone, told
+from labelloop.learning.tuning.fine_tuning import alone, told, without
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
 from labelloop.learning.tuning.splitting import with_validation
@@ -31,9 +28,7 @@ BOX_OPTIONS: Final = TuneOptions(epochs=60, batch=4, at_once=4, head_rate=1e-3, 
 
 def why_not_boxes(_spec: BackboneSpec, _resolved: ResolvedBackbone) -> str:
     """Why no detector can be fine-tuned, one sentence; empty when one can."""
-    if find_spec("torchvision") is None:
-        return "Fine-tuning needs torch and torchvision, which are not installed; install labelloop[image]."
-    return ""
+    return without("torchvision", "image")
 
 
 def fine_tune_boxes(
@@ -80,9 +75,8 @@ def fine_tune_boxes(
         validation = Drawn(Shelf(lesson.validation_items, opened), lesson.validation_targets, lesson.classes)
         steps = DetectionSteps(Detector(start.network).to(pick_device(spec.device)), train, options)
         fingerprint = _fingerprint(start, quick, lesson, options)
-        trainer = Trainer(steps, validation, options, conduct, fingerprint)
-        if (checkpoint := find_checkpoint(conduct.keeper, fingerprint)) is not None:
-            trainer.resume(checkpoint)
+        checkpoint = find_checkpoint(conduct.keeper, fingerprint)
+        trainer = Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
         ending = trainer.run()
         if ending is None:
             return None
@@ -114,6 +108,5 @@ def _fingerprint(start: "Start", quick: ResolvedBackbone, lesson: Lesson, option
         [[target.summary, target.weight] for target in lesson.targets],
         list(map(digest_of, lesson.validation_items)),
         [target.summary for target in lesson.validation_targets],
-        asdict(options),
     ]
-    return sha256(json.dumps(said).encode()).hexdigest()
+    return fingerprint_of(said, options)

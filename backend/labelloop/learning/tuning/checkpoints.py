@@ -3,10 +3,14 @@
 import json
 import os
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
+
+from labelloop.learning.backbones.local_weights import apart
+from labelloop.learning.tuning.options import TuneOptions
 
 _FORMAT: Final = 1
 
@@ -75,9 +79,7 @@ def pack(checkpoint: Checkpoint) -> bytes:
     """A checkpoint as bytes."""
     from safetensors.torch import save
 
-    # Two names for one storage (tied weights) and transposed layouts are not safetensors' business.
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in checkpoint.tensors.items()}
-    return save(tensors, metadata={"format": str(_FORMAT), "facts": json.dumps(checkpoint.facts)})
+    return save(apart(checkpoint.tensors), metadata={"format": str(_FORMAT), "facts": json.dumps(checkpoint.facts)})
 
 
 def unpack(data: bytes) -> Checkpoint | None:
@@ -92,6 +94,11 @@ def unpack(data: bytes) -> Checkpoint | None:
         return Checkpoint(load(data), json.loads(metadata["facts"]))
     except (SafetensorError, ValueError, KeyError):
         return None
+
+
+def fingerprint_of(said: Sequence[Any], options: TuneOptions) -> str:
+    """Names a fine-tuning by what is learnt from what, as JSON values, and how."""
+    return sha256(json.dumps([*said, asdict(options)]).encode()).hexdigest()
 
 
 def find_checkpoint(keeper: Keeper | None, fingerprint: str) -> Checkpoint | None:

@@ -1,12 +1,10 @@
 """The door to fine-tuning: a backbone and labelled items in, a tuned backbone out."""
 
-import json
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from hashlib import sha256
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ import numpy as np
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
-from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.media import Medium, open_medium, spec_of
 from labelloop.learning.tuning.options import TuneOptions
@@ -38,14 +36,20 @@ _LIBRARY = {Modality.IMAGE: ("torchvision", "image"), Modality.TEXT: ("sentence_
 
 def why_not(spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
     """Why the backbone that was found for a spec cannot be fine-tuned, one sentence; empty when it can."""
-    library, extra = _LIBRARY[spec.modality]
-    if find_spec(library) is None:
-        return f"Fine-tuning needs torch and {library}, which are not installed; install labelloop[{extra}]."
+    if reason := without(*_LIBRARY[spec.modality]):
+        return reason
     if resolved.blocks:
         return "Joined backbones are not fine-tuned; set one of them."
     if resolved.name == "plain":
         return "Plain features come from no network, so there is nothing to fine-tune; set a backbone with weights."
     return ""
+
+
+def without(library: str, extra: str) -> str:
+    """Why nothing can be fine-tuned without a library, one sentence; empty when it is installed."""
+    if find_spec(library) is not None:
+        return ""
+    return f"Fine-tuning needs torch and {library}, which are not installed; install labelloop[{extra}]."
 
 
 def fine_tune(
@@ -145,10 +149,7 @@ def _trainer(
     if checkpoint is None:
         _start(medium, model, train, parts.features, options.at_once, criterion)
     steps = Steps(medium, model, train, Shelf(lesson.unlabelled, medium.open), options, criterion)
-    trainer = Trainer(steps, validation, options, conduct, fingerprint)
-    if checkpoint is not None:
-        trainer.resume(checkpoint)
-    return trainer
+    return Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
 
 
 def _start(
@@ -201,9 +202,8 @@ def _fingerprint(start: ResolvedBackbone, parts: Split, lesson: Lesson, options:
         parts.weights.tolist(),
         parts.validation_targets.tolist(),
         len(lesson.unlabelled),
-        asdict(options),
     ]
-    return sha256(json.dumps(said).encode()).hexdigest()
+    return fingerprint_of(said, options)
 
 
 def plain_name(backbone: ResolvedBackbone) -> str:

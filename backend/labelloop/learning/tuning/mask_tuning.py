@@ -1,21 +1,19 @@
 """The door to fine-tuning networks that tell areas: a backbone and marked images in, a tuned network out."""
 
-import json
-from dataclasses import asdict, replace
-from hashlib import sha256
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.backbones.local_weights import write_state
 from labelloop.learning.backbones.segmented_maps import Described, describe
 from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.tuning.beginning import begin
-from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
-from labelloop.learning.tuning.fine_tuning import alone, told
+from labelloop.learning.tuning.fine_tuning import alone, told, without
 from labelloop.learning.tuning.media import WEIGHTS
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
@@ -31,9 +29,8 @@ MASK_OPTIONS: Final = TuneOptions(epochs=60, batch=2, at_once=2, head_rate=3e-3,
 
 def why_not_masks(_spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
     """Why no network can be trained beside the backbone that was found, one sentence; empty when one can."""
-    if find_spec("torchvision") is None:
-        return "Fine-tuning needs torch and torchvision, which are not installed; install labelloop[image]."
-    return "Joined backbones are not fine-tuned; set one of them." if resolved.blocks else ""
+    joined = "Joined backbones are not fine-tuned; set one of them." if resolved.blocks else ""
+    return without("torchvision", "image") or joined
 
 
 def fine_tune_masks(
@@ -98,10 +95,8 @@ def _trainer(
     checkpoint = find_checkpoint(conduct.keeper, fingerprint)
     if checkpoint is None:
         start_logits(segmenter, _shares_of(train))
-    trainer = Trainer(MarkingSteps(segmenter, described, train, options), validation, options, conduct, fingerprint)
-    if checkpoint is not None:
-        trainer.resume(checkpoint)
-    return trainer
+    steps = MarkingSteps(segmenter, described, train, options)
+    return Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
 
 
 def _shares_of(train: "Marked") -> Any:
@@ -118,11 +113,7 @@ def _shares_of(train: "Marked") -> Any:
 
 def _save(segmenter: Any, described: Described, where: Path) -> None:
     """Write the weights, and beside them what they are of."""
-    from safetensors.torch import save_file
-
-    where.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in segmenter.state_dict().items()}
-    save_file(state, where / WEIGHTS)
+    write_state(segmenter, where / WEIGHTS)
     describe(where / WEIGHTS, described)
 
 
@@ -136,6 +127,5 @@ def _fingerprint(start: ResolvedBackbone, lesson: Lesson, options: TuneOptions) 
             for targets in (lesson.targets, lesson.validation_targets)
             for target in targets
         ],
-        asdict(options),
     ]
-    return sha256(json.dumps(said).encode()).hexdigest()
+    return fingerprint_of(said, options)

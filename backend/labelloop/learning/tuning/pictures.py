@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from labelloop.learning.backbones import BackboneSpec
+from labelloop.learning.backbones.local_weights import write_state
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.backbones.torchvision_images import middle_part
 from labelloop.learning.backbones.torchvision_models import UNUSED, build, crop_of, find_source
@@ -64,9 +64,7 @@ class Pictures:
 
     def save(self, network: torch.nn.Module, folder: Path) -> None:
         """Write the weights and, beside them, the model's name and how its images are prepared."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(state, folder / WEIGHTS)
+        write_state(network, folder / WEIGHTS)
         said = {
             "model": self._model,
             "mean": list(self._transform.mean),

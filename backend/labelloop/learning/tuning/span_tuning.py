@@ -1,9 +1,6 @@
 """The door to fine-tuning encoders for spans: an encoder and marked texts in, a tuned one out."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +10,7 @@ from labelloop.learning.backbones.sentence_texts import find_folder
 from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.backbones.token_windows import TokenEncoder
 from labelloop.learning.backbones.torch_running import pick_device
-from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.fine_tuning import alone, plain_name, told, why_not
 from labelloop.learning.tuning.options import TuneOptions
@@ -70,7 +67,7 @@ def fine_tune_spans(
         trainer.take_best()
         encoder.model.save_pretrained(str(where), create_model_card=False, safe_serialization=True)
     # Where nothing was gained the weights are the old ones, and have learnt from none of these.
-    taught = list(map(str, lesson.items)) if trainer.standing.best else []
+    taught = lesson.items if trainer.standing.best else []
     write_taught(where, taught, find_folder(spec.name, offline=True))
     return told(spec, start, where, trainer.standing, ending, len(lesson.validation_items))
 
@@ -95,12 +92,9 @@ def _trainer(
         )
     steps = TaggingSteps(encoder, len(seen), train, options)
     checkpoint = find_checkpoint(conduct.keeper, fingerprint)
-    trainer = Trainer(steps, validation, options, conduct, fingerprint)
     if checkpoint is None:
         steps.start()
-    else:
-        trainer.resume(checkpoint)
-    return trainer
+    return Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
 
 
 def _seen(targets: Sequence[SpansTarget], classes: Sequence[str]) -> list[str]:
@@ -123,6 +117,5 @@ def _fingerprint(start: ResolvedBackbone, lesson: Lesson, options: TuneOptions) 
             for item, target in zip(items, targets, strict=True)
         ],
         len(lesson.items),
-        asdict(options),
     ]
-    return sha256(json.dumps(said).encode()).hexdigest()
+    return fingerprint_of(said, options)

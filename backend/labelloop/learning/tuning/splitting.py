@@ -78,10 +78,14 @@ def split(lesson: Lesson, options: TuneOptions) -> Split:
     )
 
 
-def _set_aside(lesson: Lesson, usable: Ints, share: float) -> tuple[Ints, Ints]:
-    """Rows that teach and rows that do not, a share of each stratum; equal items stand on one side."""
+def _set_aside(lesson: Lesson, usable: Ints, share: float, least: int = 0) -> tuple[Ints, Ints]:
+    """Rows that teach and rows that do not, a share of each stratum, or what makes up `least` where that is more.
+
+    Equal items stand on one side.
+    """
     keys = {int(row): _content(lesson.items[int(row)]) for row in usable}
-    held = assign_holdout({key: stratum(lesson.targets[row]) for row, key in keys.items()}, {}, share)
+    strata = {key: stratum(lesson.targets[row]) for row, key in keys.items()}
+    held = assign_holdout(strata, {}, max(share, least / max(len(strata), 1)))
     out = np.array([held[keys[int(row)]] for row in usable], dtype=bool)
     return usable[~out], usable[out]
 
@@ -95,12 +99,8 @@ def with_validation(lesson: Lesson, share: float) -> Lesson:
     """
     _check(lesson)
     if not lesson.validation_items:
-        keys = [_content(item) for item in lesson.items]
-        strata = {key: stratum(target) for key, target in zip(keys, lesson.targets, strict=True)}
         # A share of few items rounds down to none, and without one there is nothing to stop by.
-        held = assign_holdout(strata, {}, max(share, 1 / max(len(strata), 1)))
-        sides = np.array([held[key] for key in keys], dtype=bool)
-        teach, aside = np.flatnonzero(~sides), np.flatnonzero(sides)
+        teach, aside = _set_aside(lesson, np.arange(len(lesson.items)), share, least=1)
         lesson = replace(
             lesson,
             items=Chosen(lesson.items, teach),

@@ -1,9 +1,5 @@
 """The door to fine-tuning models that write: a sequence-to-sequence model and answered texts in, a tuned one out."""
 
-import json
-from dataclasses import asdict
-from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +10,9 @@ from labelloop.learning.backbones import BackboneSpec, Parts, ResolvedBackbone, 
 from labelloop.learning.backbones.taught import digest_of, write_taught
 from labelloop.learning.backbones.torch_running import pick_device
 from labelloop.learning.backbones.written_texts import load_writer, writer_folder
-from labelloop.learning.tuning.checkpoints import find_checkpoint
+from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
-from labelloop.learning.tuning.fine_tuning import alone, plain_name, told
+from labelloop.learning.tuning.fine_tuning import alone, plain_name, told, without
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson, Tuned
 from labelloop.learning.tuning.splitting import with_validation
@@ -27,8 +23,8 @@ TEXT_OPTIONS: Final = TuneOptions(epochs=20, batch=16, at_once=8, backbone_rate=
 
 def why_not_texts(spec: BackboneSpec, resolved: ResolvedBackbone) -> str:
     """Why the model that was found for a spec cannot be fine-tuned, one sentence; empty when it can."""
-    if find_spec("transformers") is None:
-        return "Fine-tuning needs torch and transformers, which are not installed; install labelloop[text]."
+    if reason := without("transformers", "text"):
+        return reason
     if spec.parts is not Parts.OUTPUT or resolved.name == "plain":
         return "There is no model that writes to be fine-tuned; name a sequence-to-sequence model with weights."
     return ""
@@ -82,11 +78,9 @@ def fine_tune_texts(
             )
         )
         fingerprint = _fingerprint(start, lesson, options)
-        trainer = Trainer(
-            WritingSteps(model, tokenizer.pad_token_id or 0, train, options), validation, options, conduct, fingerprint
-        )
-        if (checkpoint := find_checkpoint(conduct.keeper, fingerprint)) is not None:
-            trainer.resume(checkpoint)
+        steps = WritingSteps(model, tokenizer.pad_token_id or 0, train, options)
+        checkpoint = find_checkpoint(conduct.keeper, fingerprint)
+        trainer = Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
         ending = trainer.run()
         if ending is None:
             return None
@@ -95,20 +89,17 @@ def fine_tune_texts(
         tokenizer.save_pretrained(str(where))
     # Where nothing was gained the weights are the old ones, and have learnt from none of these.
     before = writer_folder(spec, offline=True)
-    write_taught(where, list(map(str, lesson.items)) if trainer.standing.best else [], before)
+    write_taught(where, lesson.items if trainer.standing.best else [], before)
     return told(spec, start, where, trainer.standing, ending, len(lesson.validation_items))
 
 
 def _fingerprint(start: ResolvedBackbone, lesson: Lesson, options: TuneOptions) -> str:
     """Names a fine-tuning: what is learnt from which texts and answers, from which weights on, and how."""
+    pairs = zip(map(digest_of, lesson.items), lesson.targets, strict=True)
     said = [
         start.id,
-        [
-            [digest_of(str(text)), list(target.texts), target.weight]
-            for text, target in zip(lesson.items, lesson.targets, strict=True)
-        ],
-        [digest_of(str(text)) for text in lesson.validation_items],
+        [[digest, list(target.texts), target.weight] for digest, target in pairs],
+        list(map(digest_of, lesson.validation_items)),
         [list(target.texts) for target in lesson.validation_targets],
-        asdict(options),
     ]
-    return sha256(json.dumps(said).encode()).hexdigest()
+    return fingerprint_of(said, options)

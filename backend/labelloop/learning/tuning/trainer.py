@@ -66,10 +66,17 @@ class Trainer:
         options: how.
         conduct: what it gives way to, and where checkpoints are kept.
         fingerprint: names what is trained on what and how.
+        checkpoint: of the same fine-tuning, to go on from; None: it begins.
     """
 
     def __init__(
-        self, steps: Stepping, validation: Judging, options: TuneOptions, conduct: Conduct, fingerprint: str
+        self,
+        steps: Stepping,
+        validation: Judging,
+        options: TuneOptions,
+        conduct: Conduct,
+        fingerprint: str,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self.standing = Standing(planned=options.epochs)
         self._steps = steps
@@ -79,8 +86,10 @@ class Trainer:
         self._fingerprint = fingerprint
         self._best: Tensors = {}
         self._kept_at = self._read_at = time.monotonic()
+        if checkpoint is not None:
+            self._resume(checkpoint)
 
-    def resume(self, checkpoint: Checkpoint) -> None:
+    def _resume(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of the same fine-tuning."""
         parts = parted(checkpoint.tensors)
         self._best = parts.get("best", {})
