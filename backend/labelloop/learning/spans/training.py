@@ -136,7 +136,8 @@ def _calibrate(
     readings: Sequence[Reading], said: Sequence[Sequence[Span]], wanted: Sequence[Sequence[Span]]
 ) -> Calibration:
     """Platt's scaling (1999) of the log odds of the spans found inside the folds, drawn to changing nothing."""
-    there = [bool(keys([span]) & keys(right)) for spans, right in zip(said, wanted, strict=True) for span in spans]
+    right = [keys(spans) for spans in wanted]
+    there = [bool(keys([span]) & known) for spans, known in zip(said, right, strict=True) for span in spans]
     odds: Floats = np.concatenate([reading.odds for reading in readings])
     logits = np.stack([np.zeros_like(odds), odds], axis=1)
     return fit_calibration(logits, np.array(there, dtype=np.int64), np.ones(len(there)))
