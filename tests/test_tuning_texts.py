@@ -9,11 +9,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from labelloop.learning import Figures, Parts
+from labelloop.labelstudio import parse_label_config
+from labelloop.learning import Figures, Parts, resolve_backbone
 from labelloop.learning.tuning import TUNERS
-from labelloop.records import Kind
+from labelloop.records import Kind, Modality
 from labelloop.service.context import Context
-from labelloop.service.releases import release_cold
+from labelloop.service.releases import backbone_spec, release_cold
 from labelloop.service.tuning import tune
 from labelloop.service.tuning_due import describe_tuning, tuning_is_due
 from labelloop.service.tuning_state import read_tuning
@@ -44,7 +45,11 @@ def texts(
 ) -> Iterator[TuningProject]:
     quick = replace(TUNERS[Kind.TEXT].options, epochs=4, backbone_rate=1e-2, batch=8, threads=1)
     monkeypatch.setitem(TUNERS, Kind.TEXT, replace(TUNERS[Kind.TEXT], options=quick))  # type: ignore[index]
-    context = Context(settings_for(tmp_path, Path(), redis_server.url, text_writer=str(writer), gate_tolerance=0.99))
+    context = Context(
+        settings_for(
+            tmp_path, Path(), redis_server.url, text_writer=str(writer), image_backbone="plain", gate_tolerance=0.99
+        )
+    )
     project = TuningProject(context, config=CONFIG, items=_items())
     project.label(LABELLED)
     project.publish()
@@ -83,6 +88,14 @@ def test_the_model_pre_annotates_before_anything_is_answered(texts: TuningProjec
     said = context.versions(texts.project).learner(cold.name, record).predict(found.dense)
     assert len(said) == len(found.ids) > 0
     assert all(0 <= one.uncertainty <= 1 for one in said)
+
+
+def test_an_image_is_answered_from_the_memory_whatever_writes(texts: TuningProject) -> None:
+    config = '<View><Image name="image" value="$image"/><TextArea name="caption" toName="image"/></View>'
+    control = parse_label_config(config).controls[0]
+    spec = backbone_spec(texts.context.settings, control)
+    assert (spec.modality, spec.parts) == (Modality.IMAGE, Parts.NONE)
+    assert "no model that writes" in TUNERS[Kind.TEXT].why_not(spec, resolve_backbone(spec))
 
 
 def test_without_a_model_that_writes_nothing_is_tuned(texts: TuningProject) -> None:

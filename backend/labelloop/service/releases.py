@@ -81,14 +81,13 @@ def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
 
 def _answering_spec(settings: Settings, control: Control) -> BackboneSpec | None:
     """The network that answers in the control's own terms, where the settings name one that can."""
-    if control.kind is Kind.TEXT and settings.text_writer:
-        return BackboneSpec(Modality.TEXT, settings.text_writer, "", settings.device, settings.offline, Parts.OUTPUT)
-    if control.kind is Kind.BOXES and settings.image_detector:
-        spec = BackboneSpec(
-            Modality.IMAGE, settings.image_detector, "", settings.device, settings.offline, Parts.OUTPUT
-        )
-        return spec if control.labels and control.labels == detected_labels(spec, control) else None
-    return None
+    named = {Kind.TEXT: settings.text_writer, Kind.BOXES: settings.image_detector}.get(control.kind, "")
+    if not named:
+        return None
+    spec = BackboneSpec(control.modality, named, "", settings.device, settings.offline, Parts.OUTPUT)
+    if control.kind is Kind.TEXT:  # what writes reads texts alone
+        return spec if control.modality is Modality.TEXT else None
+    return spec if control.labels and control.labels == detected_labels(spec, control) else None
 
 
 def release(
