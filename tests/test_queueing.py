@@ -6,8 +6,10 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from labelloop.service.queueing import (
+    LOOKS,
     QUEUES,
     ROUNDS,
+    enqueue_look,
     enqueue_push,
     enqueue_round,
     job_state,
@@ -63,5 +65,24 @@ def test_an_unknown_job_has_no_state(redis: Redis) -> None:
     assert job_state(redis, "round-nobody") is None
 
 
-def test_rounds_come_before_pushes_and_tunings_last() -> None:
-    assert [name.removeprefix("labelloop-") for name in QUEUES] == ["rounds", "pushes", "tunings"]
+def test_learning_comes_first_then_the_order_then_what_only_the_clock_asks_for() -> None:
+    assert [name.removeprefix("labelloop-") for name in QUEUES] == ["rounds", "pushes", "looks", "tunings"]
+
+
+def test_a_look_that_waits_is_moved_up_when_something_has_changed(redis: Redis) -> None:
+    assert enqueue_look(redis, "p", SETTINGS)
+    assert enqueue_look(redis, "q", SETTINGS)
+    assert not enqueue_round(redis, "p", SETTINGS)
+    assert queue_of(redis, ROUNDS).job_ids == ["round-p"]
+    assert queue_of(redis, LOOKS).job_ids == ["round-q"]
+
+
+def test_a_round_that_waits_needs_no_look(redis: Redis) -> None:
+    assert enqueue_round(redis, "p", SETTINGS)
+    assert not enqueue_look(redis, "p", SETTINGS)
+    assert queue_of(redis, LOOKS).count == 0
+
+
+def test_a_long_push_lets_looks_in_between(redis: Redis) -> None:
+    assert enqueue_look(redis, "p", SETTINGS)
+    assert rounds_wait(redis)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-NAMES = ("serving", "http", "submit", "rounds", "digits", "label_efficiency", "tasks")
+NAMES = ("serving", "http", "submit", "rounds", "kinds", "digits", "label_efficiency", "tasks")
 
 
 def main(

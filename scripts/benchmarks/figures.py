@@ -1,5 +1,6 @@
 """Figures of many measurements."""
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,3 +19,8 @@ def milliseconds(seconds: Sequence[float]) -> dict[str, Any]:
         "p99_ms": round(float(np.percentile(values, 99)), 2),
         "max_ms": round(float(values.max()), 2),
     }
+
+
+def medians(seconds: Sequence[float]) -> dict[str, float]:
+    """Median and maximum of a few durations, in seconds."""
+    return {"median": round(statistics.median(seconds), 2), "max": round(max(seconds), 2)}

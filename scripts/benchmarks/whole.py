@@ -49,7 +49,7 @@ class Whole:
         """The version whose scores order the project's queue."""
         return str(self.context.label_studio.project(project_id)["model_version"] or "")
 
-    def wait_pushed(self, project_id: int, version: str) -> float:
+    def wait_pushed(self, project_id: int, version: str, timeout: float = 300) -> float:
         """Wait until Label Studio holds a version's score for every waiting task; returns the monotonic time at which it did."""
 
         def pushed() -> bool:
@@ -58,7 +58,7 @@ class Whole:
             waiting = project["task_number"] - project["total_annotations_number"]
             return self.context.label_studio.model_versions(project_id).get(version, 0) >= waiting
 
-        return wait_for(pushed, f"the whole push of {version}", every=0.2)
+        return wait_for(pushed, f"the whole push of {version}", timeout, every=0.2)
 
 
 @contextmanager

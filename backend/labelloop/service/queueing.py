@@ -16,12 +16,14 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = "labelloop-rounds"
 PUSHES = "labelloop-pushes"
+LOOKS = "labelloop-looks"
 TUNINGS = "labelloop-tunings"
-QUEUES = (ROUNDS, PUSHES, TUNINGS)
-"""In the order a worker looks at them: learning first, then the queue's order, and what can wait last."""
+QUEUES = (ROUNDS, PUSHES, LOOKS, TUNINGS)
+"""In the order a worker looks at them: learning first, then the queue's order, rounds that only the clock asks for, and what can wait."""
 
 CRASH_RETRIES = 3
 ROUND_PREFIX = "round-"
+_MOVE_UP = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
 _ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
 
 
@@ -41,8 +43,15 @@ def queue_of(redis: Redis, name: str) -> Queue:
 
 
 def enqueue_round(redis: Redis, slug: str, settings: Settings, *, force: bool = False) -> bool:
-    """Ask for a round of a project; False when one waits or runs already."""
+    """Ask for a round of a project; False when one waits or runs already. One that waits among the looks is moved up."""
+    looks, rounds = (queue_of(redis, name).key for name in (LOOKS, ROUNDS))
+    redis.eval(_MOVE_UP, 2, looks, rounds, round_id(slug))
     return _enqueue(redis, ROUNDS, round_id(slug), "labelloop.service.jobs.round_job", [slug, force], settings)
+
+
+def enqueue_look(redis: Redis, slug: str, settings: Settings) -> bool:
+    """Ask for a round of a project in which nothing is known to have changed; False when one waits or runs already."""
+    return _enqueue(redis, LOOKS, round_id(slug), "labelloop.service.jobs.round_job", [slug, False], settings)
 
 
 def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
@@ -61,8 +70,8 @@ def round_id(slug: str) -> str:
 
 
 def rounds_wait(redis: Redis) -> bool:
-    """Whether a worker that is free now would start a round."""
-    return queue_of(redis, ROUNDS).count > 0
+    """Whether a round waits, be it a look; between the parts of a long push a worker does what has gathered of both."""
+    return any(queue_of(redis, name).count for name in (ROUNDS, LOOKS))
 
 
 def others_wait(redis: Redis) -> bool:

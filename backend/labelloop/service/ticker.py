@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from labelloop.errors import LabelloopError
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
-from labelloop.service.queueing import enqueue_push, enqueue_round, enqueue_tuning, recover_abandoned
+from labelloop.service.queueing import enqueue_look, enqueue_push, enqueue_round, enqueue_tuning, recover_abandoned
 from labelloop.service.triggers import round_is_due
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,10 @@ class Ticker:
         marks = Marks(redis, slug)
         mark = marks.read()
         if round_is_due(mark, marks.due_at(), now, settings):
-            enqueue_round(redis, slug, settings, force=mark.force)
+            if mark:
+                enqueue_round(redis, slug, settings, force=mark.force)
+            else:
+                enqueue_look(redis, slug, settings)
         if marks.push_wanted() and enqueue_push(redis, slug, settings):
             marks.clear_push()
         if marks.tuning_wanted() and enqueue_tuning(redis, slug, settings):

@@ -1,0 +1,65 @@
+"""The clock asks for a round at once where something is known to have changed, and for a look where nothing is."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labelloop.service.context import Context
+from labelloop.service.marks import Marks
+from labelloop.service.projects import Project
+from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, queue_of
+from labelloop.service.ticker import Ticker
+from support.redis_process import RedisProcess
+from support.serving import a_context, a_project
+
+
+@pytest.fixture
+def context(tmp_path: Path, redis_server: RedisProcess) -> Iterator[Context]:
+    context = a_context(tmp_path, redis_server.url)
+    yield context
+    context.redis.close()
+
+
+@pytest.fixture
+def project(context: Context) -> Project:
+    return a_project(context)
+
+
+def waiting(context: Context) -> dict[str, int]:
+    counts = {name: queue_of(context.redis, name).count for name in (ROUNDS, PUSHES, LOOKS, TUNINGS)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def test_a_project_of_which_nothing_is_heard_gets_a_look_when_its_time_has_come(
+    context: Context, project: Project
+) -> None:
+    now = time.time()
+    Marks(context.redis, project.slug).set_due(now + 30)
+    ticker = Ticker(context)
+    ticker.beat(now)
+    assert waiting(context) == {}
+    ticker.beat(now + 31)
+    assert waiting(context) == {LOOKS: 1}
+
+
+def test_enough_changes_overtake_the_look_that_waits(context: Context, project: Project) -> None:
+    now = time.time()
+    ticker = Ticker(context)
+    ticker.beat(now)
+    assert waiting(context) == {LOOKS: 1}
+    Marks(context.redis, project.slug).note(context.settings.train_after)
+    ticker.beat(now + 1)
+    assert waiting(context) == {ROUNDS: 1}
+
+
+def test_what_a_push_or_a_fine_tuning_left_over_goes_on(context: Context, project: Project) -> None:
+    marks = Marks(context.redis, project.slug)
+    marks.set_due(time.time() + 30)
+    marks.want_push()
+    marks.want_tuning()
+    Ticker(context).beat(time.time())
+    assert waiting(context) == {PUSHES: 1, TUNINGS: 1}
+    assert not marks.push_wanted()
+    assert not marks.tuning_wanted()
