@@ -240,7 +240,7 @@ def test_mixing_at_each_levels_size_is_mixing_of_the_resized_levels() -> None:
     levels = [rng.normal(size=(3, 8, 8)).astype(np.float32), rng.normal(size=(5, 4, 4)).astype(np.float32)]
     import torch
 
-    network = fitting._network(8, 3)
+    network = fitting._network(8, 3, 0)
     scales = tuple(fitting.Scale(np.full(len(x), 0.3, np.float32), np.full(len(x), 2, np.float32)) for x in levels)
     resized = torch.nn.functional.interpolate(torch.from_numpy(levels[1])[None], size=(8, 8), mode="bilinear")
     cells = (torch.cat([torch.from_numpy(levels[0])[None], resized], dim=1) - 0.3) / 2

@@ -1,7 +1,15 @@
-"""How many threads the numerical libraries use."""
+"""How many threads the numerical libraries use, and trainings side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Final, TypeVar
+
+SIDE_BY_SIDE: Final = 2
+"""Models trained at once; more would take other work's processors."""
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @contextmanager
@@ -15,3 +23,13 @@ def one_thread() -> Iterator[None]:
 
     with threadpool_limits(1):
         yield
+
+
+def side_by_side(make: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
+    """What is made of each, a few at a time in threads of one processor each.
+
+    What is made must not depend on the process's random state, which all share.
+    """
+    # The threads' own limits end one after the other, and the numerical libraries' is the process's: this one outlasts them.
+    with one_thread(), ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+        return list(threads.map(make, given))

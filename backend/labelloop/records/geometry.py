@@ -39,9 +39,12 @@ def overlaps(first: Corners, second: Corners) -> Corners:
         first: [n, 4], left, top, right, bottom.
         second: [m, 4].
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    # Axis by axis: over a last axis of two, numpy takes several times as long.
+    across, down = (
+        np.minimum(first[:, None, axis + 2], second[:, axis + 2]) - np.maximum(first[:, None, axis], second[:, axis])
+        for axis in range(2)
+    )
+    shared = np.maximum(across, 0) * np.maximum(down, 0)
     union = _areas(first)[:, None] + _areas(second)[None] - shared
     result: Corners = shared / np.maximum(union, np.finfo(np.float64).tiny)
     return result

@@ -68,10 +68,12 @@ def _peaks(logits: Floats) -> Bools:
 
 
 def uncovered(corners: Corners, columns: Ints) -> Ints:
-    """The rows that no kept row before them covers: greedy non-maximum suppression, class by class."""
-    covers = (overlaps(corners, corners) > SAME) & (columns[:, None] == columns)
+    """The rows that no kept row of the same class before them covers, ascending: greedy non-maximum suppression."""
     alive = np.ones(len(corners), dtype=bool)
-    for row in range(len(corners)):
-        if alive[row]:
-            alive[row + 1 :] &= ~covers[row, row + 1 :]
+    for column in np.unique(columns):
+        rows = np.flatnonzero(columns == column)
+        covers = overlaps(corners[rows], corners[rows]) > SAME
+        for place, row in enumerate(rows):
+            if alive[row]:
+                alive[rows[place + 1 :][covers[place, place + 1 :]]] = False
     return np.flatnonzero(alive)

@@ -1,7 +1,6 @@
 """The learner of a control whose answer is boxes: a small head on cached maps."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -20,13 +19,11 @@ from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.threads import one_thread
+from labelloop.learning.threads import side_by_side
 
 FOLDS: Final = 2
 # Fewer images with a box are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
-# Heads that are trained at once; more would take other work's processors.
-SIDE_BY_SIDE: Final = 2
 
 
 class BoxesLearner(AnswersBoxes):
@@ -142,9 +139,7 @@ def _heads(images: Sequence[_Image], part: Ints, classes: int, seed: int) -> lis
         chosen, share = lesson
         return fit_head([image.grid for image in chosen], [image.truth for image in chosen], classes, seed, share)
 
-    # The threads' own limits end one after the other, and the numerical libraries' is the process's: this one outlasts them.
-    with one_thread(), ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-        return list(threads.map(fit, lessons))
+    return side_by_side(fit, lessons)
 
 
 def _parts(truths: Sequence[Truth], seed: int) -> Ints:

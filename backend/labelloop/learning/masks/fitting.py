@@ -33,9 +33,8 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
 
     steps = max(1, round(STEPS * share))
     windows = Windows(lessons, scales, seed)
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage))
+    with one_thread():
+        network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage), seed)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1)
         for _ in range(steps):
@@ -64,17 +63,31 @@ def _mixed(mix: Any, levels: Sequence[Reached]) -> Any:
     return total
 
 
-def _network(channels: int, classes: int) -> Any:
+def _network(channels: int, classes: int, seed: int) -> Any:
+    """The layers of `MaskHead` with first weights; torch's own state of chance is left alone, since heads are trained side by side."""
     import torch
 
+    chance = torch.Generator().manual_seed(seed)
     return torch.nn.Sequential(
-        torch.nn.Conv2d(channels, WIDTH, 1),
+        _layer(chance, channels, WIDTH),
         torch.nn.ReLU(),
-        torch.nn.Conv2d(WIDTH, WIDTH, 3, padding=1, padding_mode="replicate"),
+        _layer(chance, WIDTH, WIDTH, size=3),
         torch.nn.ReLU(),
-        torch.nn.Conv2d(WIDTH, classes * PARTS**2, 1),
+        _layer(chance, WIDTH, classes * PARTS**2),
         torch.nn.PixelShuffle(PARTS),
     )
+
+
+def _layer(chance: Any, inputs: int, outputs: int, *, size: int = 1) -> Any:
+    """A convolution with even weights of variance 1 / (3 * inputs of a cell), as torch has them."""
+    import torch
+
+    empty: Any = torch.nn.utils.skip_init  # it has no types
+    layer = empty(torch.nn.Conv2d, inputs, outputs, size, padding=size // 2, padding_mode="replicate")
+    bound = (inputs * size**2) ** -0.5
+    for values in layer.parameters():
+        torch.nn.init.uniform_(values, -bound, bound, generator=chance)
+    return layer
 
 
 def _head(network: Any, scales: Sequence[Scale]) -> MaskHead:

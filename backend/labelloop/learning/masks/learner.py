@@ -14,15 +14,14 @@ from labelloop.learning.learner import Reads, Training
 from labelloop.learning.masks.areas import class_map, enlarged, overlap_shares, working_size
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.figures import figures, image_quality
-from labelloop.learning.masks.fitting import fit_head
 from labelloop.learning.masks.head import MaskHead
 from labelloop.learning.masks.lessons import (
     Labelled,
     calibrate,
+    fit_heads,
     fresh,
     make_lessons,
     seen_classes,
-    told_by_others,
     usable,
 )
 from labelloop.learning.masks.windows import fit_scales
@@ -82,11 +81,10 @@ class MasksLearner:
         with one_thread():
             lessons = make_lessons(items, labels)
             scales = fit_scales(lessons)
-            told = told_by_others(lessons, scales, options.seed)
+            head, told = fit_heads(lessons, scales, options.seed)
             judged = fresh(lessons) if told else []
             others = [told[place] for place in judged]
             calibration = calibrate(others, [lessons[place] for place in judged] or lessons, options.seed)
-            head = fit_head(lessons, scales, options.seed)
         shares = [
             overlap_shares(
                 calibration.scaled(said.T).argmax(axis=2).T, lessons[place].coverage.argmax(axis=0), len(labels)

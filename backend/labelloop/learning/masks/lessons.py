@@ -12,8 +12,9 @@ from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import fit_head
-from labelloop.learning.masks.head import PARTS
+from labelloop.learning.masks.head import PARTS, MaskHead
 from labelloop.learning.masks.windows import Lesson, Scale
+from labelloop.learning.threads import side_by_side
 from labelloop.records import MasksTarget
 
 FOLDS: Final = 3
@@ -79,19 +80,21 @@ def fresh(lessons: Sequence[Lesson]) -> list[int]:
     return known if len(known) >= LEAST_TO_JUDGE else list(range(len(lessons)))
 
 
-def told_by_others(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> list[Floats]:
-    """Logits [classes, rows, columns] of each image, by a head not trained on it; empty where too few have an area."""
+def fit_heads(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> tuple[MaskHead, list[Floats]]:
+    """A head of all images, and logits [classes, rows, columns] of each image by a head not trained on it; none where too few
+    have an area.
+    """
     areas = [lesson.coverage[1:].any(axis=(1, 2)) for lesson in lessons]
-    if sum(some.any() for some in areas) < LEAST_FOR_FOLDS:
-        return []
     part = _parts([tuple(np.flatnonzero(some).tolist()) for some in areas], seed)
-    told: list[Floats] = [np.zeros(0)] * len(lessons)
-    for number in range(FOLDS):
-        rest = [lesson for lesson, other in zip(lessons, part, strict=True) if other != number]
-        head = fit_head(rest, scales, seed, FOLD_WORK)
-        for place in np.flatnonzero(part == number).tolist():
-            told[place] = head(lessons[place].levels)
-    return told
+    folds = range(FOLDS) if sum(some.any() for some in areas) >= LEAST_FOR_FOLDS else ()
+
+    def fit(left_out: int | None) -> MaskHead:
+        chosen = [lesson for lesson, own in zip(lessons, part, strict=True) if own != left_out]
+        return fit_head(chosen, scales, seed, 1.0 if left_out is None else FOLD_WORK)
+
+    head, *others = side_by_side(fit, [None, *folds])
+    told = [others[own](lesson.levels) for lesson, own in zip(lessons, part, strict=True)] if others else []
+    return head, told
 
 
 def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> Calibration:
