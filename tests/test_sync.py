@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from labelloop.labelstudio import LabelStudio
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.store import Store
@@ -114,6 +116,25 @@ def test_a_label_given_during_the_pull_does_not_cost_a_pull_of_everything() -> N
     instance.put(2, 50, "cat")
     assert synchronise(book, instance, before).counts() == (5, 1, 0)
     assert None not in instance.pulls
+
+
+def test_people_who_label_faster_than_is_pulled_do_not_cost_a_pull_of_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instance, book = filled()
+    seconds = iter(range(50, 90))
+    pull = instance.tasks
+
+    def pull_while_they_label(project_id: int, **asked: Any) -> list[dict[str, Any]]:
+        second = next(seconds)
+        instance.put(second, second, "cat")
+        found = list(pull(project_id, **asked))
+        instance.put(second + 100, second, "dog")
+        return found
+
+    monkeypatch.setattr(instance, "tasks", pull_while_they_label)
+    assert synchronise(book, instance, instance.counters()).counts() == (6, 1, 0)
+    assert len(instance.pulls) == 1
 
 
 def test_only_a_change_is_worth_keeping_again() -> None:

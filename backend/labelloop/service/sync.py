@@ -17,6 +17,9 @@ OVERLAP = timedelta(seconds=2)
 ATTEMPTS = 3
 """People go on labelling between the look at the counters and the pull, which must not cost a pull of everything."""
 
+Counts = tuple[int, int, int]
+"""Tasks, annotations, and skipped ones."""
+
 
 def synchronise(
     book: Book,
@@ -29,8 +32,9 @@ def synchronise(
 ) -> Book:
     """Bring the book up to date.
 
-    What changed is pulled by watermark. When the project's counters then disagree with the book (something was deleted, or imported
-    behind the watermark), when the last full pull is long ago, or when asked, everything is pulled.
+    What changed is pulled by watermark. When the book then disagrees with the project's counters before the pull and after it
+    (something was deleted, or imported behind the watermark), when the last full pull is long ago, or when asked, everything is
+    pulled.
 
     Args:
         book: the copy so far; it is changed, or replaced by a new one.
@@ -52,7 +56,9 @@ def synchronise(
                 book.take(read_task(task))
             if book.counts() == _counters(project):
                 return book
-            project = label_studio.project(project["id"])
+            before, project = project, label_studio.project(project["id"])
+            if _lies_between(book.counts(), _counters(before), _counters(project)):
+                return book
         logger.info("Project %d: the counters disagree with the local copy, so every task is read", project["id"])
     return _pull_all(label_studio, project, report)
 
@@ -66,8 +72,12 @@ def _pull_all(label_studio: LabelStudio, project: dict[str, Any], report: Callab
     return book
 
 
-def _counters(project: dict[str, Any]) -> tuple[int, int, int]:
+def _counters(project: dict[str, Any]) -> Counts:
     return project["task_number"], project["total_annotations_number"], project["skipped_annotations_number"]
+
+
+def _lies_between(counts: Counts, before: Counts, after: Counts) -> bool:
+    return all(min(ends) <= count <= max(ends) for count, *ends in zip(counts, before, after, strict=True))
 
 
 def _look_back(watermark: str) -> str:
