@@ -97,7 +97,11 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
         enqueue_push(context.redis, project.slug, context.settings)
     if tuning_is_due(context, scene.project):
         enqueue_tuning(context.redis, project.slug, context.settings)
-    Marks(context.redis, project.slug).set_due(_next_look(decision, now, context.settings))
+    marks = Marks(context.redis, project.slug)
+    marks.set_due(_next_look(decision, now, context.settings))
+    if changes and not decision.due:
+        # The rest of the batch is counted on from here, or a look in its middle would put the training off until it is quiet.
+        marks.note(changes)
     return replace(state, last_round_at=now_iso(), error="", failures=0)
 
 
