@@ -194,12 +194,12 @@ def test_skill_is_that_of_the_holdout_once_it_is_large_enough() -> None:
         halves = {label: ClassMetrics(accuracy, accuracy, accuracy, items // 2) for label in "ab"}
         return Metrics(items, accuracy, accuracy, 1.0, 0.0, halves, "holdout")
 
-    spec = BackboneSpec(Modality.TEXT, "plain")
+    spec, settings = BackboneSpec(Modality.TEXT, "plain"), Settings(holdout_min=20)
     record = LearnerRecord(CONTROL, ("a", "b"), "classification", spec, ResolvedBackbone("plain", "plain", 3))
-    assert known_skill(record, 20) is None
+    assert known_skill(record, settings) is None
     tested = replace(record, cv_metrics=metrics(0.9, 100), metrics=metrics(0.6, 10))
-    assert known_skill(tested, 20) == pytest.approx(0.74, abs=0.01)
-    assert known_skill(replace(tested, metrics=metrics(0.5, 20)), 20) == 0
+    assert known_skill(tested, settings) == pytest.approx(0.74, abs=0.01)
+    assert known_skill(replace(tested, metrics=metrics(0.5, 20)), settings) == 0
 
 
 def test_an_unknown_order_says_what_there_is() -> None:

@@ -158,7 +158,9 @@ class Settings(BaseSettings):
         default=0.0, ge=0, description="Minutes one fine-tuning may train in all; 0: 20 where fine-tuning is on."
     )
     fine_tune_from: int = Field(
-        default=200, ge=10, description="Labels of a control below which nothing is fine-tuned."
+        default=200,
+        ge=10,
+        description="Labels of a control below which nothing is fine-tuned; half as many where boxes or areas are drawn.",
     )
     fine_tune_method: Literal["supervised", "mean_teacher", "pseudo_label"] = Field(
         default="supervised",
@@ -168,7 +170,11 @@ class Settings(BaseSettings):
     # How it is judged
     holdout_share: Share = Field(default=0.1, description="Share of labelled tasks set aside to judge versions.")
     holdout_from: int = Field(default=40, ge=0, description="Labels below which nothing is set aside yet.")
-    holdout_min: int = Field(default=20, ge=1, description="Held-out labels below which the gate does not trust them.")
+    holdout_min: int = Field(
+        default=20,
+        ge=1,
+        description="Held-out labels below which the gate does not trust them; half as many where boxes or areas are drawn.",
+    )
     gate_tolerance: Share = Field(
         default=0.02, description="Accuracy a candidate may lose on the holdout and still go live."
     )

@@ -27,6 +27,11 @@ class Kind(StrEnum):
         """Whether an item has one class, so that an answer is simply right or wrong."""
         return self in (Kind.CLASS, Kind.RATING)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether people draw in images: an answer takes minutes, and says as much as many classes of items do."""
+        return self in (Kind.BOXES, Kind.MASKS)
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -19,6 +19,7 @@ from labelloop.learning import (
 )
 from labelloop.records import Control, Prediction, Target
 from labelloop.service.embedding import Embedded
+from labelloop.service.enough import to_judge
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
 
@@ -100,9 +101,9 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.modality) == kind}
 
 
-def known_skill(record: LearnerRecord, holdout_min: int) -> float | None:
+def known_skill(record: LearnerRecord, settings: Settings) -> float | None:
     """What a learner is known to be able to, from its holdout where that is large enough, else from cross-validation."""
-    metrics = believed(record.metrics, record.cv_metrics, holdout_min)
+    metrics = believed(record.metrics, record.cv_metrics, to_judge(settings, record.control.kind))
     return skill(metrics) if metrics is not None else None
 
 

@@ -248,7 +248,7 @@ class _Push:
             found.features,
             np.array(labels, dtype=np.int64) if single else None,
             len(record.classes) if single else varieties(targets.values()),
-            known_skill(record, settings.holdout_min),
+            known_skill(record, settings),
             BATCHES_UNDERWAY * settings.train_after,
         )
 

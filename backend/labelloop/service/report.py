@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from labelloop.errors import LabelStudioError, VersionError
 from labelloop.learning.stopping import Spent
 from labelloop.service.context import Context
+from labelloop.service.enough import to_judge
 from labelloop.service.history import ControlHistory, History, read_history
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
@@ -117,7 +118,7 @@ def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Se
         predicts=bool(record.kind),
         holdout=record.metrics,
         cross_validation=record.cv_metrics,
-        holdout_trusted=record.metrics is not None and record.metrics.items >= settings.holdout_min,
+        holdout_trusted=record.metrics is not None and record.metrics.items >= to_judge(settings, record.control.kind),
         pool=history.points[-1].pool if history and history.points else None,
         agreement=history.agreement() if history else None,
         choice=_choice(record.meta.get("choice")),

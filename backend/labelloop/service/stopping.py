@@ -18,6 +18,7 @@ from labelloop.learning.stopping import (
     trend_of,
 )
 from labelloop.service.context import Context
+from labelloop.service.enough import to_judge
 from labelloop.service.history import ControlHistory, read_history
 from labelloop.service.projects import Project
 from labelloop.service.versions import LearnerRecord, Version
@@ -78,7 +79,7 @@ def spent_on(tasks: Iterable[TaskRecord], labels: int) -> Spent:
 
 
 def _evidence(record: LearnerRecord, history: ControlHistory | None, settings: Settings) -> Evidence:
-    metrics = believed(record.metrics, record.cv_metrics, settings.holdout_min)
+    metrics = believed(record.metrics, record.cv_metrics, to_judge(settings, record.control.kind))
     if metrics is None or history is None:
         return Evidence(metrics, versions=int(metrics is not None))
     points = history.points

@@ -25,6 +25,7 @@ from labelloop.learning import (
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
 from labelloop.records import ClassTarget, Control, Kind, Target, stratum
 from labelloop.service.embedding import Embedded, Embedder
+from labelloop.service.enough import to_judge
 from labelloop.service.state import BrokenItem, Progress
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
@@ -124,7 +125,7 @@ def train_control(
             [wanted[row] for row in taught],
             record.classes,
             unlabelled=_pool_inputs(pool, embedder, kind.reads),
-            holdout=(judged.inputs, judged.targets) if len(rows) >= settings.holdout_min else None,
+            holdout=(judged.inputs, judged.targets) if len(rows) >= to_judge(settings, record.control.kind) else None,
             options=training_options(settings, record),
         )
     )
@@ -244,7 +245,7 @@ def _judge(
 ) -> GateDecision:
     candidate = learner.quality(judged.inputs, judged.targets)
     live = _live_quality(judged, tasks, incumbent)
-    minimum, tolerance = settings.holdout_min, settings.gate_tolerance
+    minimum, tolerance = to_judge(settings, record.control.kind), settings.gate_tolerance
     if record.control.kind is not Kind.CLASS:
         return judge_quality(candidate, live, minimum=minimum, tolerance=tolerance)
     return judge(

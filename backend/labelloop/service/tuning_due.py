@@ -5,6 +5,7 @@ from typing import Final
 
 from labelloop.learning.tuning import TUNERS
 from labelloop.service.context import Context
+from labelloop.service.enough import to_fine_tune, to_judge
 from labelloop.service.projects import Project
 from labelloop.service.tuning_state import TuningState, read_tuning
 from labelloop.service.versions import LearnerRecord, Version
@@ -74,12 +75,13 @@ def _why_not_yet(record: LearnerRecord, labels: int, state: TuningState, setting
     if reason := tuner.why_not(record.backbone_spec, record.backbone):
         return reason
     name, tried = record.control.name, state.tried.get(record.control.name, 0)
-    wanted = max(settings.fine_tune_from, round(GROWTH * tried))
+    wanted = max(to_fine_tune(settings, record.control.kind), round(GROWTH * tried))
     if labels < wanted:
         return f"Waits for {wanted} labels of {name!r}; there are {labels}."
     held_out = record.metrics.items if record.metrics else 0
-    if held_out < settings.holdout_min:
-        return f"Waits for {settings.holdout_min} held-out labels of {name!r} to be judged on; there are {held_out}."
+    needed = to_judge(settings, record.control.kind)
+    if held_out < needed:
+        return f"Waits for {needed} held-out labels of {name!r} to be judged on; there are {held_out}."
     return ""
 
 
