@@ -6,7 +6,7 @@ import pytest
 from labelloop.errors import LearningError
 from labelloop.learning.blending import BLEND
 from labelloop.learning.candidates import POOL_ROWS, Unseen, sampled_pool, train_candidates, worth_trying
-from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
+from labelloop.learning.choice import Choice, Comparison, Prior, TrackRecord, choose, compare, expect
 from labelloop.learning.heads import HEADS, Head, Lesson, Recipe
 from labelloop.learning.recipes import methods_named, recipe_named
 from labelloop.learning.semisupervised import METHODS
@@ -99,6 +99,15 @@ def test_of_two_that_win_the_one_expected_to_gain_more_is_taken() -> None:
     choice = choose("logistic", [expect(figures[0], sure, 0.3), expect(figures[1], doubtful, 0.3)], ["a", "b"], {})
 
     assert choice.method == "b"
+
+
+def test_less_is_expected_the_more_labels_a_class_has() -> None:
+    record = TrackRecord((0.06, 0.05, 0.04, 0.02, 0.01, 0.0), (0.1, 0.1, 0.05, 0.03, 0.02, 0.01))
+
+    assert record.at(4) == Prior(0.04, 0.05)
+    assert record.at(2**2.5).gain == pytest.approx(0.03)
+    assert record.at(0.5) == record.at(1) == Prior(0.06, 0.1)
+    assert record.at(500) == record.at(32) == Prior(0.0, 0.01)
 
 
 def test_a_choice_of_an_earlier_release_is_read() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.blending import BLEND, BLEND_PRIOR, blend
+from labelloop.learning.blending import BLEND, BLEND_TRACK_RECORD, blend
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, choose, compare, expect
@@ -97,7 +97,7 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     """
     supervised = HEADS["logistic"]
     # Only what learns from the pool is known to gain anything; without one it is the supervised head again.
-    recipes = [recipe for recipe in recipes if len(lesson.pool) or recipe.prior is None]
+    recipes = [recipe for recipe in recipes if len(lesson.pool) or recipe.track_record is None]
     base = _enter(supervised, lesson, seed)
     lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
     entrants: dict[str, _Entrant] = {supervised.name: base}
@@ -112,7 +112,8 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     between = blend(trained) if len(lesson.pool) else None
     if between is not None:
         entrants[BLEND] = _calibrated(between, lesson)
-    priors = {BLEND: BLEND_PRIOR, **{recipe.name: recipe.prior for recipe in recipes}}
+    records = {BLEND: BLEND_TRACK_RECORD, **{recipe.name: recipe.track_record for recipe in recipes}}
+    priors = {name: record.at(len(lesson.rows) / lesson.classes) for name, record in records.items() if record}
     comparisons = [
         expect(
             _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)

@@ -12,7 +12,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.calibration import log_softmax
-from labelloop.learning.choice import Prior
+from labelloop.learning.choice import TrackRecord
 
 FOLDS: Final = 5
 
@@ -114,12 +114,12 @@ class Recipe(ABC):
     Attributes:
         name: what it is called.
         usual_temperature: what its logits usually have to be divided by, where few items say so themselves.
-        prior: what it has gained elsewhere beside the supervised head; None: nothing is known, so it must prove itself.
+        track_record: what it has gained elsewhere beside the supervised head; None: nothing is known, so it must prove itself.
     """
 
     name: ClassVar[str]
     usual_temperature: ClassVar[float] = 1.0
-    prior: ClassVar[Prior | None] = None
+    track_record: ClassVar[TrackRecord | None] = None
 
     @abstractmethod
     def fit(self, lesson: Lesson, seed: int) -> Head:
