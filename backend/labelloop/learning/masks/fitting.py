@@ -12,7 +12,8 @@ from labelloop.learning.masks.windows import Lesson, Reached, Scale, Windows
 from labelloop.learning.threads import one_thread
 
 WIDTH: Final = 32
-STEPS: Final = 600
+# At 30 images of nuclei, over four splits, 600, 900 and 1200 steps gave a Dice coefficient of 0.850, 0.855 and 0.858.
+STEPS: Final = 900
 RATE: Final = 1e-2
 DECAY: Final = 1e-2
 

@@ -19,7 +19,7 @@ from labelloop.records import MasksTarget
 
 FOLDS: Final = 3
 # The share of the usual work that heads of the folds get: they tell what logits are worth, and are then forgotten.
-FOLD_WORK: Final = 0.3
+FOLD_WORK: Final = 0.2
 # Fewer images with an area are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
 # Fewer images that the backbone has not learnt from say nothing of what it is worth.
