@@ -23,6 +23,7 @@ QUEUES = (ROUNDS, PUSHES, LOOKS, TUNINGS)
 
 CRASH_RETRIES = 3
 ROUND_PREFIX = "round-"
+_ROUND_JOB = "labelloop.service.jobs.round_job"
 _MOVE_UP = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
 _ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
 
@@ -46,12 +47,12 @@ def enqueue_round(redis: Redis, slug: str, settings: Settings, *, force: bool = 
     """Ask for a round of a project; False when one waits or runs already. One that waits among the looks is moved up."""
     looks, rounds = (queue_of(redis, name).key for name in (LOOKS, ROUNDS))
     redis.eval(_MOVE_UP, 2, looks, rounds, round_id(slug))
-    return _enqueue(redis, ROUNDS, round_id(slug), "labelloop.service.jobs.round_job", [slug, force], settings)
+    return _enqueue(redis, ROUNDS, round_id(slug), _ROUND_JOB, [slug, force], settings)
 
 
 def enqueue_look(redis: Redis, slug: str, settings: Settings) -> bool:
     """Ask for a round of a project in which nothing is known to have changed; False when one waits or runs already."""
-    return _enqueue(redis, LOOKS, round_id(slug), "labelloop.service.jobs.round_job", [slug, False], settings)
+    return _enqueue(redis, LOOKS, round_id(slug), _ROUND_JOB, [slug, False], settings)
 
 
 def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:

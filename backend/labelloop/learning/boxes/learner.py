@@ -18,8 +18,8 @@ from labelloop.learning.boxes.head import BoxHead
 from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
+from labelloop.learning.folds import deal_out, with_each_left_out
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.threads import side_by_side
 
 FOLDS: Final = 2
 # Fewer images with a box are all needed for training.
@@ -78,10 +78,10 @@ class BoxesLearner(AnswersBoxes):
         if len({image.grid.shape for image in images}) > 1:
             raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
         seed = training.options.seed
-        part = _parts(truths, seed)
-        head, *others = _heads(images, part, len(labels), seed)
+        fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed)
+        head, *others = _heads(images, fold, len(labels), seed)
         tested = [
-            (_find(others[number], image.grid), image) for number, image in zip(part, images, strict=True) if others
+            (_find(others[number], image.grid), image) for number, image in zip(fold, images, strict=True) if others
         ]
         scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
         known = [judged(scoring, found, image.truth, image.size) for found, image in tested]
@@ -125,30 +125,18 @@ class _Image:
     size: tuple[int, int]
 
 
-def _heads(images: Sequence[_Image], part: Ints, classes: int, seed: int) -> list[BoxHead]:
-    """A head trained on all images, then one for each part that was trained on the others; none where too few have a box.
+def _heads(images: Sequence[_Image], fold: Ints, classes: int, seed: int) -> list[BoxHead]:
+    """A head trained on all images, then one for each fold that was trained on the others; none where too few have a box.
 
     They are trained side by side, each on one processor.
     """
-    lessons = [(list(images), 1.0)]
-    if sum(image.truth.columns.size > 0 for image in images) >= LEAST_FOR_FOLDS:
-        for number in range(FOLDS):
-            lessons.append(([image for image, own in zip(images, part, strict=True) if own != number], 1 / FOLDS))
+    enough = sum(image.truth.columns.size > 0 for image in images) >= LEAST_FOR_FOLDS
 
-    def fit(lesson: tuple[list[_Image], float]) -> BoxHead:
-        chosen, share = lesson
+    def fit(rows: list[int], share: float) -> BoxHead:
+        chosen = [images[row] for row in rows]
         return fit_head([image.grid for image in chosen], [image.truth for image in chosen], classes, seed, share)
 
-    return side_by_side(fit, lessons)
-
-
-def _parts(truths: Sequence[Truth], seed: int) -> Ints:
-    """A part for each image; images of the same classes are dealt out in turn, so that each part has some of all."""
-    order = np.random.default_rng(seed).permutation(len(truths))
-    kinds = [tuple(np.unique(truths[i].columns).tolist()) for i in order]
-    part = np.empty(len(truths), dtype=np.int64)
-    part[order[sorted(range(len(order)), key=lambda i: (-len(kinds[i]), kinds[i]))]] = np.arange(len(truths)) % FOLDS
-    return part
+    return with_each_left_out(fit, fold, FOLDS if enough else 0, 1 / FOLDS)
 
 
 def _find(head: BoxHead, grid: Floats) -> Candidates:

@@ -10,11 +10,11 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
+from labelloop.learning.folds import deal_out, with_each_left_out
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import fit_head
 from labelloop.learning.masks.head import PARTS, MaskHead
 from labelloop.learning.masks.windows import Lesson, Scale
-from labelloop.learning.threads import side_by_side
 from labelloop.records import MasksTarget
 
 FOLDS: Final = 3
@@ -84,16 +84,15 @@ def fit_heads(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> 
     """A head of all images, and logits [classes, rows, columns] of each image by a head not trained on it; none where too few
     have an area.
     """
-    areas = [lesson.coverage[1:].any(axis=(1, 2)) for lesson in lessons]
-    part = _parts([tuple(np.flatnonzero(some).tolist()) for some in areas], seed)
-    folds = range(FOLDS) if sum(some.any() for some in areas) >= LEAST_FOR_FOLDS else ()
+    areas = [tuple(np.flatnonzero(lesson.coverage[1:].any(axis=(1, 2))).tolist()) for lesson in lessons]
+    fold = deal_out(areas, FOLDS, seed)
+    folds = FOLDS if sum(map(bool, areas)) >= LEAST_FOR_FOLDS else 0
 
-    def fit(left_out: int | None) -> MaskHead:
-        chosen = [lesson for lesson, own in zip(lessons, part, strict=True) if own != left_out]
-        return fit_head(chosen, scales, seed, 1.0 if left_out is None else FOLD_WORK)
+    def fit(rows: list[int], share: float) -> MaskHead:
+        return fit_head([lessons[row] for row in rows], scales, seed, share)
 
-    head, *others = side_by_side(fit, [None, *folds])
-    told = [others[own](lesson.levels) for lesson, own in zip(lessons, part, strict=True)] if others else []
+    head, *others = with_each_left_out(fit, fold, folds, FOLD_WORK)
+    told = [others[own](lesson.levels) for lesson, own in zip(lessons, fold, strict=True)] if others else []
     return head, told
 
 
@@ -125,12 +124,3 @@ def _coverage(maps: Maps, target: MasksTarget, labels: Sequence[str]) -> Ints:
     side = PARTS * maps.levels[0].shape[1]
     truth = class_map(target.masks, labels, *working_size(maps.height, maps.width))
     return coverage(truth, len(labels), side)
-
-
-def _parts(kinds: Sequence[tuple[int, ...]], seed: int) -> Ints:
-    """A part for each image; images of the same classes are dealt out in turn, so that each part has some of all."""
-    order = np.random.default_rng(seed).permutation(len(kinds))
-    part = np.empty(len(kinds), dtype=np.int64)
-    ranked = sorted(order.tolist(), key=lambda i: (-len(kinds[i]), kinds[i]))
-    part[ranked] = np.arange(len(kinds)) % FOLDS
-    return part

@@ -1,0 +1,34 @@
+"""Folds of items with several classes each, and what is trained without each of them."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from labelloop.learning.arrays import Ints
+from labelloop.learning.threads import side_by_side
+
+Made = TypeVar("Made")
+
+
+def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int) -> Ints:
+    """A fold for each item, int [n]; items of the same classes are dealt out in turn, so that each fold has some of all."""
+    order = np.random.default_rng(seed).permutation(len(kinds))
+    fold = np.empty(len(kinds), dtype=np.int64)
+    ranked = sorted(order.tolist(), key=lambda i: (-len(kinds[i]), kinds[i]))
+    fold[ranked] = np.arange(len(kinds)) % folds
+    return fold
+
+
+def with_each_left_out(make: Callable[[list[int], float], Made], fold: Ints, folds: int, share: float) -> list[Made]:
+    """What is made of all items, and then of those outside each fold, side by side.
+
+    Args:
+        make: given rows and the share of the usual work to be done.
+        fold: int [n], of each item.
+        folds: how many there are; 0: none is left out.
+        share: of the usual work, where a fold is left out.
+    """
+    rests = [np.flatnonzero(fold != number).tolist() for number in range(folds)]
+    given = [(list(range(len(fold))), 1.0), *((rest, share) for rest in rests)]
+    return side_by_side(lambda one: make(*one), given)
