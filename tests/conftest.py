@@ -1,11 +1,14 @@
-"""The real things that tests run against: a Redis, a Label Studio."""
+"""The real things that tests run against: a Redis, a Label Studio, a store."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from labelloop.service.context import Context
+from labelloop.service.projects import Project
 from support.redis_process import RedisProcess
+from support.serving import a_context, a_project
 from support.studio_process import StudioProcess
 
 REPOSITORY = Path(__file__).parents[1]
@@ -35,3 +38,17 @@ def redis_server(_redis_process: RedisProcess) -> RedisProcess:
         _redis_process.start()
     _redis_process.flush()
     return _redis_process
+
+
+@pytest.fixture
+def context(tmp_path: Path, redis_server: RedisProcess) -> Iterator[Context]:
+    """The doors of a Labelloop whose Label Studio does not answer."""
+    context = a_context(tmp_path, redis_server.url)
+    yield context
+    context.redis.close()
+
+
+@pytest.fixture
+def project(context: Context) -> Project:
+    """A project that the store knows of."""
+    return a_project(context)

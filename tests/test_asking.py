@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rq import Worker
@@ -19,20 +18,7 @@ from labelloop.service.projects import Project
 from labelloop.service.queueing import PUSHES, QUEUES, ROUNDS, queue_of
 from labelloop.service.state import ProjectState, progress_to, write_state
 from labelloop.service.workers import listening_workers
-from support.redis_process import RedisProcess
-from support.serving import a_context, a_project, publish
-
-
-@pytest.fixture
-def context(tmp_path: Path, redis_server: RedisProcess) -> Iterator[Context]:
-    context = a_context(tmp_path, redis_server.url)
-    yield context
-    context.redis.close()
-
-
-@pytest.fixture
-def project(context: Context) -> Project:
-    return a_project(context)
+from support.serving import publish
 
 
 @pytest.fixture

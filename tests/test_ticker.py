@@ -1,30 +1,12 @@
 """The clock asks for a round at once where something is known to have changed, and for a look where nothing is."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, queue_of
 from labelloop.service.ticker import Ticker
-from support.redis_process import RedisProcess
-from support.serving import a_context, a_project
-
-
-@pytest.fixture
-def context(tmp_path: Path, redis_server: RedisProcess) -> Iterator[Context]:
-    context = a_context(tmp_path, redis_server.url)
-    yield context
-    context.redis.close()
-
-
-@pytest.fixture
-def project(context: Context) -> Project:
-    return a_project(context)
 
 
 def waiting(context: Context) -> dict[str, int]:
