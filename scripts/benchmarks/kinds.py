@@ -3,7 +3,6 @@
 import base64
 import io
 import os
-import time
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.figures import medians
-from benchmarks.label_data import Missing, mobilenet
-from benchmarks.task_data import NUCLEI_SIDE, TASKS, Task
-from benchmarks.whole import Whole, running, trained, wait_for
+from benchmarks.label_data import mobilenet
+from benchmarks.rounds import Result, measure_rounds
+from benchmarks.task_data import NUCLEI_SIDE, Task, measure_each
+from benchmarks.whole import Whole, running
 from labelloop.labelstudio import codec_for, parse_label_config
 from labelloop.records import (
     BoxesPrediction,
@@ -31,6 +30,8 @@ QUEUE = 1000
 LABELLED = 200
 """Labels when the first measured training starts."""
 ROUNDS = 3
+FIRST = 1200
+"""Seconds in which everything is to be embedded, trained on and pushed for the first time."""
 CONFIGS = {
     "bccd": ("image", "RectangleLabels"),
     "nuclei": ("image", "BrushLabels"),
@@ -43,14 +44,7 @@ SIZES = {"bccd": (480, 640), "nuclei": (NUCLEI_SIDE, NUCLEI_SIDE)}
 
 def run() -> dict[str, Any]:
     """Every data set named in TASKS_SETS, or all."""
-    wanted = os.environ.get("TASKS_SETS", ",".join(TASKS)).split(",")
-    figures: dict[str, Any] = {}
-    for name in wanted:
-        try:
-            figures[name] = _measure(TASKS[name]())
-        except Missing as error:
-            figures[name] = {"skipped": str(error)}
-    return figures
+    return measure_each(_measure)
 
 
 def _measure(task: Task) -> dict[str, Any]:
@@ -60,32 +54,12 @@ def _measure(task: Task) -> dict[str, Any]:
         os.environ |= {f"LABELLOOP_{name}": value for name, value in weights.items()}
     with running() as whole:
         size = whole.context.settings.train_after
-        project_id, answers = _make_project(whole, task, LABELLED - size)
-        versions = whole.connect(project_id)
-        wait_for(lambda: trained(versions) is not None, "the first trained version", 1200)
-        whole.wait_pushed(project_id, versions.live_name() or "", 1200)
-        measured = []
-        for number in range(ROUNDS):
-            before = versions.live_name()
-            for task_id, said in answers[number * size : (number + 1) * size]:
-                whole.context.label_studio.annotate(task_id, said)
-            submitted = time.monotonic()
-            live_at = wait_for(lambda before=before: versions.live_name() != before, "the next version", every=0.05)
-            live = versions.live_name() or ""
-            switched_at = wait_for(lambda live=live: whole.live_in_label_studio(project_id) == live, "the switch")
-            pushed_at = whole.wait_pushed(project_id, live)
-            measured.append((live_at - submitted, switched_at - live_at, pushed_at - live_at))
-    live_s, first_s, all_s = zip(*measured, strict=True)
-    return {
-        "labels": [LABELLED + number * size for number in range(ROUNDS)],
-        "waiting": QUEUE,
-        "submit_to_live_s": medians(live_s),
-        "live_to_first_500_ordered_s": medians(first_s),
-        "live_to_all_ordered_s": medians(all_s),
-    }
+        project_id, waiting = _make_project(whole, task, LABELLED - size)
+        figures = measure_rounds(whole, project_id, waiting, ROUNDS, FIRST)
+    return {"labels": [LABELLED + number * size for number in range(ROUNDS)], "waiting": QUEUE, **figures}
 
 
-def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tuple[int, list[dict[str, Any]]]]]:
+def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tuple[int, Result]]]:
     """A project of which some tasks are labelled and others wait, the last of them repeats where the data set is small.
 
     Returns:
@@ -114,7 +88,7 @@ def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tu
     return project_id, [(one["id"], said[number % len(said)]) for number, one in enumerate(tasks)][labelled:]
 
 
-def _result(control: Control, target: Any, item: Any, name: str) -> list[dict[str, Any]]:
+def _result(control: Control, target: Any, item: Any, name: str) -> Result:
     """What a person who says this would have submitted."""
     height, width = SIZES.get(name, (0, 0))
     prediction: Any

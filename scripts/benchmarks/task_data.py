@@ -1,5 +1,6 @@
 """The data sets of `tasks`: what annotators would be shown, what they would answer, and what models are judged on."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,17 @@ TASKS: dict[str, Callable[[], Task]] = {
     "wnut17": wnut,
     "tatoeba": tatoeba,
 }
+
+
+def measure_each(measure: Callable[[Task], dict[str, Any]]) -> dict[str, Any]:
+    """What is measured of every data set named in TASKS_SETS, or of all; one that is not on this machine is skipped."""
+    figures: dict[str, Any] = {}
+    for name in os.environ.get("TASKS_SETS", ",".join(TASKS)).split(","):
+        try:
+            figures[name] = measure(TASKS[name]())
+        except Missing as error:
+            figures[name] = {"skipped": str(error)}
+    return figures
 
 
 def _folder(name: str) -> Path:

@@ -10,8 +10,7 @@ import numpy as np
 import typer
 
 from benchmarks.candidates import measure_candidate
-from benchmarks.label_data import Missing
-from benchmarks.task_data import TASKS, Task
+from benchmarks.task_data import Task, measure_each
 from benchmarks.task_features import features, spec_of
 from labelloop.learning import LEARNERS, Learner, Training
 from labelloop.service.embedding import Embedded
@@ -58,17 +57,9 @@ def run() -> dict[str, Any]:
 
     With TASKS_CANDIDATE_MINUTES, the budget of a fine-tuning, the fine-tuned candidate is measured instead of the curves.
     """
-    wanted = os.environ.get("TASKS_SETS", ",".join(TASKS)).split(",")
     seeds = range(int(os.environ.get("TASKS_SEEDS", "2")))
     minutes = float(os.environ.get("TASKS_CANDIDATE_MINUTES", "0"))
-    figures: dict[str, Any] = {}
-    for name in wanted:
-        try:
-            task = TASKS[name]()
-            figures[name] = _both_speeds(task, seeds, minutes) if minutes else _measure(Pool(task), seeds)
-        except Missing as error:
-            figures[name] = {"skipped": str(error)}
-    return figures
+    return measure_each(lambda task: _both_speeds(task, seeds, minutes) if minutes else _measure(Pool(task), seeds))
 
 
 def _measure(pool: Pool, seeds: Sequence[int]) -> dict[str, Any]:
