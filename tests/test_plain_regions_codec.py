@@ -124,12 +124,13 @@ def test_choices_that_are_shown_for_every_region_name_it(condition: str) -> None
     assert parse_label_config(config(of_choices=f'perRegion="true" {condition}')).controls
 
 
-def test_the_first_choices_name_the_class_and_others_are_said_not_to_be_learnt() -> None:
+def test_the_first_choices_name_the_class_and_others_say_more_of_it() -> None:
     more = '<Choices name="seen" toName="img" perRegion="true"><Choice value="a"/><Choice value="b"/></Choices></View>'
     found = parse_label_config(config().replace("</View>", more))
 
-    assert [(one.name, one.option("named_by")) for one in found.controls] == [("drawn", "what")]
-    assert [line.split(" is ")[0] for line in found.unsupported] == ["'seen' (Choices)"]
+    named = [(one.name, one.kind, one.option("named_by")) for one in found.controls]
+    assert named == [("drawn", Kind.BOXES, "what"), ("seen", Kind.ATTRIBUTES, "")]
+    assert found.unsupported == ()
 
 
 def test_choices_for_one_tag_come_before_those_for_any() -> None:

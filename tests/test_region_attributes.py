@@ -1,12 +1,32 @@
-"""What is asked about regions that have a class already is named as not learnt, and gets in nobody's way."""
+"""What is asked about regions that have a class already: one choice each is learnt, the rest is named and in nobody's way."""
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import codec_for, merge, parse_label_config, prediction_json
+from labelloop.labelstudio.codecs.attributes import asked_parts
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord
-from labelloop.records import Box, BoxesPrediction, BoxesTarget, MasksTarget, Span, SpansPrediction, SpansTarget
+from labelloop.records import (
+    Attribute,
+    AttributesPrediction,
+    AttributesTarget,
+    Box,
+    BoxesPrediction,
+    BoxesTarget,
+    Control,
+    Kind,
+    MasksTarget,
+    Prediction,
+    Span,
+    SpansPrediction,
+    SpansTarget,
+)
 
 ATTRIBUTES = (
     '<Choices name="seen" toName="o" perRegion="true" required="true"><Choice value="yes"/><Choice value="no"/></Choices>'
@@ -49,22 +69,35 @@ def annotated(tag: str) -> list[dict[str, Any]]:
     return [*answers[:3], own, *answers[3:]]
 
 
-@pytest.mark.parametrize("tag", sorted(PLACES))
-def test_every_attribute_is_named_and_the_regions_are_learnt(tag: str) -> None:
-    found = parse_label_config(config(tag))
+MOMENT = "2026-11-24T02:00:00.000000Z"
 
-    assert [control.name for control in found.controls] == ["r"]
-    assert [line.split("'")[1] for line in found.unsupported] == list(ANSWERS)
-    for line in found.unsupported[:5]:
-        assert 'perRegion="true" asks about parts of a task' in line
+
+def task(*results: list[dict[str, Any]], data: Any = "Anna") -> TaskRecord:
+    said = (AnnotationRecord(n, n, False, False, MOMENT, result) for n, result in enumerate(results))
+    return TaskRecord(1, {"d": data}, MOMENT, tuple(said))
+
+
+def controls(xml: str) -> dict[str, Control]:
+    return {control.name: control for control in parse_label_config(xml).controls}
+
+
+@pytest.mark.parametrize("tag", sorted(PLACES))
+def test_one_choice_for_each_box_or_stretch_is_learnt_and_the_rest_named(tag: str) -> None:
+    found = parse_label_config(config(tag))
+    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen"]
+
+    assert [control.name for control in found.controls] == learnt
+    assert [line.split("'")[1] for line in found.unsupported] == [name for name in ANSWERS if name not in learnt]
+    reasons = dict(zip((line.split("'")[1] for line in found.unsupported), found.unsupported, strict=True))
+    assert 'choice="multiple" may say several things' in reasons["how"]
+    assert all('perRegion="true" asks about parts of a task' in reasons[name] for name in ("note", "sure", "tree"))
+    assert tag != "PolygonLabels" or "no boxes or stretches of text" in reasons["seen"]
 
 
 @pytest.mark.parametrize("tag", sorted(PLACES))
 def test_regions_are_read_around_what_is_said_about_them(tag: str) -> None:
-    (control,) = parse_label_config(config(tag)).controls
-    moment = "2026-11-24T02:00:00.000000Z"
-    task = TaskRecord(1, {"d": "Anna"}, moment, (AnnotationRecord(1, 1, False, False, moment, annotated(tag)),))
-    target = merge(control, task)
+    control = controls(config(tag))["r"]
+    target = merge(control, task(annotated(tag)))
 
     assert target is not None
     assert (target.classes, target.weight) == (("A",), 1.0)
@@ -72,23 +105,215 @@ def test_regions_are_read_around_what_is_said_about_them(tag: str) -> None:
     assert isinstance(target, BoxesTarget | MasksTarget | SpansTarget)
 
 
-def test_only_regions_are_written() -> None:
-    (boxes,), (spans,) = (parse_label_config(config(tag)).controls for tag in ("RectangleLabels", "Labels"))
-    box = BoxesPrediction((Box("A", 0.1, 0.1, 0.2, 0.2, score=0.9),), 0.9, 0.1, 100, 100)
-    span = SpansPrediction((Span("B", 0, 4, 0.9),), 0.9, 0.1)
+@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+def test_what_is_said_of_a_region_is_read_with_the_region(tag: str) -> None:
+    found = controls(config(tag))
+    target = merge(found["seen"], task(annotated(tag)))
+    part = Box("A", 0.1, 0.1, 0.2, 0.2) if tag == "RectangleLabels" else Span("A", 0, 4)
 
-    for control, prediction in ((boxes, box), (spans, span)):
-        sent = prediction_json(1, "v1", 0.5, [(control, prediction)], {"d": "Anna"})
-        assert [region["from_name"] for region in sent["result"]] == ["r"]
+    assert found["seen"].kind is Kind.ATTRIBUTES
+    assert target == AttributesTarget((Attribute(part, "yes"),))
+    assert target.classes == ("yes",)
+    assert target.within(("no",)) is None
+    assert asked_parts(found["seen"], {"r": BoxesPrediction((), 1, 0, 1, 1)}) == ()
+
+
+def test_a_region_of_which_nothing_clear_is_said_is_passed_over() -> None:
+    control = controls(config("RectangleLabels"))["seen"]
+    said, place = annotated("RectangleLabels"), PLACES["RectangleLabels"]
+
+    def read(**changed: Any) -> object:
+        answers = [{**one, **changed} if one["from_name"] == "seen" else one for one in said]
+        return codec_for(control).read(control, answers)
+
+    assert read() is not None
+    assert read(value={**place, "choices": ["yes", "no"]}) is None
+    assert read(value={**place, "choices": []}) is None
+    assert read(value="yes") is None
+    assert read(id="another") is None
+    assert read(id=None) is None
+    assert codec_for(control).read(control, [one for one in said if one["from_name"] == "r"]) is None
+
+
+def test_all_that_annotators_say_counts() -> None:
+    control = controls(config("Labels"))["seen"]
+    other = json.loads(json.dumps(annotated("Labels")).replace('"yes"', '"no"'))
+    target = merge(control, task(annotated("Labels"), other, annotated("Labels")))
+    assert isinstance(target, AttributesTarget)
+    assert sorted(one.label for one in target.attributes) == ["no", "yes"]
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ("", {"r": (), "s": ()}),
+        ('whenLabelValue="A"', {"r": ("A",), "s": ("A",)}),
+        ('whenLabelValue="A,B"', {"r": ("A", "B"), "s": ("A", "B")}),
+        ('visibleWhen="region-selected"', {"r": (), "s": ()}),
+        ('visibleWhen="region-selected" whenTagName="s"', {"s": ()}),
+        ('visibleWhen="region-selected" whenTagName="r" whenLabelValue="B"', {"r": ("B",)}),
+        ('visibleWhen="region-selected" whenTagName="nobody"', {}),
+    ],
+)
+def test_regions_are_asked_about_as_the_config_says(more: str, asked: dict[str, tuple[str, ...]]) -> None:
+    labels = '<Label value="A"/><Label value="B"/>'
+    xml = (
+        f'<View><Image name="o" value="$d"/><Choices name="c" toName="o" perRegion="true" {more}><Choice value="yes"/>'
+        f'<Choice value="no"/></Choices><RectangleLabels name="r" toName="o">{labels}</RectangleLabels>'
+        f'<Rectangle name="s" toName="o"/><Labels name="named" toName="o">{labels}</Labels></View>'
+    )
+    boxes = {name: (Box("A", 0, 0, 0.1, 0.1), Box("B", 0, 0, 0.1, place)) for place, name in ((0.2, "r"), (0.3, "s"))}
+    said = {name: BoxesPrediction(found, 1, 0, 10, 10) for name, found in boxes.items()}
+    found = controls(xml)
+
+    assert list(found) == ["r", "s", "c"] if asked else list(found) == ["r", "s"]
+    wanted = {box for name, labels in asked.items() for box in boxes[name] if not labels or box.label in labels}
+    assert not asked or set(asked_parts(found["c"], said)) == wanted
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        config("Labels").replace('<Choice value="no"/>', ""),
+        config("Labels").replace('perRegion="true" required="true"', 'perRegion="true" allowNested="true"'),
+        config("Labels").replace('toName="o" perRegion="true" required="true"', 'toName="x" perRegion="true"'),
+        config("Labels")
+        .replace('<Choices name="seen"', '<View visibleWhen="region-selected" whenLabelValue="B"><Choices name="seen"')
+        .replace('required="true">', 'whenLabelValue="A">')
+        .replace("</Choices>", "</Choices></View>", 1),
+        config("PolygonLabels"),
+    ],
+)
+def test_what_cannot_be_learnt_of_regions_is_named(xml: str) -> None:
+    found = parse_label_config(xml)
+    assert [control.name for control in found.controls] == ["r"]
+    assert any(line.startswith("'seen'") for line in found.unsupported)
+
+
+def found_regions(tag: str) -> tuple[Prediction, tuple[Any, ...]]:
+    if tag == "RectangleLabels":
+        parts: Any = (Box("A", 0.1, 0.1, 0.2, 0.2, score=0.9), Box("B", 1 / 3, 0.5, 0.25, 0.1, 30.0, score=0.4))
+        return BoxesPrediction(parts, 0.9, 0.1, 100, 100), parts
+    parts = (Span("A", 0, 4, 0.9), Span("B", 5, 9, 0.4))
+    return SpansPrediction(parts, 0.9, 0.1), parts
+
+
+@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
+    xml, data = config(tag), {"d": "Anna came"}
+    found = controls(xml)
+    prediction, parts = found_regions(tag)
+    said = AttributesPrediction((Attribute(parts[0], "yes", 0.8), Attribute(parts[1], "no", 0.6)), 0.7, 0.3)
+    sent = prediction_json(1, "v1", 0.5, [(found["r"], prediction), (found["seen"], said)], data)
+    drawn, named = sent["result"][:2], sent["result"][2:]
+
+    assert LabelInterface(xml).validate_prediction({**sent, "task": 1}, return_errors=True) == []
+    assert [one["id"] for one in drawn] == [one["id"] for one in named]
+    assert [one["value"]["choices"] for one in named] == [["yes"], ["no"]]
+    assert [one["score"] for one in named] == [0.8, 0.6]
+    for one, other in zip(drawn, named, strict=True):
+        place = {key: value for key, value in one["value"].items() if key != tag.lower()}
+        assert other["value"] == {**place, "choices": other["value"]["choices"]}
+    saved = [{key: value for key, value in one.items() if key != "score"} for one in sent["result"]]
+    read = codec_for(found["seen"]).read(found["seen"], saved)
+    assert isinstance(read, AttributesTarget)
+    assert [one.label for one in read.attributes] == ["yes", "no"]
+    assert codec_for(found["r"]).read(found["r"], saved) == codec_for(found["r"]).read(found["r"], drawn)
+
+
+def test_only_regions_that_are_sent_are_told_of() -> None:
+    found = controls(config("RectangleLabels"))
+    prediction, parts = found_regions("RectangleLabels")
+    said = AttributesPrediction(tuple(Attribute(part, "yes", 0.8) for part in parts), 0.7, 0.3)
+
+    def sent(*shown: tuple[str, Prediction | None]) -> list[str]:
+        told = [(found[name], one) for name, one in shown if one is not None]
+        return [region["from_name"] for region in prediction_json(1, "v1", 0.5, told, {"d": "x"})["result"]]
+
+    assert sent(("r", prediction), ("seen", said)) == ["r", "r", "seen", "seen"]
+    assert sent(("r", prediction.shown(("A", "B"), 0.5)), ("seen", said)) == ["r", "seen"]
+    assert sent(("r", prediction), ("seen", said.shown(("yes",), 0.9))) == ["r", "r"]
+    assert sent(("seen", said)) == []
+    assert said.shown(("no",), 0.0) is None
+
+
+def test_what_is_said_of_regions_goes_when_a_condition_hides_them() -> None:
+    hidden = (
+        '<RectangleLabels name="r" toName="o" visibleWhen="choice-selected" whenTagName="kind" whenChoiceValue="x">'
+    )
+    whole = '<Choices name="kind" toName="o"><Choice value="x"/><Choice value="y"/></Choices></View>'
+    xml = config("RectangleLabels").replace('<RectangleLabels name="r" toName="o">', hidden).replace("</View>", whole)
+    found = controls(xml)
+    prediction, parts = found_regions("RectangleLabels")
+    said = AttributesPrediction((Attribute(parts[0], "yes", 0.8),), 0.7, 0.3)
+    sent = prediction_json(1, "v1", 0.5, [(found["r"], prediction), (found["seen"], said)], {"d": "x"})
+    assert sent["result"] == []
+
+
+def test_two_tags_that_draw_and_name_are_told_of_once() -> None:
+    xml = (
+        '<View><Image name="o" value="$d"/><Rectangle name="r" toName="o"/><Labels name="l" toName="o"><Label value="A"/>'
+        '</Labels><Choices name="c" toName="o" perRegion="true"><Choice value="yes"/><Choice value="no"/></Choices></View>'
+    )
+    found = controls(xml)
+    box = Box("A", 0.1, 0.1, 0.2, 0.2, score=0.9)
+    said = AttributesPrediction((Attribute(box, "yes", 0.8),), 0.7, 0.3)
+    shown = [(found["r"], BoxesPrediction((box,), 0.9, 0.1, 100, 100)), (found["c"], said)]
+    sent = prediction_json(1, "v1", 0.5, shown, {"d": "x"})
+
+    assert [one["from_name"] for one in sent["result"]] == ["r", "l", "c"]
+    assert LabelInterface(xml).validate_prediction({**sent, "task": 1}, return_errors=True) == []
+    assert codec_for(found["c"]).read(found["c"], sent["result"]) == AttributesTarget(
+        (Attribute(replace(box, score=1.0), "yes"),)
+    )
+
+
+def test_stretches_of_a_conversation_are_told_of() -> None:
+    xml = (
+        '<View><Paragraphs name="o" value="$d"/><ParagraphLabels name="r" toName="o"><Label value="A"/></ParagraphLabels>'
+        '<Choices name="c" toName="o" perRegion="true"><Choice value="yes"/><Choice value="no"/></Choices></View>'
+    )
+    talk = [{"author": "a", "text": "Anna came"}, {"author": "b", "text": "So did Bob"}]
+    found = controls(xml)
+    spans = SpansPrediction((Span("A", 0, 4, 0.9), Span("A", 2, 15, 0.8), Span("A", 500, 510, 0.8)), 0.9, 0.1)
+    said = AttributesPrediction(tuple(Attribute(span, "no", 0.8) for span in spans.spans), 0.7, 0.3)
+    sent = prediction_json(1, "v1", 0.5, [(found["r"], spans), (found["c"], said)], {"d": talk})
+
+    assert [one["from_name"] for one in sent["result"]] == ["r", "r", "c", "c"]
+    target = codec_for(found["c"]).read(found["c"], sent["result"], talk)
+    assert isinstance(target, AttributesTarget)
+    assert [(one.part.start, one.part.end) for one in target.attributes if isinstance(one.part, Span)] == [
+        (0, 4),
+        (2, 15),
+    ]
+
+
+SHARES = st.floats(0, 0.9, allow_nan=False)
+
+
+@given(st.lists(st.tuples(SHARES, SHARES, st.sampled_from("AB"), st.sampled_from(["yes", "no"])), max_size=5))
+def test_what_is_sent_is_read_back(drawn: list[tuple[float, float, str, str]]) -> None:
+    found = controls(config("RectangleLabels"))
+    boxes = [Box(label, x, y, 0.1, 0.1, score=0.5) for x, y, label, _ in drawn]
+    said = {box: answer for box, (*_, answer) in zip(boxes, drawn, strict=True)}
+    attributes = tuple(Attribute(box, answer, 0.5) for box, answer in said.items())
+    shown: list[tuple[Control, Prediction]] = [
+        (found["r"], BoxesPrediction(tuple(said), 0.5, 0.5, 10, 10)),
+        (found["seen"], AttributesPrediction(attributes, 0.5, 0.5)),
+    ]
+    result = prediction_json(1, "v1", 0.5, shown, {"d": "x"})["result"]
+    target = codec_for(found["seen"]).read(found["seen"], result)
+    read = target.attributes if isinstance(target, AttributesTarget) else ()
+    assert [one.label for one in read] == list(said.values())
+    assert [one.part.label for one in read] == [box.label for box in said]
 
 
 def test_what_is_asked_about_the_whole_item_beside_them_is_learnt() -> None:
     whole = '<Choices name="kind" toName="o"><Choice value="x"/><Choice value="y"/></Choices></View>'
-    found = parse_label_config(config("Labels").replace("</View>", whole))
+    found = controls(config("Labels").replace("</View>", whole))
     said = {"from_name": "kind", "to_name": "o", "type": "choices", "value": {"choices": ["x"]}}
-    control = found.controls[-1]
 
-    assert [one.name for one in found.controls] == ["r", "kind"]
-    target = codec_for(control).read(control, [*annotated("Labels"), said])
+    assert list(found) == ["r", "kind", "seen"]
+    target = codec_for(found["kind"]).read(found["kind"], [*annotated("Labels"), said])
     assert target is not None
     assert target.classes == ("x",)

@@ -39,9 +39,9 @@ def _measured(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> d
     started = time.monotonic()
     own, test = (features(task.name, tuned.spec, some) for some in (task.items, task.test_items))
     embedded = time.monotonic() - started
-    learner = kind.train(Training(own.read(kind.reads), task.targets, task.classes))
+    learner = kind.train(Training(own.read(kind.reads, task.targets), task.targets, task.classes))
     return {
-        "value": round(learner.evaluate(test.read(kind.reads), task.test_targets).value, 3),
+        "value": round(learner.evaluate(test.read(kind.reads, task.test_targets), task.test_targets).value, 3),
         "fine_tune_s": round(tuned.seconds, 1),
         "epochs": len(tuned.epochs) - 1,
         "best_epoch": tuned.best,

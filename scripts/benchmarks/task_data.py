@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +11,21 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.label_data import DATA, Missing
-from labelloop.records import Box, BoxesTarget, Kind, Mask, MasksTarget, Modality, Span, SpansTarget, TextTarget
+from labelloop.records import (
+    Attribute,
+    AttributesTarget,
+    Box,
+    BoxesTarget,
+    Kind,
+    Mask,
+    MasksTarget,
+    Modality,
+    Part,
+    Span,
+    SpansTarget,
+    TextTarget,
+    parts_of,
+)
 
 NUCLEI_SIDE = 128
 
@@ -100,12 +114,31 @@ def tatoeba() -> Task:
     return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test), (100, 500, 2000))
 
 
+def of_regions(task: Task, name: str) -> Task:
+    """A data set of regions whose places are known and whose classes are asked for, items without a region left out."""
+    train, test = (
+        [(item, _said_of(target)) for item, target in zip(items, targets, strict=True) if parts_of(target)]
+        for items, targets in ((task.items, task.targets), (task.test_items, task.test_targets))
+    )
+    return replace(
+        task,
+        name=name,
+        kind=Kind.ATTRIBUTES,
+        items=_apart(train)[0],
+        targets=_apart(train)[1],
+        test_items=_apart(test)[0],
+        test_targets=_apart(test)[1],
+    )
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "bccd": bccd,
     "nuclei": nuclei,
     "ncbi": ncbi,
     "wnut17": wnut,
     "tatoeba": tatoeba,
+    "bccd_attributes": lambda: of_regions(bccd(), "bccd_attributes"),
+    "wnut17_attributes": lambda: of_regions(wnut(), "wnut17_attributes"),
 }
 
 
@@ -129,6 +162,13 @@ def _folder(name: str) -> Path:
 
 def _apart(found: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
     return [item for item, _ in found], [target for _, target in found]
+
+
+def _said_of(target: BoxesTarget | SpansTarget) -> AttributesTarget:
+    parts: list[Part] = [replace(part, label="region") for part in parts_of(target)]
+    return AttributesTarget(
+        tuple(Attribute(part, own.label) for part, own in zip(parts, parts_of(target), strict=True))
+    )
 
 
 def _boxes(path: Path) -> BoxesTarget:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from benchmarks.label_data import mobilenet
 from benchmarks.task_data import Task
-from labelloop.learning import BackboneSpec, Dense, Reads, load_backbone, resolve_backbone
-from labelloop.records import Control, Modality
+from labelloop.learning import AskedItems, BackboneSpec, Dense, Reads, load_backbone, resolve_backbone
+from labelloop.records import Control, Modality, Target, parts_of
 from labelloop.service.embedding import embed_whole
 from labelloop.service.releases import backbone_spec
 from labelloop.settings import Settings
@@ -31,12 +31,19 @@ class Features:
     rows: NDArray[Any]
     dense: Sequence[Dense]
 
-    def read(self, reads: Reads, rows: Sequence[int] | None = None) -> Any:
-        """What a learner reads of all items, or of some."""
-        some = range(len(self.rows)) if rows is None else rows
-        if reads is Reads.DENSE:
-            return [self.dense[row] for row in some]
-        return self.rows[np.asarray(some, dtype=int)]
+    def read(self, reads: Reads, targets: Sequence[Target], rows: Sequence[int] | None = None) -> Any:
+        """What a learner reads of items; of regions it is asked about those that people drew, as if a model had found them all.
+
+        Args:
+            reads: what kind of it.
+            targets: of all items.
+            rows: which of the items; None: all.
+        """
+        rows = range(len(self.rows)) if rows is None else rows
+        if reads is Reads.ROWS:
+            return self.rows[np.asarray(rows, dtype=int)]
+        dense = [self.dense[row] for row in rows]
+        return dense if reads is Reads.DENSE else AskedItems(dense, [parts_of(targets[row]) for row in rows])
 
 
 def features(name: str, spec: BackboneSpec, items: Sequence[Any]) -> Features:

@@ -39,12 +39,12 @@ class Pool:
 
     def inputs(self, rows: Sequence[int]) -> Any:
         """What the learner reads of some items."""
-        return self.items.read(self.learner.reads, rows)
+        return self.items.read(self.learner.reads, self.task.targets, rows)
 
     @property
     def test_inputs(self) -> Any:
         """What it reads of the test items."""
-        return self._test.read(self.learner.reads)
+        return self._test.read(self.learner.reads, self.task.test_targets)
 
     def train(self, rows: Sequence[int]) -> Learner:
         """A learner of those labels."""

@@ -249,6 +249,29 @@ def _rectangles(number: int) -> Item:
     return data, answer
 
 
+def _attributes(number: int) -> Item:
+    """Squares of one class, and of which shade each is; none of the pictures is without one."""
+    data, (square,) = _boxes(number + number // 5)
+    *sides, (_, shade) = square["value"].items()
+    return data, [
+        {**square, "value": {**dict(sides), "rectanglelabels": ["square"]}},
+        {**square, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": shade}},
+    ]
+
+
+def _attributed_spans(number: int) -> Item:
+    """Names of one class, and what each is the name of."""
+    data, marked = _spans(number + number // 4 + 1)
+    answer = []
+    for region in marked:
+        *place, (_, label) = region["value"].items()
+        answer += [
+            {**region, "value": {**dict(place), "labels": ["name"]}},
+            {**region, "from_name": "of", "type": "choices", "value": {**dict(place), "choices": label}},
+        ]
+    return data, answer
+
+
 def _polygons(number: int) -> Item:
     uri, corners, label = _picture(number)
     if corners is None:
@@ -330,6 +353,22 @@ KINDS = {
         ),
         "squares",
         _rectangles,
+    ),
+    "attributes": Made(
+        _image_view(
+            '<Choices name="shade" toName="image" perRegion="true"><Choice value="light"/><Choice value="dark"/></Choices>'
+            '<RectangleLabels name="squares" toName="image"><Label value="square"/></RectangleLabels>'
+        ),
+        "shade",
+        _attributes,
+    ),
+    "attributed spans": Made(
+        _text_view(
+            '<Labels name="names" toName="text"><Label value="name"/></Labels>'
+            '<Choices name="of" toName="text" perRegion="true"><Choice value="PER"/><Choice value="LOC"/></Choices>'
+        ),
+        "of",
+        _attributed_spans,
     ),
     "polygons": Made(
         _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from labelloop.labelstudio import conditions
-from labelloop.labelstudio.codecs import CODECS
+from labelloop.labelstudio.codecs import ATTRIBUTES, CODECS, Codec
 from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
-from labelloop.labelstudio.per_region import joined
+from labelloop.labelstudio.per_region import joined, scope_of
 from labelloop.records import Control, Modality
 
 MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modality.TEXT, "Paragraphs": Modality.TEXT}
 """What each object tag shows."""
 
 _VARIABLE = re.compile(r"\$[^, ]+")
+_NO_REGIONS = 'perRegion="true" asks about regions, and no boxes or stretches of text about the same object are learnt'
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class LabelConfig:
     """A label config as far as Labelloop is concerned.
 
     Attributes:
-        controls: what can be learnt, in the config's order.
+        controls: what can be learnt, in the config's order, what asks about regions after all that may draw them.
         unsupported: one line for each control that is not, with its name, its tag and the reason; what is a part of another, as
             the choices that name a `Rectangle`'s classes, is neither.
     """
@@ -40,21 +41,29 @@ def parse_label_config(xml: str) -> LabelConfig:
         LabelConfigError: the config is empty, not well-formed XML, or declares a document type.
     """
     tags = read_tags(xml)
-    controls, unsupported = [], []
-    for name, tag in joined(tags).items():
-        reason = _why_not(tag, tags)
-        if reason:
-            unsupported.append(f"{name!r} ({tag.kind}) is not learnt: {reason}.")
-        else:
-            controls.append(_control(name, tag, tags))
+    found = joined(tags)
+    scopes = {name: scope for name, tag in found.items() if (scope := scope_of(tag)) is not None}
+    controls: list[Control] = []
+    reasons: dict[str, str] = {}
+    for name in sorted(found, key=scopes.__contains__):
+        tag, scope = found[name], scopes.get(name)
+        codec = ATTRIBUTES if scope else CODECS.get(tag.kind)
+        about = ATTRIBUTES.about(scope, controls) if scope else ()
+        reasons[name] = _why_not(tag, tags, codec) or (_NO_REGIONS if scope and not about else "")
+        if codec and not reasons[name]:
+            controls.append(_control(name, tag, tags, codec, about))
+    unsupported = (
+        f"{name!r} ({tag.kind}) is not learnt: {reasons[name]}." for name, tag in found.items() if reasons[name]
+    )
     return LabelConfig(tuple(controls), tuple(unsupported))
 
 
-def _control(name: str, tag: Tag, tags: Tags) -> Control:
+def _control(name: str, tag: Tag, tags: Tags, codec: Codec, about: tuple[tuple[str, str], ...]) -> Control:
     to_name = tag.attributes["toName"]
     shown = tags.objects[to_name]
-    described = CODECS[tag.kind].describe(tag)
+    described = codec.describe(tag)
     predicted, shown_when = described.predicted_values, conditions.to_option(conditions.conditions_of(tag, tags))
+    options = (*described.options, *shown_when, *about, *_keys(shown), *codec.describe_object(shown))
     return Control(
         name=name,
         tag=tag.kind,
@@ -65,33 +74,33 @@ def _control(name: str, tag: Tag, tags: Tags) -> Control:
         kind=described.kind,
         threshold=_share(tag.attributes.get("model_score_threshold", "")),
         predicted_values=tuple(tag.predicted.items()) if predicted is None else predicted,
-        options=tuple(
-            sorted((*described.options, *shown_when, *_keys(shown), *CODECS[tag.kind].describe_object(shown)))
-        ),
+        options=tuple(sorted(options)),
     )
 
 
-def _why_not(tag: Tag, tags: Tags) -> str:
+def _why_not(tag: Tag, tags: Tags, codec: Codec | None) -> str:
     """Why a control cannot be learnt; empty when it can."""
-    if tag.kind not in CODECS:
+    if codec is None:
         return f"only {', '.join(CODECS)} are, in this version"
     if tag.repeated:
         return "it is repeated for a list; only a control for the whole task is"
-    return conditions.why_not(tag) or CODECS[tag.kind].why_not(tag) or _why_not_object(tag, tags)
+    return conditions.why_not(tag) or codec.why_not(tag) or _why_not_object(tag, tags, codec)
 
 
-def _why_not_object(tag: Tag, tags: Tags) -> str:
-    to_name, objects = tag.attributes["toName"], CODECS[tag.kind].objects
+def _why_not_object(tag: Tag, tags: Tags, codec: Codec) -> str:
+    to_name = tag.attributes["toName"]
     if to_name not in tags.objects:
         return f"toName={to_name!r} names no object tag with a value, or more than one"
     shown = tags.objects[to_name]
-    if shown.kind not in objects:
-        return f"it is about {shown.kind}; only {', '.join(kind for kind in MODALITIES if kind in objects)} are read"
+    if shown.kind not in codec.objects:
+        return (
+            f"it is about {shown.kind}; only {', '.join(kind for kind in MODALITIES if kind in codec.objects)} are read"
+        )
     if not _VARIABLE.fullmatch(shown.attributes.get("value", "")):
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
-    return CODECS[tag.kind].why_not_object(shown)
+    return codec.why_not_object(shown)
 
 
 def _keys(shown: Tag) -> list[tuple[str, str]]:

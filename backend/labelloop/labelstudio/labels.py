@@ -1,14 +1,14 @@
 """From a task's annotations to one target, and from a prediction to what Label Studio imports."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from labelloop.labelstudio import conditions, dynamic
-from labelloop.labelstudio.codecs import codec_for
+from labelloop.labelstudio.codecs import ATTRIBUTES, codec_for
 from labelloop.labelstudio.tasks import AnnotationRecord, Region, TaskRecord
-from labelloop.records import Control, Prediction, Target
+from labelloop.records import AttributesPrediction, Control, Prediction, Target
 
 Vote = tuple[AnnotationRecord, Target]
 
@@ -59,19 +59,32 @@ def prediction_json(
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    written = [(control, _regions(control, prediction, data)) for control, prediction in shown]
-    result = conditions.kept(written, drawn)
+    told = [(c, said) for c, prediction in shown if (said := dynamic.narrowed(c, prediction, data)) is not None]
+    asking = {control.name for control, said in told if isinstance(said, AttributesPrediction)}
     return {
         "task": task_id,
-        "result": result,
+        "result": _upheld(conditions.kept(_written(told, data), drawn), asking),
         "score": min(1.0, max(0.0, float(score))),
         "model_version": model_version,
     }
 
 
-def _regions(control: Control, prediction: Prediction, data: Mapping[str, Any]) -> list[Region]:
-    told = dynamic.narrowed(control, prediction, data)
-    return [] if told is None else codec_for(control).write(control, told, data.get(control.data_key))
+def _written(told: Sequence[tuple[Control, Prediction]], data: Mapping[str, Any]) -> list[tuple[Control, list[Region]]]:
+    """The regions of each control; what is said of regions beside those that the others draw."""
+    asked = any(isinstance(said, AttributesPrediction) for _, said in told)
+    placed = [one for c, said in told if asked for one in codec_for(c).placed(c, said, data.get(c.data_key))]
+    return [
+        (control, ATTRIBUTES.write_beside(control, said, placed))
+        if isinstance(said, AttributesPrediction)
+        else (control, codec_for(control).write(control, said, data.get(control.data_key)))
+        for control, said in told
+    ]
+
+
+def _upheld(result: list[Region], asking: Collection[str]) -> list[Region]:
+    """The regions less what controls say of regions that are not sent, because a condition hides them."""
+    drawn = {region.get("id") for region in result if region["from_name"] not in asking}
+    return [region for region in result if region["from_name"] not in asking or region["id"] in drawn]
 
 
 def _votes(control: Control, task: TaskRecord) -> list[Vote]:

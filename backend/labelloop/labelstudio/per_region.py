@@ -2,11 +2,11 @@
 
 A `Rectangle` draws and says no more; `Labels`, or `Choices` with `perRegion="true"`, about the same object say what it is. The
 two are one thing to learn. Beside a tag that names its regions itself, such as `RectangleLabels`, such `Choices` say more
-about regions that have a class already, and are not learnt.
+about regions that have a class already; see `codecs.attributes`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from labelloop.labelstudio.label_tags import Attributes, Tag, Tags
@@ -20,6 +20,38 @@ _TAKEN_OVER: Final[tuple[str, ...]] = ("value", "model_score_threshold")
 
 # The tags that name classes: by kind, what they are about, and of which tag's regions alone (empty: of any).
 _Naming = Mapping[tuple[str, str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which regions a tag asks about.
+
+    Attributes:
+        to_name: those about this object.
+        by: drawn or named with this tag alone; empty: with any.
+        labels: of these classes alone; none: of any.
+    """
+
+    to_name: str
+    by: str = ""
+    labels: tuple[str, ...] = ()
+
+
+def scope_of(tag: Tag) -> Scope | None:
+    """Which regions `Choices` ask about; None for other tags, and where they ask about none.
+
+    Follows Label Studio's editor: `whenLabelValue` holds by itself too, and several conditions hold together.
+    """
+    if tag.kind != "Choices" or asks_about_parts(tag.attributes) != "perRegion":
+        return None
+    selected = [one for one in tag.conditions if one.get("visiblewhen") == "region-selected"]
+    names = {one.get("whentagname", "") for one in selected} - {""}
+    said = {one.get("whenlabelvalue", "") for one in selected} | {tag.attributes.get("whenLabelValue", "")}
+    allowed = [dict.fromkeys((labels, *labels.split(","))) for labels in sorted(said - {""})]
+    labels = tuple(label for label in allowed[0] if all(label in one for one in allowed)) if allowed else ()
+    if len(names) > 1 or (allowed and not labels):
+        return None
+    return Scope(tag.attributes["toName"], next(iter(names), ""), labels)
 
 
 def joined(tags: Tags) -> dict[str, Tag]:

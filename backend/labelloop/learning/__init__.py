@@ -16,6 +16,7 @@ from labelloop.learning.acquisition import (
     strategy_for,
     strategy_named,
 )
+from labelloop.learning.attributes import AskedItems, AttributesLearner
 from labelloop.learning.backbones import (
     JOINT,
     Backbone,
@@ -56,6 +57,7 @@ LEARNERS: Final[dict[Kind, type[Learner]]] = {
     Kind.TEXT: TextLearner,
     Kind.SPANS: SpanLearner,
     Kind.MASKS: MasksLearner,
+    Kind.ATTRIBUTES: AttributesLearner,
 }
 # Those that judge what a network answers by itself, where its features are its output.
 OUTPUT_LEARNERS: Final[dict[Kind, type[Learner]]] = {
@@ -78,6 +80,8 @@ __all__ = [
     "RECIPES",
     "SEMI_SUPERVISED",
     "STRATEGIES",
+    "AskedItems",
+    "AttributesLearner",
     "Backbone",
     "BackboneSpec",
     "BoxesLearner",

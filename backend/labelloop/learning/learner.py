@@ -15,6 +15,7 @@ class Reads(StrEnum):
 
     ROWS = "rows"  # float32 [n, d]: one row of features an item
     DENSE = "dense"  # a sequence of n `backbones.Dense`
+    PARTS = "parts"  # a sequence of n `attributes.Asked`: dense features, and the regions that are asked about
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@
 
 from labelloop.records.controls import Control, Kind, Modality
 from labelloop.records.masks import Mask
+from labelloop.records.parts import parts_of
 from labelloop.records.predictions import (
+    AttributesPrediction,
     BoxesPrediction,
     ClassPrediction,
     MasksPrediction,
@@ -14,8 +16,9 @@ from labelloop.records.predictions import (
     SpansPrediction,
     TextPrediction,
 )
-from labelloop.records.regions import Box, Span
+from labelloop.records.regions import Attribute, Box, Part, Span
 from labelloop.records.targets import (
+    AttributesTarget,
     BoxesTarget,
     ClassTarget,
     MasksTarget,
@@ -27,6 +30,9 @@ from labelloop.records.targets import (
 )
 
 __all__ = [
+    "Attribute",
+    "AttributesPrediction",
+    "AttributesTarget",
     "Box",
     "BoxesPrediction",
     "BoxesTarget",
@@ -38,6 +44,7 @@ __all__ = [
     "MasksPrediction",
     "MasksTarget",
     "Modality",
+    "Part",
     "Prediction",
     "SetPrediction",
     "SetTarget",
@@ -47,5 +54,6 @@ __all__ = [
     "Target",
     "TextPrediction",
     "TextTarget",
+    "parts_of",
     "stratum",
 ]

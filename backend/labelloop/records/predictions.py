@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 from labelloop.records.masks import Mask
-from labelloop.records.regions import Box, Span
+from labelloop.records.regions import Attribute, Box, Span
 
 
 class Prediction(Protocol):
@@ -169,6 +169,30 @@ class SpansPrediction:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributesPrediction:
+    """What is to be said of the regions of an item, as a model found them.
+
+    Attributes:
+        attributes: one for each region that was asked about; none where there is no region.
+        confidence: mean score, each region counting by how sure it is itself; 1 where there is none.
+        uncertainty: the mean over the regions likewise, in [0, 1]; 0 where there is none.
+    """
+
+    attributes: tuple[Attribute, ...]
+    confidence: float
+    uncertainty: float
+
+    @property
+    def summary(self) -> str:
+        """What is said of what, without scores."""
+        return repr([(replace(one.part, score=1.0), one.label) for one in self.attributes])
+
+    def shown(self, labels: Collection[str], threshold: float) -> Self | None:
+        """What names classes that exist and is sure enough; None when nothing does."""
+        return _sure(self, "attributes", self.attributes, labels, threshold)
+
+
+@dataclass(frozen=True, slots=True)
 class TextPrediction:
     """A text in answer to the item.
 
@@ -196,7 +220,11 @@ P = TypeVar("P", bound=Any)
 
 
 def _sure(
-    prediction: P, name: str, regions: tuple[Box | Mask | Span, ...], labels: Collection[str], threshold: float
+    prediction: P,
+    name: str,
+    regions: tuple[Attribute | Box | Mask | Span, ...],
+    labels: Collection[str],
+    threshold: float,
 ) -> P | None:
     sure = [region for region in regions if region.label in labels and region.score >= threshold]
     return _with(prediction, name, regions, sure) if sure else None

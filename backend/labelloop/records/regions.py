@@ -41,3 +41,22 @@ class Span:
     start: int
     end: int
     score: float = 1.0
+
+
+Part = Box | Span
+"""A part of an item that can be told from others of its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What is said of one part that has a class already.
+
+    Attributes:
+        part: of which, as people or a model drew it.
+        label: what is said, one of the classes of the control that asks.
+        score: calibrated confidence in it, in [0, 1]; 1 for what people said.
+    """
+
+    part: Part
+    label: str
+    score: float = 1.0

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any, Protocol, Self, TypeVar
 
 from labelloop.records.masks import Mask
-from labelloop.records.regions import Box, Span
+from labelloop.records.regions import Attribute, Box, Span
 
 
 class Target(Protocol):
@@ -164,6 +164,29 @@ class SpansTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributesTarget:
+    """What people said of the regions of one item; there is at least one."""
+
+    attributes: tuple[Attribute, ...]
+    weight: float = 1.0
+    ground_truth: bool = False
+
+    @property
+    def summary(self) -> str:
+        """A digest of what was said of what."""
+        return _digest(self.attributes)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that were said."""
+        return _classes(self.attributes)
+
+    def within(self, labels: Collection[str]) -> Self | None:
+        """With what names classes that exist; None when nothing does."""
+        return _kept(self, "attributes", self.attributes, [one for one in self.attributes if one.label in labels])
+
+
+@dataclass(frozen=True, slots=True)
 class TextTarget:
     """The text, or texts, that people gave in answer to one item; the first is the one to learn."""
 
@@ -193,7 +216,7 @@ def _digest(parts: Iterable[object]) -> str:
     return sha256("\n".join(sorted(map(repr, parts))).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _classes(regions: Iterable[Box | Mask | Span]) -> tuple[str, ...]:
+def _classes(regions: Iterable[Attribute | Box | Mask | Span]) -> tuple[str, ...]:
     return tuple(sorted({region.label for region in regions}))
 
 

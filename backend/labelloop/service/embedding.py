@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 
 from labelloop.errors import MediaBroken, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import Backbone, BackboneSpec, Dense, DenseBackbone, Parts, Reads, ResolvedBackbone
-from labelloop.records import Control
+from labelloop.learning import (
+    AskedItems,
+    Backbone,
+    BackboneSpec,
+    Dense,
+    DenseBackbone,
+    Parts,
+    Reads,
+    ResolvedBackbone,
+)
+from labelloop.records import Control, Part
 from labelloop.service.context import Context
 from labelloop.service.features import DenseRows, Matrix, content_key, item_key
 from labelloop.service.projects import Project
@@ -47,11 +56,22 @@ class Embedded:
     broken: dict[int, BrokenItem] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)
 
-    def inputs(self, reads: Reads, rows: Sequence[int] | None = None) -> Any:
-        """What a learner reads of the tasks, or of some of the rows."""
+    def inputs(
+        self, reads: Reads, rows: Sequence[int] | None = None, parts: Sequence[Sequence[Part]] | None = None
+    ) -> Any:
+        """What a learner reads of the tasks, or of some of the rows.
+
+        Args:
+            reads: what kind of it.
+            rows: which of them; None: all.
+            parts: of each of those, the regions that a learner of regions is asked about; None: none.
+        """
+        if reads is Reads.ROWS:
+            return self.features if rows is None else self.features[np.asarray(rows, dtype=int)]
+        dense = self.dense if rows is None else self.dense.take(rows)
         if reads is Reads.DENSE:
-            return self.dense if rows is None else self.dense.take(rows)
-        return self.features if rows is None else self.features[np.asarray(rows, dtype=int)]
+            return dense
+        return AskedItems(dense, [()] * len(dense) if parts is None else parts)
 
 
 class Embedder:

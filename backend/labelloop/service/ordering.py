@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio import parse_label_config
+from labelloop.labelstudio.codecs.attributes import asked_parts
 from labelloop.learning import (
     Learner,
     Pool,
@@ -46,14 +47,22 @@ class Known:
     batch: int
 
 
-def predict_all(learners: Mapping[str, Learner], embedded: Mapping[str, Embedded]) -> dict[int, dict[str, Prediction]]:
-    """What each control's learner says of each task that has its features."""
+def predict_all(
+    learners: Iterable[tuple[Control, Learner]], embedded: Mapping[str, Embedded]
+) -> dict[int, dict[str, Prediction]]:
+    """What each control's learner says of each task that has its features.
+
+    Args:
+        learners: what asks about regions after what draws them.
+        embedded: by control name.
+    """
     predictions: dict[int, dict[str, Prediction]] = {}
-    for control, learner in learners.items():
-        found = embedded[control]
-        said = learner.predict(found.inputs(learner.reads)) if found.ids else ()
+    for control, learner in learners:
+        found = embedded[control.name]
+        parts = [asked_parts(control, predictions.get(task_id, {})) for task_id in found.ids]
+        said = learner.predict(found.inputs(learner.reads, parts=parts)) if found.ids else ()
         for task_id, prediction in zip(found.ids, said, strict=True):
-            predictions.setdefault(task_id, {})[control] = prediction
+            predictions.setdefault(task_id, {})[control.name] = prediction
     return predictions
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
+from labelloop.labelstudio.codecs.attributes import asked_parts
 from labelloop.labelstudio.prompts import prompts_about
 from labelloop.labelstudio.tasks import Region
-from labelloop.learning import Reads
-from labelloop.records import Control, Prediction
+from labelloop.learning import AskedItems, Reads
+from labelloop.records import Control, Kind, Part, Prediction
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
@@ -60,7 +61,7 @@ class Predictor:
         said: list[Said] = [{} for _ in tasks]
         for live, control in _still_asked_for(model, label_config or model.project.label_config):
             try:
-                for place, prediction in self._predict(live, control, tasks, deadline):
+                for place, prediction in self._predict(live, control, tasks, said, deadline):
                     said[place][control] = prediction
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
@@ -70,13 +71,20 @@ class Predictor:
         ]
 
     def _predict(
-        self, live: LiveLearner, control: Control, tasks: Sequence[Mapping[str, Any]], deadline: float
+        self,
+        live: LiveLearner,
+        control: Control,
+        tasks: Sequence[Mapping[str, Any]],
+        said: Sequence[Said],
+        deadline: float,
     ) -> Iterator[tuple[int, Prediction]]:
+        """What a control's learner says of each task, by its place, given what others said of it."""
         found = self._features(live, control, tasks, deadline)
         places = [place for place, one in enumerate(found) if one is not None]
         if not places:
             return
-        inputs = _inputs(live.learner.reads, [one for one in found if one is not None])
+        parts = [asked_parts(control, _by_name(said[place])) for place in places]
+        inputs = _inputs(live.learner.reads, [one for one in found if one is not None], parts)
         yield from zip(places, live.learner.predict(inputs), strict=True)
 
     def _features(
@@ -96,7 +104,7 @@ class Predictor:
         return features
 
     def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: Sequence[Region]) -> dict[str, Any]:
-        predictions = {control.name: prediction for control, prediction in said.items()}
+        predictions = _by_name(said)
         shown = _prompted(said, drawn, task["data"])
         if shown is None:
             shown = worth_showing(said, predictions, self._settings.show_threshold)
@@ -105,13 +113,19 @@ class Predictor:
         return item
 
 
+def _by_name(said: Said) -> dict[str, Prediction]:
+    return {control.name: prediction for control, prediction in said.items()}
+
+
 def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
     """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
     found = {control: prompts_about(control, drawn, data.get(control.data_key)) for control in said}
     asked = {control: prompts for control, prompts in found.items() if prompts}
     if not asked:
         return None
-    answers = ((c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items())
+    answers = [(c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items()]
+    # What is said of regions goes along with those that are proposed, and is left out where these are.
+    answers += [(c, prediction) for c, prediction in said.items() if c.kind is Kind.ATTRIBUTES]
     shown = ((c, answer.shown(c.labels, 0.0)) for c, answer in answers if answer is not None)
     return [(control, prediction) for control, prediction in shown if prediction is not None]
 
@@ -130,9 +144,12 @@ def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[Live
             yield live, controls[live.record.control.name]
 
 
-def _inputs(reads: Reads, found: Sequence[Found]) -> Any:
-    """What a learner reads of some items."""
-    return [one.dense for one in found] if reads is Reads.DENSE else np.stack([one.row for one in found])
+def _inputs(reads: Reads, found: Sequence[Found], parts: Sequence[Sequence[Part]]) -> Any:
+    """What a learner reads of some items; of regions it is asked about `parts`."""
+    if reads is Reads.ROWS:
+        return np.stack([one.row for one in found])
+    dense = [one.dense for one in found if one.dense is not None]
+    return AskedItems(dense, parts) if reads is Reads.PARTS else dense
 
 
 def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import ClassificationLearner, Learner
-from labelloop.records import Prediction
+from labelloop.records import Control, Prediction
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -227,7 +227,8 @@ class _Push:
 
     def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """Class probabilities of the tasks that have the first control's features, and its members' for `bald`, as far as any are."""
-        learner = self._learners.get(self._version.learners[0].control.name)
+        first = self._version.learners[0].control
+        learner = next((learner for control, learner in self._learners if control == first), None)
         if learner is None or not features.ids:
             return None, None
         inputs = features.inputs(learner.reads)
@@ -262,9 +263,9 @@ class _Push:
         }
 
     @cached_property
-    def _learners(self) -> dict[str, Learner]:
+    def _learners(self) -> list[tuple[Control, Learner]]:
         versions, name = self._context.versions(self._project), self._version.name
-        return {record.control.name: versions.learner(name, record) for record in self._version.learners if record.kind}
+        return [(one.control, versions.learner(name, one)) for one in self._version.learners if one.kind]
 
     def _read_state(self) -> PushState:
         """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""

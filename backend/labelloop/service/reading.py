@@ -22,7 +22,7 @@ def media_of(context: Context, control: Control, task_id: int, value: object) ->
     """
     if value is None:
         raise MediaBroken(f"task {task_id} has no {control.data_key!r} in its data; the label config asks for it")
-    if control.kind is Kind.SPANS:
+    if control.modality is Modality.TEXT and control.kind in (Kind.SPANS, Kind.ATTRIBUTES):
         return marked_text(control, value, context.settings.text_max_chars)
     if control.modality is Modality.TEXT:
         names = {name: control.option(name, usual) for name, usual in (("name_key", "author"), ("text_key", "text"))}

@@ -68,7 +68,7 @@ def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:
     if (answering := _answering_spec(settings, control)) is not None:
         return answering
     parts = Parts.NONE
-    if LEARNERS[control.kind].reads is Reads.DENSE:
+    if LEARNERS[control.kind].reads is not Reads.ROWS:
         parts = Parts.MAP if control.modality is Modality.IMAGE else Parts.TOKENS
     if control.modality is Modality.IMAGE:
         name, weights = settings.image_backbone, settings.image_weights

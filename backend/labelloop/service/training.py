@@ -23,7 +23,7 @@ from labelloop.learning import (
     strategy_named,
 )
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
-from labelloop.records import ClassTarget, Control, Kind, Target, stratum
+from labelloop.records import ClassTarget, Control, Kind, Target, parts_of, stratum
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.enough import to_judge
 from labelloop.service.state import BrokenItem, Progress
@@ -116,12 +116,12 @@ def train_control(
     held_out, taught = np.flatnonzero(aside & kept).tolist(), np.flatnonzero(~aside & kept).tolist()
     rows = [row for row in held_out if embedded.contents[row] in judged_on]
     judged = _Judged(
-        [embedded.ids[row] for row in rows], embedded.inputs(kind.reads, rows), [wanted[row] for row in rows]
+        [embedded.ids[row] for row in rows], _inputs(embedded, kind.reads, rows, wanted), [wanted[row] for row in rows]
     )
     report("train", 0, len(wanted))
     learner = kind.train(
         Training(
-            embedded.inputs(kind.reads, taught),
+            _inputs(embedded, kind.reads, taught, wanted),
             [wanted[row] for row in taught],
             record.classes,
             unlabelled=_pool_inputs(pool, embedder, kind.reads),
@@ -152,6 +152,11 @@ class _Judged:
     ids: list[int]
     inputs: Any
     targets: list[Target]
+
+
+def _inputs(embedded: Embedded, reads: Reads, rows: Sequence[int], targets: Sequence[Target]) -> Any:
+    """What a learner reads of some rows; of regions it is asked about those that people drew."""
+    return embedded.inputs(reads, rows, [parts_of(targets[row]) for row in rows])
 
 
 def training_options(settings: Settings, record: LearnerRecord) -> TrainingOptions:
@@ -267,7 +272,8 @@ def _live_quality(
     by_id = {task.id: task for task in tasks}
     known = incumbent.embedder.cached([by_id[task_id] for task_id in judged.ids])
     target_of = dict(zip(judged.ids, judged.targets, strict=True))
-    inputs = known.inputs(incumbent.learner.reads)
-    said: Any = incumbent.learner.quality(inputs, [target_of[task_id] for task_id in known.ids]) if known.ids else []
+    targets = [target_of[task_id] for task_id in known.ids]
+    inputs = _inputs(known, incumbent.learner.reads, range(len(targets)), targets)
+    said: Any = incumbent.learner.quality(inputs, targets) if targets else []
     quality = dict(zip(known.ids, said, strict=True))
     return np.array([quality.get(task_id, 0.0) for task_id in judged.ids], dtype=np.float64)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from labelloop.errors import LabelConfigError
+from labelloop.labelstudio.codecs.attributes import AttributesCodec
 from labelloop.labelstudio.codecs.base import Codec
 from labelloop.labelstudio.codecs.boxes import BoxesCodec
 from labelloop.labelstudio.codecs.choices import ChoicesCodec
@@ -13,9 +14,9 @@ from labelloop.labelstudio.codecs.rating import RatingCodec
 from labelloop.labelstudio.codecs.spans import SpansCodec
 from labelloop.labelstudio.codecs.taxonomy import TaxonomyCodec
 from labelloop.labelstudio.codecs.text_area import TextAreaCodec
-from labelloop.records import Control
+from labelloop.records import Control, Kind
 
-__all__ = ["CODECS", "Codec", "codec_for"]
+__all__ = ["ATTRIBUTES", "CODECS", "Codec", "codec_for"]
 
 CODECS: Final[dict[str, Codec]] = {
     "Choices": ChoicesCodec(),
@@ -35,13 +36,19 @@ CODECS: Final[dict[str, Codec]] = {
     "Bitmask": PlainRegionsCodec(BitmaskCodec(), BitmaskCodec.key),
 }
 
+_TOLD_APART: Final = ("RectangleLabels", "Rectangle", "Labels", "HyperTextLabels", "ParagraphLabels")
+ATTRIBUTES: Final = AttributesCodec({tag: CODECS[tag] for tag in _TOLD_APART})
+"""Reads and writes `Choices` about regions that have a class already."""
+
 
 def codec_for(control: Control) -> Codec:
-    """The codec of a control's tag.
+    """The codec of a control's tag, or of what it asks about regions.
 
     Raises:
         LabelConfigError: there is none.
     """
+    if control.kind is Kind.ATTRIBUTES:
+        return ATTRIBUTES
     try:
         return CODECS[control.tag]
     except KeyError:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from labelloop.labelstudio import dynamic
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control, Kind, Target
+from labelloop.records import Control, Kind, Part, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,16 @@ class Codec(ABC):
             prediction: of the control's kind.
             value: what the task's data holds under the control's key.
         """
+
+    def placed(self, control: Control, prediction: Any, value: object) -> list[tuple[Part, Region]]:
+        """Each region of a prediction with the result that draws it; none where regions are not told apart.
+
+        Args:
+            control: whose.
+            prediction: of the control's kind.
+            value: what the task's data holds under the control's key.
+        """
+        return []
 
     def merge(self, control: Control, targets: Sequence[Target]) -> Target:
         """What several annotators say together: the majority, and of equally many the first.

@@ -9,7 +9,7 @@ import numpy as np
 
 from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Target
+from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Part, Target
 from labelloop.records.geometry import hulls, overlaps
 
 # What is narrower or lower than this share of the image, once cut at the image's edges, is a slip of the hand.
@@ -40,19 +40,11 @@ class BoxesCodec(RegionsCodec):
 
     def write(self, control: Control, prediction: BoxesPrediction, value: object) -> list[Region]:
         """A region for each box."""
-        return [
-            region_of(
-                control,
-                "rectanglelabels",
-                {**_percent(box), "rotation": box.rotation, "rectanglelabels": [box.label]},
-                box.score,
-                id=region_id(repr((control.name, number, replace(box, score=1.0)))),
-                original_width=prediction.width,
-                original_height=prediction.height,
-                image_rotation=0,
-            )
-            for number, box in enumerate(prediction.boxes)
-        ]
+        return [region for _, region in self.placed(control, prediction, value)]
+
+    def placed(self, control: Control, prediction: BoxesPrediction, value: object) -> list[tuple[Part, Region]]:
+        """Each box with its region."""
+        return [(box, _region(control, number, box, prediction)) for number, box in enumerate(prediction.boxes)]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> Target:
         """The boxes that at least half of the annotators drew.
@@ -70,6 +62,19 @@ class BoxesCodec(RegionsCodec):
         agreeing = sum(max(len(group), len(drawn) - len(group)) for group in groups)
         weight = agreeing / (len(groups) * len(drawn)) if groups else 1.0
         return BoxesTarget(tuple(_mean(group) for group in kept), weight)
+
+
+def _region(control: Control, number: int, box: Box, prediction: BoxesPrediction) -> Region:
+    return region_of(
+        control,
+        "rectanglelabels",
+        {**_percent(box), "rotation": box.rotation, "rectanglelabels": [box.label]},
+        box.score,
+        id=region_id(repr((control.name, number, replace(box, score=1.0)))),
+        original_width=prediction.width,
+        original_height=prediction.height,
+        image_rotation=0,
+    )
 
 
 def _boxes(value: dict[str, Any]) -> list[Box]:

@@ -8,7 +8,7 @@ from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, whole_n
 from labelloop.labelstudio.conversations import Conversation, Place
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control, Span, SpansPrediction, SpansTarget
+from labelloop.records import Control, Part, Span, SpansPrediction, SpansTarget
 
 
 class ParagraphsCodec(SpansCodec):
@@ -36,14 +36,14 @@ class ParagraphsCodec(SpansCodec):
             talk = Conversation(())
         return super().read(control, [_counted(region, talk) for region in own(control, result)])
 
-    def write(self, control: Control, prediction: SpansPrediction, value: object) -> list[Region]:
-        """A region for each span that lies in the conversation."""
+    def placed(self, control: Control, prediction: SpansPrediction, value: object) -> list[tuple[Part, Region]]:
+        """Each span that lies in the conversation, with its region."""
         try:
             talk = conversation(control, value)
         except MediaBroken:
             return []
         found = ((span, talk.places(span.start, span.end)) for span in prediction.spans)
-        return [_region(control, span, talk, *places) for span, places in found if places]
+        return [(span, _region(control, span, talk, *places)) for span, places in found if places]
 
 
 def _counted(region: Region, talk: Conversation) -> Region:

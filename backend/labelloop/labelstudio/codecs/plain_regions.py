@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from labelloop.labelstudio.codecs.base import Codec, Described, RegionsCodec, own
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control, Target
+from labelloop.records import Control, Part, Target
 
 NAMED_BY: Final = "named_by"
 """The name of the option that holds the name of the tag that names the classes."""
@@ -57,6 +57,11 @@ class PlainRegionsCodec(Codec):
         """Two regions for each, the one that draws it first."""
         whole = self._whole.write(control, prediction, value)
         return [one for region in whole for one in self._apart(control, region)]
+
+    def placed(self, control: Control, prediction: Any, value: object) -> list[tuple[Part, Region]]:
+        """Each region with the result that draws it, where the tag that says both tells regions apart."""
+        whole = self._whole.placed(control, prediction, value)
+        return [(part, self._apart(control, region)[0]) for part, region in whole]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> Target:
         """As for the tag that says both."""

@@ -10,7 +10,7 @@ from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control, Kind, Span, SpansPrediction, SpansTarget, Target
+from labelloop.records import Control, Kind, Part, Span, SpansPrediction, SpansTarget, Target
 
 # Attributes of the text's tag that say what its characters are, and where people may begin and end a span.
 _SHOWN = ("granularity", "inline")
@@ -53,11 +53,16 @@ class SpansCodec(RegionsCodec):
 
     def write(self, control: Control, prediction: SpansPrediction, value: object) -> list[Region]:
         """A region for each span that lies in the text."""
+        return [region for _, region in self.placed(control, prediction, value)]
+
+    def placed(self, control: Control, prediction: SpansPrediction, value: object) -> list[tuple[Part, Region]]:
+        """Each span that lies in the text, with its region."""
         try:
             text = marked_text(control, value)
         except MediaBroken:
             return []
-        return [_region(control, span, text) for span in prediction.spans if 0 <= span.start < span.end <= len(text)]
+        spans = (span for span in prediction.spans if 0 <= span.start < span.end <= len(text))
+        return [(span, _region(control, span, text)) for span in spans]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> SpansTarget:
         """The spans that at least half of the annotators marked exactly so.
