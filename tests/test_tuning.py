@@ -1,5 +1,6 @@
 """Fine-tuning behind the live version: it gives way, goes on, asks the gate last, and what it publishes is kept by later rounds."""
 
+import contextlib
 import itertools
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from labelloop.service.releases import learner_record, release
 from labelloop.service.report import report_on
 from labelloop.service.tuned import delete_unused, load_recorded
 from labelloop.service.tuning import tune
+from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import describe_tuning, tuning_is_due
 from labelloop.service.tuning_state import read_tuning
 from labelloop.service.tuning_verdict import judge_tuned, refusal
@@ -161,6 +163,46 @@ def test_it_gives_way_again_and_again_and_still_publishes(bench: TuningProject) 
     assert turns > 3
     assert outcome.startswith("Published")
     assert context.store.read(f"{project.folder}/tuning-checkpoint.safetensors") is None
+
+
+def test_one_that_the_worker_died_of_again_and_again_is_given_up(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = bench.context, bench.project
+    tuned_by(monkeypatch, fine_tune=lambda *_, **__: None)
+    assert not tune(context, project, never, silent)
+    for _ in range(MOST_DEATHS):
+        assert Deaths(context.store, project.folder).begin()  # and is killed
+
+    assert tuning_is_due(context, project)
+    assert tune(context, project, never, silent)
+    assert read_tuning(context.store, project.folder).outcome.startswith("Given up: the worker was killed")
+    assert not tuning_is_due(context, project)
+    assert Deaths(context.store, project.folder).begin(), "the next one begins anew"
+
+
+@pytest.mark.parametrize("lives", ["gives way", "fails", "comes further"])
+def test_one_that_lives_to_tell_is_not_counted_as_dead(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch, lives: str
+) -> None:
+    context, project = bench.context, bench.project
+    counting = Deaths(context.store, project.folder)
+    for _ in range(MOST_DEATHS + 1):
+        for _ in range(MOST_DEATHS - 1):
+            assert counting.begin()
+
+        def lived(*args: Any, **more: Any) -> None:
+            assert not counting.begin(), "this time is counted before it is begun"
+            if lives == "fails":
+                raise StoreError("the store cannot be reached")
+            if lives == "comes further":
+                args[4].keeper.write(b"checkpoint")
+
+        tuned_by(monkeypatch, fine_tune=lived)
+        with contextlib.suppress(StoreError):
+            assert not tune(context, project, never, silent)
+        assert read_tuning(context.store, project.folder).attempt is not None
+    assert counting.begin()
 
 
 def test_later_rounds_keep_the_tuned_backbone_and_others_do_not_get_it(tuned: TuningProject) -> None:

@@ -26,6 +26,7 @@ from labelloop.service.releases import backbone_spec, release
 from labelloop.service.state import Progress, note_broken
 from labelloop.service.store import Store
 from labelloop.service.tuned import delete_unused, keep_tuned
+from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
 from labelloop.service.tuning_lesson import control_of, lesson_of, settle
 from labelloop.service.tuning_scene import Scene
@@ -40,6 +41,10 @@ EMBED_SLICE: Final = 256
 """Tasks embedded between two looks at whether something more urgent waits."""
 TEMPORARY: Final = (MediaUnavailable, LabelStudioError, StoreError, RedisError)
 """What may be mended when it is tried again; after anything else the attempt is given up."""
+_CUT_OFF: Final = (
+    f"the worker was killed in the middle of it {MOST_DEATHS} times in a row. Perhaps it needs more memory than there is; "
+    "give the worker more, or name a smaller network. It is tried again when there are half as many labels more."
+)
 
 
 def tune(context: Context, project: Project, give_way: Callable[[], bool], report: Progress) -> bool:
@@ -86,13 +91,23 @@ class _Tuning:
         self._give_way = give_way
         self._report = report
         self._state = read_tuning(self._context.store, self._project.folder)
-        self._keeper = _StoreKeeper(self._context.store, f"{self._project.folder}/tuning-checkpoint.safetensors")
+        self._deaths = Deaths(self._context.store, self._project.folder)
+        self._keeper = _StoreKeeper(self._context.store, self._project.folder, self._deaths.survived)
 
     def go_on(self) -> bool:
         """Begin, or go on; True when nothing is left to do."""
         attempt = self._state.attempt or self._begin()
         if attempt is None:
             return True
+        if not self._deaths.begin():
+            return self.end(f"Given up: {_CUT_OFF}")
+        try:
+            return self._advance(attempt)
+        finally:
+            self._deaths.survived()
+
+    def _advance(self, attempt: Attempt) -> bool:
+        """Do the next part of it; True when nothing is left to do."""
         control = control_of(self._scene, attempt)
         if control is None:
             return self.end("Given up: the label config or the tasks that it learnt from have changed.")
@@ -111,6 +126,7 @@ class _Tuning:
         logger.info("Project %d: fine-tuning: %s", self._project.key.id, outcome)
         self._note(self._state.over(outcome))
         self._keeper.clear()
+        self._deaths.survived()
         delete_unused(self._context, self._project)
         return True
 
@@ -185,14 +201,22 @@ class _Tuning:
 
 
 class _StoreKeeper:
-    """Keeps a checkpoint in the store, where any worker finds it."""
+    """Keeps a checkpoint in the store, where any worker finds it.
 
-    def __init__(self, store: Store, path: str) -> None:
+    Args:
+        store: the store.
+        folder: the project's.
+        on_kept: told of each one that is kept.
+    """
+
+    def __init__(self, store: Store, folder: str, on_kept: Callable[[], None]) -> None:
         self._store = store
-        self._path = path
+        self._path = f"{folder}/tuning-checkpoint.safetensors"
+        self._on_kept = on_kept
 
     def write(self, data: bytes) -> None:
         self._store.write(self._path, data)
+        self._on_kept()
 
     def read(self) -> bytes | None:
         return self._store.read(self._path)
