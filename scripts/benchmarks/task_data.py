@@ -16,11 +16,13 @@ from labelloop.records import (
     AttributesTarget,
     Box,
     BoxesTarget,
+    ClassTarget,
     Kind,
     Mask,
     MasksTarget,
     Modality,
     Part,
+    SetTarget,
     Span,
     SpansTarget,
     TextTarget,
@@ -28,6 +30,7 @@ from labelloop.records import (
 )
 
 NUCLEI_SIDE = 128
+MOST_STARS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +117,37 @@ def tatoeba() -> Task:
     return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test), (100, 500, 2000))
 
 
-def of_regions(task: Task, name: str) -> Task:
-    """A data set of regions whose places are known and whose classes are asked for, items without a region left out."""
+def of_regions(task: Task) -> Task:
+    """What a data set's regions are, where their places are known; items without a region are left out."""
     train, test = (
         [(item, _said_of(target)) for item, target in zip(items, targets, strict=True) if parts_of(target)]
         for items, targets in ((task.items, task.targets), (task.test_items, task.test_targets))
     )
     return replace(
         task,
-        name=name,
+        name=f"{task.name}_attributes",
         kind=Kind.ATTRIBUTES,
         items=_apart(train)[0],
         targets=_apart(train)[1],
         test_items=_apart(test)[0],
         test_targets=_apart(test)[1],
+        budgets=tuple(min(budget, len(train)) for budget in task.budgets),
     )
+
+
+def types_named(task: Task) -> Task:
+    """Which of the classes of a data set of spans each text names: any number of them, for the whole text."""
+    return _about_whole(task, f"{task.name}_sets", Kind.SET, task.classes, lambda target: SetTarget(target.classes))
+
+
+def names_counted(task: Task) -> Task:
+    """How many spans each text of such a data set has, as stars: one for none, four for three or more."""
+
+    def stars(target: SpansTarget) -> ClassTarget:
+        return ClassTarget(str(1 + min(len(target.spans), MOST_STARS - 1)))
+
+    classes = tuple(str(number + 1) for number in range(MOST_STARS))
+    return _about_whole(task, f"{task.name}_ratings", Kind.RATING, classes, stars)
 
 
 TASKS: dict[str, Callable[[], Task]] = {
@@ -137,8 +156,10 @@ TASKS: dict[str, Callable[[], Task]] = {
     "ncbi": ncbi,
     "wnut17": wnut,
     "tatoeba": tatoeba,
-    "bccd_attributes": lambda: of_regions(bccd(), "bccd_attributes"),
-    "wnut17_attributes": lambda: of_regions(wnut(), "wnut17_attributes"),
+    "bccd_attributes": lambda: of_regions(bccd()),
+    "wnut17_sets": lambda: types_named(wnut()),
+    "wnut17_ratings": lambda: names_counted(wnut()),
+    "wnut17_attributes": lambda: of_regions(wnut()),
 }
 
 
@@ -162,6 +183,13 @@ def _folder(name: str) -> Path:
 
 def _apart(found: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
     return [item for item, _ in found], [target for _, target in found]
+
+
+def _about_whole(
+    task: Task, name: str, kind: Kind, classes: tuple[str, ...], answer: Callable[[SpansTarget], Any]
+) -> Task:
+    targets, test_targets = ([answer(target) for target in some] for some in (task.targets, task.test_targets))
+    return replace(task, name=name, kind=kind, classes=classes, targets=targets, test_targets=test_targets)
 
 
 def _said_of(target: BoxesTarget | SpansTarget) -> AttributesTarget:

@@ -14,7 +14,7 @@ from benchmarks.task_data import Task, measure_each
 from benchmarks.task_features import features, spec_of
 from labelloop.learning import LEARNERS, Learner, Training
 from labelloop.service.embedding import Embedded
-from labelloop.service.ordering import Known, score_queue
+from labelloop.service.ordering import Known, score_queue, varieties
 from labelloop.settings import Settings
 
 QUICK = 200
@@ -128,8 +128,13 @@ def _scores(
     pool: Pool, learner: Learner | None, have: Sequence[int], queue: Sequence[int], order: str, seed: int
 ) -> dict[int, float]:
     """Label Studio's score of each item of the queue, as a push works it out."""
-    said = list(learner.predict(pool.inputs(queue))) if learner else []
+    task, inputs = pool.task, pool.inputs(queue)
+    said = list(learner.predict(inputs)) if learner else []
     predictions = {row: {"": one} for row, one in zip(queue, said, strict=bool(said))}
-    known = Known(pool.items.rows[list(have)], None, len(pool.task.classes), None, max(pool.task.budgets[0], 20))
+    targets = [task.targets[row] for row in have]
+    labels = np.array([task.classes.index(one.label) for one in targets], dtype=np.int64) if task.kind.single else None
+    count = len(task.classes) if task.kind.single else varieties(targets)
+    known = Known(pool.items.rows[list(have)], labels, count, None, max(task.budgets[0], 20))
     embedded = Embedded(list(queue), pool.items.rows[list(queue)], [""] * len(queue))
-    return score_queue(order, Settings(), queue, predictions, embedded, None, known, seed=seed)
+    probabilities = learner.probabilities(inputs) if learner else None
+    return score_queue(order, Settings(), queue, predictions, embedded, probabilities, known, seed=seed)

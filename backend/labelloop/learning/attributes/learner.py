@@ -86,7 +86,7 @@ class AttributesLearner:
             uncertainty=options.uncertainty,
             seed=options.seed,
             holdout=unseen,
-            semi_supervised=options.semi_supervised,
+            semi_supervised="none",
             ensemble=options.ensemble,
             combination=options.combination,
             blocks=rows.blocks,
