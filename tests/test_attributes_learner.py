@@ -7,11 +7,22 @@ import numpy as np
 import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
-from labelloop.learning import LEARNERS, AskedItems, AttributesLearner, Dense, Training
+from labelloop.learning import LEARNERS, AskedItems, AttributesLearner, Dense, Training, TrainingOptions
 from labelloop.learning.attributes.pooling import pooled
 from labelloop.learning.backbones.maps import pack
 from labelloop.learning.backbones.tokens import pack_tokens
-from labelloop.records import Attribute, AttributesTarget, Box, Kind, Part, Span, parts_of
+from labelloop.records import (
+    Attribute,
+    AttributesTarget,
+    Box,
+    ClassTarget,
+    Kind,
+    Part,
+    SetTarget,
+    Span,
+    Target,
+    parts_of,
+)
 from support.made_boxes import CLASSES, made_items
 
 Labelled = tuple[list[Dense], list[AttributesTarget]]
@@ -22,7 +33,9 @@ def pictures(count: int, seed: int = 0) -> Labelled:
     dense, targets = made_items(count, seed)
     boxes = [[(replace(box, label="thing"), box.label) for box in target.boxes] for target in targets]
     shown = [place for place, found in enumerate(boxes) if found]
-    said = [AttributesTarget(tuple(Attribute(box, label) for box, label in boxes[place])) for place in shown]
+    said = [
+        AttributesTarget(tuple(Attribute(box, ClassTarget(label)) for box, label in boxes[place])) for place in shown
+    ]
     return [dense[place] for place in shown], said
 
 
@@ -58,7 +71,7 @@ def test_what_is_in_a_box_is_learnt_and_said_of_new_ones(learner: AttributesLear
 
     said = learner.predict(asked(items))
     assert [tuple(one.part for one in found.attributes) for found in said] == [parts_of(target) for target in items[1]]
-    assert all(0 < one.score <= 1 for found in said for one in found.attributes)
+    assert all(0 < one.said.confidence <= 1 for found in said for one in found.attributes)
     assert all(0 <= found.uncertainty <= 1 and 0 < found.confidence <= 1 for found in said)
     quality = learner.quality(asked(items), items[1])
     assert (
@@ -67,13 +80,15 @@ def test_what_is_in_a_box_is_learnt_and_said_of_new_ones(learner: AttributesLear
 
 
 def _summary(target: AttributesTarget) -> str:
-    return repr([(one.part, one.label) for one in target.attributes])
+    return repr([(one.part, one.said.summary) for one in target.attributes])
 
 
 def test_what_is_in_a_span_is_learnt() -> None:
     texts = [words([CLASSES[(number + place) % 2] for place in range(3)], number) for number in range(30)]
     said = [
-        AttributesTarget(tuple(Attribute(span, CLASSES[(number + place) % 2]) for place, span in enumerate(spans)))
+        AttributesTarget(
+            tuple(Attribute(span, ClassTarget(CLASSES[(number + place) % 2])) for place, span in enumerate(spans))
+        )
         for number, (_, spans) in enumerate(texts)
     ]
     items = ([dense for dense, _ in texts], said)
@@ -82,12 +97,39 @@ def test_what_is_in_a_span_is_learnt() -> None:
     assert learner.evaluate(asked(rest), rest[1]).accuracy > 0.9
 
 
+@pytest.mark.parametrize("answer", [Kind.SET, Kind.RATING])
+def test_sets_and_ratings_are_learnt_too(answer: Kind) -> None:
+    classes = CLASSES if answer is Kind.SET else ("1", "2")
+    said: dict[str, Target] = {
+        label: SetTarget((label,) if place else ()) if answer is Kind.SET else ClassTarget(str(place + 1))
+        for place, label in enumerate(CLASSES)
+    }
+
+    def items(count: int, seed: int) -> Labelled:
+        dense, targets = pictures(count, seed)
+        return dense, [
+            AttributesTarget(tuple(replace(one, said=said[one.said.summary]) for one in target.attributes))
+            for target in targets
+        ]
+
+    lesson, rest = items(40, 0), items(20, 1)
+    options = TrainingOptions(answer=answer)
+    learner = AttributesLearner.train(Training(asked(lesson), lesson[1], classes, options=options))
+    again = AttributesLearner.from_arrays(learner.arrays(), learner.meta())
+    assert learner.evaluate(asked(rest), rest[1]).value > 0.8
+    assert learner.quality(asked(rest), rest[1]).mean() > 0.8
+    assert [one.summary for one in again.predict(asked(rest))] == [one.summary for one in learner.predict(asked(rest))]
+    assert again.answer is answer
+
+
 def test_the_class_that_a_region_has_already_tells_something() -> None:
     """Where the features tell nothing."""
     rng = np.random.default_rng(0)
     dense = [pack(10, 10, [rng.normal(0, 1, (4, 8, 8))]) for _ in range(40)]
     labels = [("cell", "round") if number % 2 else ("rod", "long") for number in range(40)]
-    said = [AttributesTarget((Attribute(Box(label, 0.1, 0.1, 0.5, 0.5), shape),)) for label, shape in labels]
+    said = [
+        AttributesTarget((Attribute(Box(label, 0.1, 0.1, 0.5, 0.5), ClassTarget(shape)),)) for label, shape in labels
+    ]
     learner = AttributesLearner.train(
         Training(AskedItems(dense[:30], [parts_of(one) for one in said[:30]]), said[:30], ["round", "long"])
     )
@@ -143,14 +185,16 @@ def test_what_lies_beside_the_item_is_left_out(learner: AttributesLearner) -> No
     beside = Box("thing", 1.5, 0.2, 0.1, 0.1)
     (found,) = learner.predict(AskedItems([dense], [(beside, *parts_of(target))]))
     assert [one.part for one in found.attributes] == list(parts_of(target))
-    wrong = AttributesTarget((Attribute(beside, CLASSES[0]), *target.attributes))
+    wrong = AttributesTarget((Attribute(beside, ClassTarget(CLASSES[0])), *target.attributes))
     assert learner.evaluate(AskedItems([dense], [()]), [wrong]).items == len(target.attributes)
     assert learner.quality(AskedItems([dense], [()]), [wrong])[0] < 1
 
 
 def test_too_few_labels_and_wrong_features_are_told() -> None:
     dense, targets = pictures(10)
-    same = [AttributesTarget(tuple(replace(one, label=CLASSES[0]) for one in t.attributes)) for t in targets]
+    same = [
+        AttributesTarget(tuple(replace(one, said=ClassTarget(CLASSES[0])) for one in t.attributes)) for t in targets
+    ]
     with pytest.raises(NotEnoughLabels):
         taught((dense, same))
     with pytest.raises(NotEnoughLabels):

@@ -82,8 +82,10 @@ def test_labels_may_name_what_is_drawn_and_come_before_choices() -> None:
     assert [(one.name, one.labels, one.option("named_by"), one.option("named_in")) for one in found.controls] == [
         ("drawn", ("cat", "dog"), "what", "labels"),
         ("more", ("cat", "dog"), "what", "labels"),
+        ("seen", ("cat", "dog"), "", ""),
     ]
-    assert [line.split("'")[1] for line in found.unsupported] == ["note", "seen"]
+    assert found.controls[-1].kind is Kind.ATTRIBUTES
+    assert [line.split("'")[1] for line in found.unsupported] == ["note"]
 
 
 def test_labels_on_an_image_where_nothing_draws_are_not_learnt() -> None:

@@ -1,4 +1,4 @@
-"""What is asked about regions that have a class already: one choice each is learnt, the rest is named and in nobody's way."""
+"""What is asked about regions that have a class already: learnt as of whole items, the rest named and in nobody's way."""
 
 import json
 from dataclasses import replace
@@ -19,10 +19,14 @@ from labelloop.records import (
     Box,
     BoxesPrediction,
     BoxesTarget,
+    ClassPrediction,
+    ClassTarget,
     Control,
     Kind,
     MasksTarget,
     Prediction,
+    SetPrediction,
+    SetTarget,
     Span,
     SpansPrediction,
     SpansTarget,
@@ -72,6 +76,10 @@ def annotated(tag: str) -> list[dict[str, Any]]:
 MOMENT = "2026-11-24T02:00:00.000000Z"
 
 
+def choice(label: str, confidence: float) -> ClassPrediction:
+    return ClassPrediction(label, confidence, 1 - confidence)
+
+
 def task(*results: list[dict[str, Any]], data: Any = "Anna") -> TaskRecord:
     said = (AnnotationRecord(n, n, False, False, MOMENT, result) for n, result in enumerate(results))
     return TaskRecord(1, {"d": data}, MOMENT, tuple(said))
@@ -82,16 +90,17 @@ def controls(xml: str) -> dict[str, Control]:
 
 
 @pytest.mark.parametrize("tag", sorted(PLACES))
-def test_one_choice_for_each_box_or_stretch_is_learnt_and_the_rest_named(tag: str) -> None:
+def test_what_is_asked_about_boxes_and_stretches_is_learnt_and_the_rest_named(tag: str) -> None:
     found = parse_label_config(config(tag))
-    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen"]
+    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen", "how", "sure", "tree"]
 
     assert [control.name for control in found.controls] == learnt
     assert [line.split("'")[1] for line in found.unsupported] == [name for name in ANSWERS if name not in learnt]
     reasons = dict(zip((line.split("'")[1] for line in found.unsupported), found.unsupported, strict=True))
-    assert 'choice="multiple" may say several things' in reasons["how"]
-    assert all('perRegion="true" asks about parts of a task' in reasons[name] for name in ("note", "sure", "tree"))
-    assert tag != "PolygonLabels" or "no boxes or stretches of text" in reasons["seen"]
+    assert all(
+        "only answers of Choices, Rating, Taxonomy are learnt" in reasons[name] for name in ("note", "count", "day")
+    )
+    assert tag != "PolygonLabels" or all("no boxes or stretches of text" in reasons[name] for name in ("seen", "tree"))
 
 
 @pytest.mark.parametrize("tag", sorted(PLACES))
@@ -112,7 +121,7 @@ def test_what_is_said_of_a_region_is_read_with_the_region(tag: str) -> None:
     part = Box("A", 0.1, 0.1, 0.2, 0.2) if tag == "RectangleLabels" else Span("A", 0, 4)
 
     assert found["seen"].kind is Kind.ATTRIBUTES
-    assert target == AttributesTarget((Attribute(part, "yes"),))
+    assert target == AttributesTarget((Attribute(part, ClassTarget("yes")),))
     assert target.classes == ("yes",)
     assert target.within(("no",)) is None
     assert asked_parts(found["seen"], {"r": BoxesPrediction((), 1, 0, 1, 1)}) == ()
@@ -140,7 +149,7 @@ def test_all_that_annotators_say_counts() -> None:
     other = json.loads(json.dumps(annotated("Labels")).replace('"yes"', '"no"'))
     target = merge(control, task(annotated("Labels"), other, annotated("Labels")))
     assert isinstance(target, AttributesTarget)
-    assert sorted(one.label for one in target.attributes) == ["no", "yes"]
+    assert sorted(one.said.summary for one in target.attributes) == ["no", "yes"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +195,7 @@ def test_regions_are_asked_about_as_the_config_says(more: str, asked: dict[str, 
 )
 def test_what_cannot_be_learnt_of_regions_is_named(xml: str) -> None:
     found = parse_label_config(xml)
-    assert [control.name for control in found.controls] == ["r"]
+    assert "seen" not in [control.name for control in found.controls]
     assert any(line.startswith("'seen'") for line in found.unsupported)
 
 
@@ -203,7 +212,9 @@ def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
     xml, data = config(tag), {"d": "Anna came"}
     found = controls(xml)
     prediction, parts = found_regions(tag)
-    said = AttributesPrediction((Attribute(parts[0], "yes", 0.8), Attribute(parts[1], "no", 0.6)), 0.7, 0.3)
+    said = AttributesPrediction(
+        (Attribute(parts[0], choice("yes", 0.8)), Attribute(parts[1], choice("no", 0.6))), 0.7, 0.3
+    )
     sent = prediction_json(1, "v1", 0.5, [(found["r"], prediction), (found["seen"], said)], data)
     drawn, named = sent["result"][:2], sent["result"][2:]
 
@@ -217,14 +228,44 @@ def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
     saved = [{key: value for key, value in one.items() if key != "score"} for one in sent["result"]]
     read = codec_for(found["seen"]).read(found["seen"], saved)
     assert isinstance(read, AttributesTarget)
-    assert [one.label for one in read.attributes] == ["yes", "no"]
+    assert [one.said.summary for one in read.attributes] == ["yes", "no"]
     assert codec_for(found["r"]).read(found["r"], saved) == codec_for(found["r"]).read(found["r"], drawn)
+
+
+SAID: dict[str, tuple[Any, Any, Any]] = {
+    "how": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"choices": ["a"]}),
+    "sure": (ClassTarget("3"), ClassPrediction("3", 0.8, 0.2), {"rating": 3}),
+    "tree": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"taxonomy": [["a"]]}),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+def test_sets_paths_and_ratings_of_regions_are_read_and_written(tag: str, name: str) -> None:
+    xml = config(tag)
+    found = controls(xml)
+    target, prediction, value = SAID[name]
+    read = codec_for(found[name]).read(found[name], annotated(tag))
+    assert isinstance(read, AttributesTarget)
+    assert [one.said for one in read.attributes] == [target]
+
+    drawn, parts = found_regions(tag)
+    shown = [(found["r"], drawn), (found[name], AttributesPrediction((Attribute(parts[0], prediction),), 0.8, 0.2))]
+    sent = prediction_json(1, "v1", 0.5, shown, {"d": "Anna came"})
+    said = sent["result"][-1]
+    assert LabelInterface(xml).validate_prediction({**sent, "task": 1}, return_errors=True) == []
+    assert (said["from_name"], said["id"], said["score"]) == (name, sent["result"][0]["id"], 0.8)
+    assert value.items() <= said["value"].items()
+    again = codec_for(found[name]).read(found[name], sent["result"])
+    assert isinstance(again, AttributesTarget)
+    # Where several are possible, of a region that is left blank none applies.
+    assert [one.said for one in again.attributes] in ([target], [target, SetTarget(())])
 
 
 def test_only_regions_that_are_sent_are_told_of() -> None:
     found = controls(config("RectangleLabels"))
     prediction, parts = found_regions("RectangleLabels")
-    said = AttributesPrediction(tuple(Attribute(part, "yes", 0.8) for part in parts), 0.7, 0.3)
+    said = AttributesPrediction(tuple(Attribute(part, choice("yes", 0.8)) for part in parts), 0.7, 0.3)
 
     def sent(*shown: tuple[str, Prediction | None]) -> list[str]:
         told = [(found[name], one) for name, one in shown if one is not None]
@@ -245,7 +286,7 @@ def test_what_is_said_of_regions_goes_when_a_condition_hides_them() -> None:
     xml = config("RectangleLabels").replace('<RectangleLabels name="r" toName="o">', hidden).replace("</View>", whole)
     found = controls(xml)
     prediction, parts = found_regions("RectangleLabels")
-    said = AttributesPrediction((Attribute(parts[0], "yes", 0.8),), 0.7, 0.3)
+    said = AttributesPrediction((Attribute(parts[0], choice("yes", 0.8)),), 0.7, 0.3)
     sent = prediction_json(1, "v1", 0.5, [(found["r"], prediction), (found["seen"], said)], {"d": "x"})
     assert sent["result"] == []
 
@@ -257,14 +298,14 @@ def test_two_tags_that_draw_and_name_are_told_of_once() -> None:
     )
     found = controls(xml)
     box = Box("A", 0.1, 0.1, 0.2, 0.2, score=0.9)
-    said = AttributesPrediction((Attribute(box, "yes", 0.8),), 0.7, 0.3)
+    said = AttributesPrediction((Attribute(box, choice("yes", 0.8)),), 0.7, 0.3)
     shown = [(found["r"], BoxesPrediction((box,), 0.9, 0.1, 100, 100)), (found["c"], said)]
     sent = prediction_json(1, "v1", 0.5, shown, {"d": "x"})
 
     assert [one["from_name"] for one in sent["result"]] == ["r", "l", "c"]
     assert LabelInterface(xml).validate_prediction({**sent, "task": 1}, return_errors=True) == []
     assert codec_for(found["c"]).read(found["c"], sent["result"]) == AttributesTarget(
-        (Attribute(replace(box, score=1.0), "yes"),)
+        (Attribute(replace(box, score=1.0), ClassTarget("yes")),)
     )
 
 
@@ -276,7 +317,7 @@ def test_stretches_of_a_conversation_are_told_of() -> None:
     talk = [{"author": "a", "text": "Anna came"}, {"author": "b", "text": "So did Bob"}]
     found = controls(xml)
     spans = SpansPrediction((Span("A", 0, 4, 0.9), Span("A", 2, 15, 0.8), Span("A", 500, 510, 0.8)), 0.9, 0.1)
-    said = AttributesPrediction(tuple(Attribute(span, "no", 0.8) for span in spans.spans), 0.7, 0.3)
+    said = AttributesPrediction(tuple(Attribute(span, choice("no", 0.8)) for span in spans.spans), 0.7, 0.3)
     sent = prediction_json(1, "v1", 0.5, [(found["r"], spans), (found["c"], said)], {"d": talk})
 
     assert [one["from_name"] for one in sent["result"]] == ["r", "r", "c", "c"]
@@ -296,7 +337,7 @@ def test_what_is_sent_is_read_back(drawn: list[tuple[float, float, str, str]]) -
     found = controls(config("RectangleLabels"))
     boxes = [Box(label, x, y, 0.1, 0.1, score=0.5) for x, y, label, _ in drawn]
     said = {box: answer for box, (*_, answer) in zip(boxes, drawn, strict=True)}
-    attributes = tuple(Attribute(box, answer, 0.5) for box, answer in said.items())
+    attributes = tuple(Attribute(box, choice(answer, 0.5)) for box, answer in said.items())
     shown: list[tuple[Control, Prediction]] = [
         (found["r"], BoxesPrediction(tuple(said), 0.5, 0.5, 10, 10)),
         (found["seen"], AttributesPrediction(attributes, 0.5, 0.5)),
@@ -304,7 +345,7 @@ def test_what_is_sent_is_read_back(drawn: list[tuple[float, float, str, str]]) -
     result = prediction_json(1, "v1", 0.5, shown, {"d": "x"})["result"]
     target = codec_for(found["seen"]).read(found["seen"], result)
     read = target.attributes if isinstance(target, AttributesTarget) else ()
-    assert [one.label for one in read] == list(said.values())
+    assert [one.said.summary for one in read] == list(said.values())
     assert [one.part.label for one in read] == [box.label for box in said]
 
 
@@ -313,7 +354,7 @@ def test_what_is_asked_about_the_whole_item_beside_them_is_learnt() -> None:
     found = controls(config("Labels").replace("</View>", whole))
     said = {"from_name": "kind", "to_name": "o", "type": "choices", "value": {"choices": ["x"]}}
 
-    assert list(found) == ["r", "kind", "seen"]
+    assert list(found) == ["r", "kind", "seen", "how", "sure", "tree"]
     target = codec_for(found["kind"]).read(found["kind"], [*annotated("Labels"), said])
     assert target is not None
     assert target.classes == ("x",)

@@ -38,11 +38,11 @@ class Scope:
 
 
 def scope_of(tag: Tag) -> Scope | None:
-    """Which regions `Choices` ask about; None for other tags, and where they ask about none.
+    """Which regions a tag asks about; None where it asks about no regions, or its conditions leave none.
 
     Follows Label Studio's editor: `whenLabelValue` holds by itself too, and several conditions hold together.
     """
-    if tag.kind != "Choices" or asks_about_parts(tag.attributes) != "perRegion":
+    if asks_about_parts(tag.attributes) != "perRegion":
         return None
     selected = [one for one in tag.conditions if one.get("visiblewhen") == "region-selected"]
     names = {one.get("whentagname", "") for one in selected} - {""}
@@ -76,6 +76,11 @@ def joined(tags: Tags) -> dict[str, Tag]:
 def asks_about_parts(attributes: Attributes) -> str:
     """The attribute by which a tag asks about something else than the whole item; empty where it does not."""
     return next((name for name in ("perRegion", "perItem") if attributes.get(name, "").lower() == "true"), "")
+
+
+def about_whole(tag: Tag) -> Tag:
+    """A tag that asks about regions as if it asked about whole items."""
+    return replace(tag, attributes={key: value for key, value in tag.attributes.items() if key != "perRegion"})
 
 
 def _may_name(tag: Tag) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.figures import Measured
-from labelloop.records import Prediction
+from labelloop.records import Kind, Prediction
 
 
 class Reads(StrEnum):
@@ -29,6 +29,7 @@ class TrainingOptions:
         combination: how their answers become one.
         blocks: how many columns of a row are of each backbone; empty: all are of one.
         synonyms: a network's own names of classes, each with the label of the control that stands for it.
+        answer: of what kind the answers about regions are; other learners know their kind.
         seed: decides what is random in training.
     """
 
@@ -38,6 +39,7 @@ class TrainingOptions:
     combination: str = "weighted"
     blocks: tuple[int, ...] = ()
     synonyms: tuple[tuple[str, str], ...] = ()
+    answer: Kind = Kind.CLASS
     seed: int = 0
 
 

@@ -174,22 +174,24 @@ class AttributesPrediction:
 
     Attributes:
         attributes: one for each region that was asked about; none where there is no region.
-        confidence: mean score, each region counting by how sure it is itself; 1 where there is none.
+        confidence: mean of what is said, each region counting by how sure it is itself; 1 where there is none.
         uncertainty: the mean over the regions likewise, in [0, 1]; 0 where there is none.
     """
 
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[Attribute[Prediction], ...]
     confidence: float
     uncertainty: float
 
     @property
     def summary(self) -> str:
         """What is said of what, without scores."""
-        return repr([(replace(one.part, score=1.0), one.label) for one in self.attributes])
+        return repr([(replace(one.part, score=1.0), one.said.summary) for one in self.attributes])
 
     def shown(self, labels: Collection[str], threshold: float) -> Self | None:
-        """What names classes that exist and is sure enough; None when nothing does."""
-        return _sure(self, "attributes", self.attributes, labels, threshold)
+        """What there is to see of what is said of each; None when there is nothing."""
+        seen = [(one.part, one.said.shown(labels, threshold)) for one in self.attributes]
+        kept = tuple(Attribute(part, said) for part, said in seen if said is not None)
+        return replace(self, attributes=kept) if kept else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ P = TypeVar("P", bound=Any)
 def _sure(
     prediction: P,
     name: str,
-    regions: tuple[Attribute | Box | Mask | Span, ...],
+    regions: tuple[Box | Mask | Span, ...],
     labels: Collection[str],
     threshold: float,
 ) -> P | None:

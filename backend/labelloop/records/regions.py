@@ -1,6 +1,7 @@
 """Parts of an item that people or models give a class."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,17 @@ Part = Box | Span
 """A part of an item that can be told from others of its class."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Generic[T]):
     """What is said of one part that has a class already.
 
     Attributes:
         part: of which, as people or a model drew it.
-        label: what is said, one of the classes of the control that asks.
-        score: calibrated confidence in it, in [0, 1]; 1 for what people said.
+        said: what, as it would be said of a whole item: a target or a prediction.
     """
 
     part: Part
-    label: str
-    score: float = 1.0
+    said: T

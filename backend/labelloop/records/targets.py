@@ -167,23 +167,25 @@ class SpansTarget:
 class AttributesTarget:
     """What people said of the regions of one item; there is at least one."""
 
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[Attribute[Target], ...]
     weight: float = 1.0
     ground_truth: bool = False
 
     @property
     def summary(self) -> str:
         """A digest of what was said of what."""
-        return _digest(self.attributes)
+        return _digest((one.part, one.said.summary) for one in self.attributes)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes that were said."""
-        return _classes(self.attributes)
+        return tuple(sorted({label for one in self.attributes for label in one.said.classes}))
 
     def within(self, labels: Collection[str]) -> Self | None:
-        """With what names classes that exist; None when nothing does."""
-        return _kept(self, "attributes", self.attributes, [one for one in self.attributes if one.label in labels])
+        """With what can still be said; None when nothing can."""
+        left = [(one, one.said.within(labels)) for one in self.attributes]
+        kept = tuple(one if one.said is said else Attribute(one.part, said) for one, said in left if said is not None)
+        return (self if kept == self.attributes else replace(self, attributes=kept)) if kept else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ def _digest(parts: Iterable[object]) -> str:
     return sha256("\n".join(sorted(map(repr, parts))).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _classes(regions: Iterable[Attribute | Box | Mask | Span]) -> tuple[str, ...]:
+def _classes(regions: Iterable[Box | Mask | Span]) -> tuple[str, ...]:
     return tuple(sorted({region.label for region in regions}))
 
 

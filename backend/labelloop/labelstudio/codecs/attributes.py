@@ -1,17 +1,16 @@
-"""What is said of regions that have a class already, one choice for each."""
+"""What is said of regions that have a class already, of each as it would be said of a whole item."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
-from labelloop.labelstudio import dynamic
 from labelloop.labelstudio.codecs.base import Codec, Described, own
 from labelloop.labelstudio.codecs.plain_regions import NAMED_BY
-from labelloop.labelstudio.codecs.whole_items import flag, options_of, why_not_few
+from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, flag
 from labelloop.labelstudio.label_tags import Tag
-from labelloop.labelstudio.per_region import Scope
+from labelloop.labelstudio.per_region import Scope, about_whole
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import (
     Attribute,
@@ -27,8 +26,8 @@ from labelloop.records import (
 
 ABOUT: Final = "about"
 """The name of the option that says whose regions a control asks about."""
-
-_KEY: Final = "choices"
+ANSWER: Final = "answer"
+"""The name of the option that says of what kind its answers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +48,41 @@ class Drawing:
 
 
 class AttributesCodec(Codec):
-    """The results of `Choices` with `perRegion="true"` beside a control that draws regions and names their classes.
+    """The results of tags with `perRegion="true"` beside a control that draws regions and names their classes.
 
-    What is said of a region has its id, and repeats its place. A region of which nothing is said is not learnt from.
+    What is said of a region has its id, and repeats its place. But for that, it is what would be said of a whole item, whose
+    codec reads and writes it.
 
     Args:
+        answering: the codecs of the control tags whose answers are learnt, as for whole items.
         drawing: the codecs of the control tags whose regions can be asked about: those that tell regions of a class apart.
     """
 
-    objects: ClassVar = frozenset({"Image", "Text", "HyperText", "Paragraphs"})
+    objects: ClassVar = WHOLE_ITEM
 
-    def __init__(self, drawing: Mapping[str, Codec]) -> None:
+    def __init__(self, answering: Mapping[str, Codec], drawing: Mapping[str, Codec]) -> None:
+        self._answering = answering
         self._drawing = drawing
 
     def why_not(self, tag: Tag) -> str:
         """Why not every such tag can be learnt."""
-        if tag.attributes.get("choice") == "multiple":
-            return 'choice="multiple" may say several things of a region; only one can be learnt'
-        if flag(tag, "allowNested") or any(label.depth for label in tag.tree):
-            return "its choices are nested; of regions only plain ones can be learnt"
-        return dynamic.why_not(tag) or why_not_few(tag, tag.labels, 2)
+        if tag.kind not in self._answering:
+            only = ", ".join(self._answering)
+            return f'perRegion="true" asks about parts of a task; of regions, only answers of {only} are learnt'
+        if flag(tag, "allowNested"):
+            return 'allowNested="true" with perRegion="true" is not learnt; a Taxonomy is'
+        return self._answering[tag.kind].why_not(about_whole(tag))
 
     def describe(self, tag: Tag) -> Described:
-        """One class for each region."""
-        return Described(Kind.ATTRIBUTES, tuple(tag.labels), options_of(tag))
+        """Of each region, what there would be to learn of whole items."""
+        described = self._answering[tag.kind].describe(about_whole(tag))
+        options = (*described.options, (ANSWER, str(described.kind)))
+        return replace(described, kind=Kind.ATTRIBUTES, options=tuple(sorted(options)))
+
+    def describe_object(self, shown: Tag) -> tuple[tuple[str, str], ...]:
+        """What those who mark such an object need of it, so that its text is the same for both."""
+        about = (codec for codec in self._drawing.values() if shown.kind in codec.objects)
+        return next((codec.describe_object(shown) for codec in about), ())
 
     def about(self, scope: Scope, controls: Iterable[Control]) -> tuple[tuple[str, str], ...]:
         """Whose regions a control asks about, as an option of it.
@@ -95,12 +105,13 @@ class AttributesCodec(Codec):
 
     def read(self, control: Control, result: list[Region], value: object = None) -> AttributesTarget | None:
         """What was said of each region; None where nothing was, or of none that can be read."""
-        said = {str(one["id"]): label for one in own(control, result) if one.get("id") and (label := _choice(one))}
+        answers = _by_id(own(control, result))
+        whole = _of_whole(control)
         found = [
-            Attribute(part, said[name])
-            for drawing in drawings(control)
-            for name, regions in _by_id(drawing.control, result).items()
-            if name in said and (part := self._part(drawing, regions, value)) is not None
+            Attribute(part, said)
+            for name, part in self._parts(control, result, value)
+            if (said := self._answering[control.tag].read(whole, [_placeless(one) for one in answers.get(name, [])]))
+            is not None
         ]
         return AttributesTarget(tuple(found)) if found else None
 
@@ -119,11 +130,13 @@ class AttributesCodec(Codec):
             placed: the regions of the controls it asks about, with the result that draws each (`Codec.placed`).
         """
         names = {drawing.control.name for drawing in drawings(control)}
-        said = {attribute.part: attribute for attribute in prediction.attributes}
+        said = {attribute.part: attribute.said for attribute in prediction.attributes}
+        codec, whole = self._answering[control.tag], _of_whole(control)
         return [
-            _beside(control, said[part], region)
+            _beside(answer, region)
             for part, region in placed
             if part in said and region["from_name"] in names
+            for answer in codec.write(whole, said[part], None)
         ]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> AttributesTarget:
@@ -131,15 +144,15 @@ class AttributesCodec(Codec):
         said = [one for target in targets if isinstance(target, AttributesTarget) for one in target.attributes]
         return AttributesTarget(tuple(dict.fromkeys(said)))
 
-    def describe_object(self, shown: Tag) -> tuple[tuple[str, str], ...]:
-        """What those who mark such an object need of it, so that its text is the same for both."""
-        about = (codec for codec in self._drawing.values() if shown.kind in codec.objects)
-        return next((codec.describe_object(shown) for codec in about), ())
-
-    def _part(self, drawing: Drawing, regions: list[Region], value: object) -> Part | None:
-        """The region that results of one id draw; None where it cannot be read or is not asked about."""
-        parts = parts_of(self._drawing[drawing.control.tag].read(drawing.control, regions, value))
-        return parts[0] if parts and drawing.asks_about(parts[0]) else None
+    def _parts(self, control: Control, result: Sequence[Region], value: object) -> Iterator[tuple[str, Part]]:
+        """The regions that are asked about, with their ids; a region of several labels counts as one, of the first."""
+        for drawing in drawings(control):
+            codec, drawn = self._drawing[drawing.control.tag], drawing.control
+            mine = {drawn.name, drawn.option(NAMED_BY, drawn.name)}
+            for name, regions in _by_id(one for one in result if one.get("from_name") in mine).items():
+                parts = parts_of(codec.read(drawn, regions, value))
+                if parts and drawing.asks_about(parts[0]):
+                    yield name, parts[0]
 
 
 @lru_cache(maxsize=256)
@@ -164,29 +177,26 @@ def asked_parts(control: Control, said: Mapping[str, Prediction]) -> tuple[Part,
     )
 
 
-def _by_id(control: Control, result: Sequence[Region]) -> dict[str, list[Region]]:
-    """The results that draw or name each region of a control, by its id."""
-    mine = {control.name, control.option(NAMED_BY, control.name)}
+def _of_whole(control: Control) -> Control:
+    """The control as if it asked about whole items."""
+    return replace(control, kind=Kind(control.option(ANSWER)))
+
+
+def _by_id(regions: Iterable[Region]) -> dict[str, list[Region]]:
     found: dict[str, list[Region]] = {}
-    for region in result:
-        if region.get("from_name") in mine and region.get("id"):
+    for region in regions:
+        if region.get("id"):
             found.setdefault(str(region["id"]), []).append(region)
     return found
 
 
-def _choice(region: Region) -> str:
-    """The one choice of a result; empty where it has none or several."""
+def _placeless(region: Region) -> Region:
+    """The answer alone, without the place of the region that it is about."""
     value: Any = region.get("value")
-    said = value.get(_KEY) if isinstance(value, dict) else None
-    return said[0] if isinstance(said, list) and len(said) == 1 and isinstance(said[0], str) else ""
+    kind = str(region.get("type"))
+    return {**region, "value": {kind: value[kind]} if isinstance(value, dict) and kind in value else {}}
 
 
-def _beside(control: Control, said: Attribute, region: Region) -> Region:
+def _beside(answer: Region, region: Region) -> Region:
     place = {key: value for key, value in region["value"].items() if key != region["type"]}
-    return {
-        **region,
-        "from_name": control.name,
-        "type": _KEY,
-        "value": {**place, _KEY: [said.label]},
-        "score": float(said.score),
-    }
+    return {**region, **answer, "value": {**place, **answer["value"]}}

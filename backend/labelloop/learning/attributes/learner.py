@@ -1,8 +1,8 @@
-"""The learner of a control that asks about regions: a calibrated head on what a backbone says of each of them."""
+"""The learner of a control that asks about regions: one of whole items, on what a backbone says of each region."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -12,56 +12,64 @@ from labelloop.learning.attributes.asking import Asked
 from labelloop.learning.attributes.pooling import pooled
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.classification import ClassificationLearner
-from labelloop.learning.evaluation import Metrics
-from labelloop.learning.learner import Reads, Training
-from labelloop.records import (
-    Attribute,
-    AttributesPrediction,
-    AttributesTarget,
-    ClassPrediction,
-    ClassTarget,
-    Part,
-    parts_of,
-)
+from labelloop.learning.figures import Measured
+from labelloop.learning.learner import Learner, Reads, Training
+from labelloop.learning.ratings import RatingLearner
+from labelloop.learning.sets import SetLearner
+from labelloop.records import Attribute, AttributesPrediction, AttributesTarget, Kind, Prediction
+
+# The learner of each kind of answer, as of whole items.
+_ANSWERING: Final[dict[Kind, type[Learner]]] = {
+    Kind.CLASS: ClassificationLearner,
+    Kind.RATING: RatingLearner,
+    Kind.SET: SetLearner,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Features of the regions of some items, one after the other.
+    """Features of the regions of some items, one after the other; those that hold nothing of their item are left out.
 
     Attributes:
-        features: float32 [n, d]; a row of NaN where nothing is known of a region.
+        features: float32 [n, d].
         blocks: how many columns are of each level of the maps, and last of the regions' classes.
         items: int64 [n], the place of the item that each is of.
-        parts: the regions.
+        told: the regions, with what people said of them where they did.
     """
 
     features: Floats
     blocks: tuple[int, ...]
     items: Ints
-    parts: Sequence[Part]
+    told: Sequence[Attribute[Any]]
+
+    @property
+    def said(self) -> list[Any]:
+        """What people said of each."""
+        return [one.said for one in self.told]
 
 
 class AttributesLearner:
-    """A `ClassificationLearner` of regions: of the mean of the maps or tokens inside each, and of the class it has already.
+    """A learner of whole items that takes regions for items: the mean of the maps or tokens inside each, and its class.
 
     Its figures, cross-validated or on a holdout, are of regions that people drew, each counting once; those of one item may be
     on both sides of a cross-validation, which makes it look a little better than it is. The holdout is of whole items.
 
     Attributes:
+        answer: of what kind the answers are: a class, a set or a rating.
         drawn: the classes of the regions it has learnt from; what is said of others goes by their features alone.
     """
 
     kind: ClassVar[str] = "attributes"
     reads: ClassVar[Reads] = Reads.PARTS
 
-    def __init__(self, regions: ClassificationLearner, drawn: Sequence[str]) -> None:
-        self._regions = regions
+    def __init__(self, answer: Kind, regions: Learner, drawn: Sequence[str]) -> None:
+        self.answer = answer
         self.drawn = tuple(drawn)
+        self._regions = regions
 
     @property
-    def cv_metrics(self) -> Metrics | None:
-        """How models trained on four fifths of the regions fare on the other fifth; None when no class has two."""
+    def cv_metrics(self) -> Measured | None:
+        """How models trained on four fifths of the regions fare on the other fifth; None where there are too few."""
         return self._regions.cv_metrics
 
     @classmethod
@@ -69,29 +77,25 @@ class AttributesLearner:
         """Train on the regions of labelled items; the pool's regions are not known, and not learnt from.
 
         Raises:
-            NotEnoughLabels: fewer than two classes have a usable region.
+            NotEnoughLabels: what was said of the regions does not suffice; the sentence says what is missing.
             LearningError: the features do not go together.
         """
-        options = training.options
         drawn = sorted({one.part.label for target in training.targets for one in target.attributes})
-        rows, said = _lesson(training.inputs, training.targets, drawn)
-        unseen = None
-        if training.holdout is not None:
-            kept_back, their = _lesson(*training.holdout, drawn)
-            unseen = (kept_back.features, their) if their else None
-        regions = ClassificationLearner.fit(
-            rows.features,
-            said,
-            training.classes,
-            uncertainty=options.uncertainty,
-            seed=options.seed,
-            holdout=unseen,
-            semi_supervised="none",
-            ensemble=options.ensemble,
-            combination=options.combination,
-            blocks=rows.blocks,
+        rows = _lesson(training.inputs, training.targets, drawn)
+        if not rows.told:
+            raise NotEnoughLabels("Nothing was said of a region yet that can be learnt from.")
+        unseen = _lesson(*training.holdout, drawn) if training.holdout else None
+        answer = training.options.answer
+        regions = _ANSWERING[answer].train(
+            Training(
+                rows.features,
+                rows.said,
+                training.classes,
+                holdout=(unseen.features, unseen.said) if unseen and unseen.told else None,
+                options=replace(training.options, blocks=rows.blocks, semi_supervised="none"),
+            )
         )
-        return cls(regions, drawn)
+        return cls(answer, regions, drawn)
 
     def predict(self, inputs: Sequence[Asked]) -> list[AttributesPrediction]:
         """What the model says of the regions of each item; of one that holds nothing of the item, nothing.
@@ -99,33 +103,30 @@ class AttributesLearner:
         Raises:
             LearningError: the features are not like those it was trained on.
         """
-        rows = _rows(((one.dense, one.parts) for one in inputs), self.drawn)
-        known = np.flatnonzero(np.isfinite(rows.features).all(axis=1))
-        said = self._regions.predict(rows.features[known]) if known.size else []
-        found: list[list[tuple[Part, ClassPrediction]]] = [[] for _ in range(len(inputs))]
-        for row, one in zip(known.tolist(), said, strict=True):
-            found[rows.items[row]].append((rows.parts[row], one))
+        rows = _rows(((one.dense, [Attribute(part, None) for part in one.parts]) for one in inputs), self.drawn)
+        said = self._regions.predict(rows.features) if rows.told else []
+        found: list[list[Attribute[Prediction]]] = [[] for _ in range(len(inputs))]
+        for item, asked, one in zip(rows.items.tolist(), rows.told, said, strict=True):
+            found[item].append(Attribute(asked.part, one))
         return [_together(one) for one in found]
 
-    def evaluate(self, inputs: Sequence[Asked], targets: Sequence[AttributesTarget]) -> Metrics:
+    def evaluate(self, inputs: Sequence[Asked], targets: Sequence[AttributesTarget]) -> Measured:
         """Compare with what people said of their regions in items that were held out.
 
         Raises:
             NotEnoughLabels: nothing usable was said.
         """
-        rows, said = _lesson(inputs, targets, self.drawn)
-        if not said:
+        rows = _lesson(inputs, targets, self.drawn)
+        if not rows.told:
             raise NotEnoughLabels(f"Of no region of the {len(targets)} items to judge on was anything said.")
-        return self._regions.evaluate(rows.features, said)
+        return self._regions.evaluate(rows.features, rows.said)
 
     def quality(self, inputs: Sequence[Asked], targets: Sequence[AttributesTarget]) -> Floats:
-        """The share of each item's regions of which it says what people do, float64 [n]."""
-        rows, said = _lesson(inputs, targets, self.drawn)
-        known = np.isfinite(rows.features).all(axis=1)
-        right = np.zeros(len(said))
-        right[known] = self._regions.quality(rows.features[known], [said[row] for row in np.flatnonzero(known)])
-        counts = np.bincount(rows.items, minlength=len(targets))
-        shares: Floats = np.bincount(rows.items, right, minlength=len(targets)) / np.maximum(counts, 1)
+        """How well it does on the regions of each item on average, float64 [n] in [0, 1]; 0 on what it cannot see."""
+        rows = _lesson(inputs, targets, self.drawn)
+        well = self._regions.quality(rows.features, rows.said) if rows.told else np.zeros(0)
+        counts = np.array([len(target.attributes) for target in targets])
+        shares: Floats = np.bincount(rows.items, well, minlength=len(targets)) / np.maximum(counts, 1)
         return shares
 
     def probabilities(self, inputs: Sequence[Asked]) -> None:
@@ -137,62 +138,65 @@ class AttributesLearner:
 
     def meta(self) -> dict[str, Any]:
         """The rest of the model, as JSON values."""
-        return {**self._regions.meta(), "kind": self.kind, "drawn": list(self.drawn)}
+        return {
+            **self._regions.meta(),
+            "kind": self.kind,
+            "answer": str(self.answer),
+            "drawn": list(self.drawn),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> "AttributesLearner":
         """Restore what `arrays` and `meta` gave."""
-        return cls(ClassificationLearner.from_arrays(arrays, meta), meta["drawn"])
+        answer = Kind(meta["answer"])
+        return cls(answer, _ANSWERING[answer].from_arrays(arrays, meta), meta["drawn"])
 
 
-def _lesson(
-    inputs: Sequence[Asked], targets: Sequence[AttributesTarget], drawn: Sequence[str]
-) -> tuple[_Rows, list[ClassTarget]]:
+def _lesson(inputs: Sequence[Asked], targets: Sequence[AttributesTarget], drawn: Sequence[str]) -> _Rows:
     """The regions of which something was said in n items, and what was said.
 
     Raises:
-        LearningError: there are not as many targets as items.
+        LearningError: there are not as many targets as items, or their features are not all of one backbone.
     """
     if len(inputs) != len(targets):
         raise LearningError(f"There are {len(targets)} targets for {len(inputs)} items.")
-    pairs = ((one.dense, parts_of(target)) for one, target in zip(inputs, targets, strict=True))
-    said = [ClassTarget(one.label, target.weight) for target in targets for one in target.attributes]
-    return _rows(pairs, drawn), said
+    pairs = ((one.dense, target.attributes) for one, target in zip(inputs, targets, strict=True))
+    return _rows(pairs, drawn)
 
 
-def _rows(items: Iterable[tuple[Dense, Sequence[Part]]], drawn: Sequence[str]) -> _Rows:
-    """Features of the parts of items, in their order.
+def _rows(items: Iterable[tuple[Dense, Sequence[Attribute[Any]]]], drawn: Sequence[str]) -> _Rows:
+    """Features of the regions of items, in their order.
 
     Raises:
         LearningError: they are not all of one backbone.
     """
     places: list[int] = []
-    parts: list[Part] = []
+    told: list[Attribute[Any]] = []
     levels: list[list[Floats]] = []
     for place, (dense, asked) in enumerate(items):
         if asked:
             places += [place] * len(asked)
-            parts += asked
-            levels.append(pooled(dense, asked))
-    classes = np.array([[part.label == label for label in drawn] for part in parts], dtype=np.float32)
-    classes = classes.reshape(len(parts), len(drawn))
-    if not levels:
-        return _Rows(classes, (len(drawn),), np.zeros(0, dtype=np.int64), [])
+            told += asked
+            levels.append(pooled(dense, [one.part for one in asked]))
+    classes = np.array([[one.part.label == label for label in drawn] for one in told], dtype=np.float32)
+    if not told:
+        return _Rows(classes, (), np.zeros(0, dtype=np.int64), told)
     if len({tuple(level.shape[1] for level in one) for one in levels}) > 1:
         raise LearningError("The items' features are not all of one backbone; embed them again.")
     columns = [np.concatenate(level) for level in zip(*levels, strict=True)] + [classes]
+    features = np.concatenate(columns, axis=1)
+    known = np.flatnonzero(np.isfinite(features).all(axis=1))
     blocks = tuple(column.shape[1] for column in columns)
-    return _Rows(np.concatenate(columns, axis=1), blocks, np.array(places), parts)
+    return _Rows(features[known], blocks, np.array(places)[known], [told[row] for row in known])
 
 
-def _together(found: Sequence[tuple[Part, ClassPrediction]]) -> AttributesPrediction:
+def _together(found: Sequence[Attribute[Prediction]]) -> AttributesPrediction:
     """What is said of the regions of one item, each counting by how sure it is that there is one."""
     if not found:
         return AttributesPrediction((), 1.0, 0.0)
-    sure = np.array([part.score for part, _ in found]) + np.finfo(np.float64).tiny
+    sure = np.array([one.part.score for one in found]) + np.finfo(np.float64).tiny
     confidence, uncertainty = (
         float(np.average(values, weights=sure))
-        for values in ([one.confidence for _, one in found], [one.uncertainty for _, one in found])
+        for values in ([one.said.confidence for one in found], [one.said.uncertainty for one in found])
     )
-    attributes = tuple(Attribute(part, one.label, one.confidence) for part, one in found)
-    return AttributesPrediction(attributes, confidence, uncertainty)
+    return AttributesPrediction(tuple(found), confidence, uncertainty)
