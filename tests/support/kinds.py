@@ -250,17 +250,19 @@ def _rectangles(number: int) -> Item:
 
 
 def _attributes(number: int) -> Item:
-    """Squares of one class, and of which shade each is; none of the pictures is without one."""
+    """Squares of one class, and of which shade and how bright each is; none of the pictures is without one."""
     data, (square,) = _boxes(number + number // 5)
     *sides, (_, shade) = square["value"].items()
+    stars = {"light": 3, "dark": 1}[shade[0]]
     return data, [
         {**square, "value": {**dict(sides), "rectanglelabels": ["square"]}},
         {**square, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": shade}},
+        {**square, "from_name": "bright", "type": "rating", "value": {**dict(sides), "rating": stars}},
     ]
 
 
 def _attributed_spans(number: int) -> Item:
-    """Names of one class, and what each is the name of."""
+    """Names of one class, and what each is the name of, said twice."""
     data, marked = _spans(number + number // 4 + 1)
     answer = []
     for region in marked:
@@ -268,6 +270,12 @@ def _attributed_spans(number: int) -> Item:
         answer += [
             {**region, "value": {**dict(place), "labels": ["name"]}},
             {**region, "from_name": "of", "type": "choices", "value": {**dict(place), "choices": label}},
+            {
+                **region,
+                "from_name": "path",
+                "type": "taxonomy",
+                "value": {**dict(place), "taxonomy": [["name", *label]]},
+            },
         ]
     return data, answer
 
@@ -358,6 +366,7 @@ KINDS = {
         _image_view(
             '<Choices name="shade" toName="image" perRegion="true"><Choice value="light"/><Choice value="dark"/></Choices>'
             '<RectangleLabels name="squares" toName="image"><Label value="square"/></RectangleLabels>'
+            '<Rating name="bright" toName="image" perRegion="true" maxRating="3"/>'
         ),
         "shade",
         _attributes,
@@ -366,6 +375,8 @@ KINDS = {
         _text_view(
             '<Labels name="names" toName="text"><Label value="name"/></Labels>'
             '<Choices name="of" toName="text" perRegion="true"><Choice value="PER"/><Choice value="LOC"/></Choices>'
+            '<Taxonomy name="path" toName="text" perRegion="true"><Choice value="name"><Choice value="PER"/><Choice value="LOC"/>'
+            "</Choice></Taxonomy>"
         ),
         "of",
         _attributed_spans,
