@@ -28,10 +28,11 @@ def run() -> dict[str, Any]:
         wait_for(lambda: trained(versions) is not None, "the first trained version")
         whole.wait_pushed(project_id, versions.live_name() or "")
         project = label_studio.project(project_id)
-        key = whole.context.projects.find(project_id)
+        known = whole.context.projects.find(project_id)
+        assert known is not None
         tasks = list(label_studio.tasks(project_id))
-        setup = {"project": str(key.key), "schema": project["label_config"], "hostname": "", "access_token": ""}
-        asking = {"project": str(key.key), "label_config": project["label_config"], "params": {}}
+        setup = {"project": str(known.key), "schema": project["label_config"], "hostname": "", "access_token": ""}
+        asking = {"project": str(known.key), "label_config": project["label_config"], "params": {}}
         event = {
             "action": "ANNOTATION_UPDATED",
             "project": project,
@@ -45,7 +46,7 @@ def run() -> dict[str, Any]:
                 _timed("POST", f"{whole.url}/predict", asking | {"tasks": [task]}) for task in tasks[-CALLS:]
             ],
         }
-        calls["webhook_while_training"] = _webhooks(whole, key.slug, event)
+        calls["webhook_while_training"] = _webhooks(whole, known.slug, event)
         after = resident_megabytes(whole.server_pid)
     return {name: milliseconds(taken) for name, taken in calls.items()} | {
         "server_megabytes_idle": idle,

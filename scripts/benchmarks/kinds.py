@@ -73,7 +73,7 @@ def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tu
     if task.name == "nuclei":
         found = [one for item, target in found for one in _symmetries(item, target)]
     count = labelled + QUEUE + ROUNDS * whole.context.settings.train_after
-    items = [
+    items: list[dict[str, Any]] = [
         {"data": {shown: _address(item) if shown == "image" else item, "number": number}}
         for number, (item, _) in enumerate(islice(cycle(found), count))
     ]

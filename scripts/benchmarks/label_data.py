@@ -110,15 +110,16 @@ DATA_SETS: dict[str, Callable[[], DataSet]] = {
 
 def _banking(name: str, intents: int, budgets: tuple[int, ...]) -> DataSet:
     folder = _found(DATA / "text" / "banking77" / "banking_data")
-    parts = []
-    for part in ("train", "test"):
-        with (folder / f"{part}.csv").open(encoding="utf-8", newline="") as file:
+
+    def part(which: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        with (folder / f"{which}.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        features = _cached(f"banking77-{part}", lambda rows=rows: _texts([row["text"] for row in rows]))
+        features = _cached(f"banking77-{which}", lambda: _texts([row["text"] for row in rows]))
         names, labels = np.unique([row["category"] for row in rows], return_inverse=True)
         kept = labels < min(intents, len(names))
-        parts += [features[kept], labels[kept]]
-    return DataSet(name, *parts, budgets)
+        return features[kept], labels[kept]
+
+    return DataSet(name, *part("train"), *part("test"), budgets)
 
 
 def _found(path: Path) -> Path:

@@ -267,7 +267,7 @@ def _labels_to(accuracy: float, budgets: tuple[int, ...], mean: Rows) -> int | N
     if place == 0:
         return budgets[0]
     share = (accuracy - mean[place - 1]) / (mean[place] - mean[place - 1])
-    return round(budgets[place - 1] + share * (budgets[place] - budgets[place - 1]))
+    return round(float(budgets[place - 1] + share * (budgets[place] - budgets[place - 1])))
 
 
 def _percent(value: float) -> float:

@@ -115,7 +115,8 @@ def _modal(module: str, strategy: str) -> Callable[[Asked], Rows]:
         query = getattr(importlib.import_module(f"modAL.{module}"), strategy)
         learner = ActiveLearner(estimator=asked.head(), query_strategy=query, **known)
         chosen, _ = learner.query(asked.rows[asked.left], n_instances=asked.count)
-        return asked.left[np.asarray(chosen)]
+        rows: Rows = asked.left[np.asarray(chosen)]
+        return rows
 
     return choose
 
@@ -130,7 +131,8 @@ def _baal(heuristic: str, **own: Any) -> Callable[[Asked], Rows]:
             said = np.zeros((asked.left.size, asked.classes))
             said[:, fitted.classes_] = fitted.predict_proba(asked.rows[asked.left])
         ranked = getattr(heuristics, heuristic)(**own)(said)
-        return asked.left[np.asarray(ranked)[: asked.count]]
+        rows: Rows = asked.left[np.asarray(ranked)[: asked.count]]
+        return rows
 
     return choose
 

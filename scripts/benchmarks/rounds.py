@@ -41,17 +41,19 @@ def measure_rounds(
     wait_for(lambda: trained(versions) is not None, "the first trained version", patience)
     whole.wait_pushed(project_id, versions.live_name() or "", patience)
     size = whole.context.settings.train_after
-    measured = []
-    for number in range(rounds):
+
+    def a_round(some: Sequence[tuple[int, Result]]) -> tuple[float, float, float]:
         before = versions.live_name()
-        for task, said in waiting[number * size : (number + 1) * size]:
+        for task, said in some:
             whole.context.label_studio.annotate(task, said)
         submitted = time.monotonic()
-        live_at = wait_for(lambda before=before: versions.live_name() != before, "the next version", every=0.01)
+        live_at = wait_for(lambda: versions.live_name() != before, "the next version", every=0.01)
         live = versions.live_name() or ""
-        switched_at = wait_for(lambda live=live: whole.live_in_label_studio(project_id) == live, "the switch")
+        switched_at = wait_for(lambda: whole.live_in_label_studio(project_id) == live, "the switch")
         pushed_at = whole.wait_pushed(project_id, live)
-        measured.append((live_at - submitted, switched_at - live_at, pushed_at - live_at))
+        return live_at - submitted, switched_at - live_at, pushed_at - live_at
+
+    measured = [a_round(waiting[number * size : (number + 1) * size]) for number in range(rounds)]
     live_s, first_s, all_s = zip(*measured, strict=True)
     return {
         "submit_to_live_s": medians(live_s),

@@ -21,10 +21,10 @@ from labelloop.records import (
     Mask,
     MasksTarget,
     Modality,
-    Part,
     SetTarget,
     Span,
     SpansTarget,
+    Target,
     TextTarget,
     parts_of,
 )
@@ -193,10 +193,10 @@ def _about_whole(
 
 
 def _said_of(target: BoxesTarget | SpansTarget) -> AttributesTarget:
-    parts: list[Part] = [replace(part, label="region") for part in parts_of(target)]
-    return AttributesTarget(
-        tuple(Attribute(part, own.label) for part, own in zip(parts, parts_of(target), strict=True))
-    )
+    told: list[Attribute[Target]] = [
+        Attribute(replace(part, label="region"), ClassTarget(part.label)) for part in parts_of(target)
+    ]
+    return AttributesTarget(tuple(told))
 
 
 def _boxes(path: Path) -> BoxesTarget:

@@ -56,7 +56,7 @@ class Whole:
             project = self.context.label_studio.project(project_id)
             # One annotation a task here; Label Studio's count of annotated tasks leaves imported ones out.
             waiting = project["task_number"] - project["total_annotations_number"]
-            return self.context.label_studio.model_versions(project_id).get(version, 0) >= waiting
+            return bool(self.context.label_studio.model_versions(project_id).get(version, 0) >= waiting)
 
         return wait_for(pushed, f"the whole push of {version}", timeout, every=0.2)
 
