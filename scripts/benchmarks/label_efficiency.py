@@ -36,6 +36,7 @@ POOL_SHARE = 0.9
 NO_POOL = "auto-no-pool"
 # Beyond this many rows times classes label spreading is not judged by itself: it takes long and is not what is offered.
 MOST_SPREAD = 60_000
+CHANCES = 50
 SPREADING = ("label_spreading", "spread_neighbours")
 
 Rows = NDArray[Any]
@@ -166,14 +167,24 @@ def _curves(data: DataSet, choose: Choose, seed: int, *, trains: bool, sees_pool
 
 
 def _judged(bought: Bought) -> dict[str, float]:
-    """Accuracy of Labelloop's head on the test items, and its expected calibration error there before and after calibration."""
+    """Accuracy of Labelloop's head on the test items, and its expected calibration error there before and after calibration.
+
+    So few test items show an error even where every confidence is exactly right: `ece_by_chance` is how much, on average.
+    """
     truth = bought.data.test_labels
     if bought.learner is None:
-        return {"accuracy": float((truth == bought.labels[bought.have[0]]).mean()), "ece_before": 0.0, "ece": 0.0}
+        accuracy = float((truth == bought.labels[bought.have[0]]).mean())
+        return {"accuracy": accuracy, "ece_before": 0.0, "ece": 0.0, "ece_by_chance": 0.0}
     said = bought.learner.probabilities(bought.data.test_features)
     raw = _uncalibrated(bought.learner).probabilities(bought.data.test_features)
     before, after = (expected_calibration_error(p.max(axis=1), p.argmax(axis=1) == truth) for p in (raw, said))
-    return {"accuracy": float((said.argmax(axis=1) == truth).mean()), "ece_before": before, "ece": after}
+    accuracy = float((said.argmax(axis=1) == truth).mean())
+    return {"accuracy": accuracy, "ece_before": before, "ece": after, "ece_by_chance": _by_chance(said.max(axis=1))}
+
+
+def _by_chance(confidence: Rows) -> float:
+    drawn = np.random.default_rng(0).random((CHANCES, confidence.size)) < confidence
+    return float(np.mean([expected_calibration_error(confidence, right) for right in drawn]))
 
 
 def _uncalibrated(learner: ClassificationLearner) -> ClassificationLearner:
