@@ -338,7 +338,7 @@ def test_maps_of_images_it_was_taught_do_not_make_a_learner_sure_of_itself(monke
             # Of what it was taught a backbone says what is right, of a third of other places what is wrong.
             wrong = (rng.random((8, 8)) < 0.3) & (number >= 12)
             said = np.where(inside ^ wrong, 4.0, -4.0).astype(np.float32)
-            maps.append(pack(8, 8, [said[None]], taught=marked and number < 12))
+            maps.append(pack(8, 8, [np.stack([said] * 8)], taught=marked and number < 12))
         return MasksLearner.train(Training(maps[:18], targets[:18], CLASSES)), maps[18:]
 
     (honest, asked), (fooled, _) = learner(marked=True), learner(marked=False)

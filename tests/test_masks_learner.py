@@ -273,6 +273,24 @@ def test_windows_are_mixed_as_if_they_were_cut_from_the_resized_levels() -> None
         assert given.numpy() == pytest.approx(part[:, :: window.down, :: window.across], abs=1e-5)
 
 
+def test_whole_channels_of_a_window_are_left_out_and_the_others_count_for_as_much_more() -> None:
+    levels = [np.ones((500, 20, 20), np.float16), np.ones((400, 10, 10), np.float16)]
+    levels[0][7] = 3
+    scales = [windows.Scale(np.full(len(x), 0.5, np.float32), np.ones(len(x), np.float32)) for x in levels]
+    scales[0].spread[7] = np.inf
+    lesson = windows.Lesson(levels, np.full((2, 40, 40), 255, np.uint8), 1.0)
+    drawn, again = (windows.Windows([lesson], scales, 0, 0.2) for _ in range(2))
+    for given, same in zip(drawn.step().levels, again.step().levels, strict=True):
+        cells = given.cells.numpy()
+        kept = cells[:, :, 0, 0] != 0
+
+        assert (cells == cells[:, :, :1, :1]).all()
+        assert cells[:, :, 0, 0][kept] == pytest.approx(0.5 / 0.8)
+        assert 1 - kept.mean() == pytest.approx(0.2, abs=0.03)
+        assert (kept.all(axis=0) | ~kept.any(axis=0)).mean() < 0.5  # each window leaves out others
+        assert (cells == same.cells.numpy()).all()
+
+
 def test_doubt_is_that_of_the_image_and_of_its_boundaries() -> None:
     probabilities = np.zeros((2, 40, 40))
     probabilities[1, 10:30, 10:30] = 1

@@ -16,6 +16,9 @@ WIDTH: Final = 32
 STEPS: Final = 900
 RATE: Final = 1e-2
 DECAY: Final = 1e-2
+# The share of a window's channels that are left out: a head that leans on no channel alone fares better on images unlike those
+# labelled. Over four splits of nuclei, 0 and 0.2 gave a Dice coefficient of 0.842 and 0.850 at 30 images, 0.734 and 0.772 at 5.
+DROPPED: Final = 0.2
 
 
 def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, share: float = 1.0) -> MaskHead:
@@ -33,7 +36,7 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
     import torch
 
     steps = max(1, round(STEPS * share))
-    windows = Windows(lessons, scales, seed)
+    windows = Windows(lessons, scales, seed, DROPPED)
     with one_thread():
         network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage), seed)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)

@@ -57,7 +57,7 @@ class Reached:
     same numbers for a fraction of the work.
 
     Attributes:
-        cells: torch float32 [n, channels, h, w], scaled.
+        cells: torch float32 [n, channels, h, w], scaled; 0 in channels that are left out of a window.
         high: torch float32 [n, side, h], the weights of cells in the windows' rows.
         wide: torch float32 [n, side, w], in their columns.
     """
@@ -100,17 +100,20 @@ class Windows:
     """Windows of labelled images, drawn as they are asked for.
 
     Half of them lie anywhere, half on places of a class drawn first, so that rare classes are seen as often as others. They are
-    mirrored at random: not the same as a mirrored image's maps, but near enough to teach.
+    mirrored at random: not the same as a mirrored image's maps, but near enough to teach. Channels are left out of each at random,
+    and the others count for as much more (dropout; Srivastava et al., 2014).
 
     Args:
         lessons: at least one, all of the same classes and size.
         scales: of their levels.
         seed: decides the draws.
+        dropped: the share of the channels that are left out of a window, below 1.
     """
 
-    def __init__(self, lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> None:
+    def __init__(self, lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, dropped: float = 0.0) -> None:
         self._lessons = lessons
         self._scales = scales
+        self._dropped = dropped
         self._rng = np.random.default_rng(seed)
         _, self._rows, self._columns = lessons[0].levels[0].shape
         # Of each lesson and class, how many places lie in each row of parts and those above it.
@@ -162,17 +165,21 @@ class Windows:
         lefts, wide = _reaches(columns, self._columns)
         tall, broad = high.shape[2], wide.shape[2]
         cells = np.stack(
-            [
-                one.lesson.levels[level][:, tops[one.top] :, lefts[one.left] :][:, :tall, :broad].astype(np.float32)
-                for one in windows
-            ]
+            [one.lesson.levels[level][:, tops[one.top] :, lefts[one.left] :][:, :tall, :broad] for one in windows]
         )
-        scaled: Floats = (cells - scale.centre[:, None, None]) / scale.spread[:, None, None]
+        # Torch makes float32 of float16 faster than numpy does.
+        scaled = torch.from_numpy(cells).float() - torch.from_numpy(scale.centre)[:, None, None]
         return Reached(
-            torch.from_numpy(scaled),
+            scaled.mul_(torch.from_numpy(self._worth(len(windows), scale))[:, :, None, None]),
             torch.from_numpy(np.stack([high[one.top][:: one.down] for one in windows])),
             torch.from_numpy(np.stack([wide[one.left][:: one.across] for one in windows])),
         )
+
+    def _worth(self, count: int, scale: Scale) -> Floats:
+        """What each channel of a level counts for in each window, float32 [count, channels]; 0 where it is left out."""
+        kept = self._rng.random((count, len(scale.spread)), dtype=np.float32) >= self._dropped
+        worth: Floats = kept / (scale.spread * np.float32(1 - self._dropped))
+        return worth
 
 
 def _scale(levels: Sequence[Floats]) -> Scale:
