@@ -7,37 +7,20 @@ from typing import Any
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
-from labelloop.labelstudio import TaskRecord, parse_label_config
-from labelloop.labelstudio.tasks import AnnotationRecord
 from labelloop.records import AttributesPrediction, Kind
-from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.endpoint import Endpoint
-from labelloop.service.incumbents import incumbent_of, sides_of
-from labelloop.service.labelling import labels_of
 from labelloop.service.ordering import predict_all
 from labelloop.service.projects import Project
-from labelloop.service.releases import learner_record, release
-from labelloop.service.training import Candidate, train_control
-from labelloop.service.versions import Version
 from support.kinds import KINDS
 from support.redis_process import RedisProcess
 from support.serving import KEY, a_context, a_project
+from support.trained_kinds import book_of, train
 
 MADE = KINDS["attributed spans"]
-ITEMS = [MADE.item(number) for number in range(80)]
-TAUGHT = 60
-
-
-def record(number: int) -> TaskRecord:
-    data, result = ITEMS[number]
-    moment = f"2026-11-24T02:00:{number % 60:02d}.000000Z"
-    said = (AnnotationRecord(number, 1, False, False, moment, result),) if number < TAUGHT else ()
-    return TaskRecord(number + 1, data, moment, said)
-
-
-BOOK = Book({number + 1: record(number) for number in range(len(ITEMS))})
+TAUGHT, COUNT = 60, 80
+BOOK = book_of(MADE, COUNT, TAUGHT)
 
 
 @pytest.fixture
@@ -52,38 +35,17 @@ def project(context: Context) -> Project:
     return a_project(context, MADE.config)
 
 
-def train(context: Context, project: Project) -> tuple[Version, dict[str, Candidate]]:
-    """As a round does, from the control that draws to the one that asks."""
-    versions = context.versions(project)
-    live = versions.live()
-    candidates = {}
-    for control in parse_label_config(MADE.config).controls:
-        targets = labels_of(BOOK, control).targets
-        found = learner_record(context.settings, control, live)
-        candidates[control.name] = train_control(
-            found,
-            [BOOK.tasks[task_id] for task_id in sorted(targets)],
-            targets,
-            Embedder(context, project, control, found.backbone_spec, found.backbone, {}),
-            sides_of(context, project, live, control),
-            incumbent_of(context, project, live, control, {}),
-            context.settings,
-            lambda *_: None,
-        )
-    return release(versions, live, candidates, context.settings), candidates
-
-
 def said_of(answer: dict[str, Any]) -> dict[str, str]:
     """What is said of each region, by its words."""
     return {one["value"]["text"]: one["value"]["choices"][0] for one in answer["result"] if one["type"] == "choices"}
 
 
 def truth(number: int) -> dict[str, str]:
-    return said_of({"result": ITEMS[number][1]})
+    return said_of({"result": MADE.item(number)[1]})
 
 
 def test_a_version_says_of_regions_what_annotators_would(context: Context, project: Project) -> None:
-    version, candidates = train(context, project)
+    version, candidates = train(context, project, BOOK)
     asking = candidates["of"]
     assert [one.control.kind for one in version.learners] == [Kind.SPANS, Kind.ATTRIBUTES, Kind.ATTRIBUTES]
     assert len({one.backbone.id for one in version.learners}) == 1, "one set of features for all"
@@ -94,10 +56,10 @@ def test_a_version_says_of_regions_what_annotators_would(context: Context, proje
     endpoint = Endpoint(context)
     endpoint.start()
     try:
-        rest = [number for number in range(TAUGHT, len(ITEMS)) if truth(number)]
-        tasks = [{"id": number + 1, "data": ITEMS[number][0]} for number in rest]
+        rest = [number for number in range(TAUGHT, COUNT) if truth(number)]
+        tasks = [{"id": number + 1, "data": MADE.item(number)[0]} for number in rest]
         answers: list[Any] = endpoint.predict(tasks, KEY, MADE.config)
-        drawn = ITEMS[rest[0]][1][:1]
+        drawn = MADE.item(rest[0])[1][:1]
         (prompted,) = endpoint.predict(tasks[:1], KEY, MADE.config, {"result": drawn})
     finally:
         endpoint.stop()
@@ -110,16 +72,16 @@ def test_a_version_says_of_regions_what_annotators_would(context: Context, proje
 
 
 def test_the_next_version_is_judged_against_it_on_the_same_regions(context: Context, project: Project) -> None:
-    train(context, project)
-    following, candidates = train(context, project)
+    train(context, project, BOOK)
+    following, candidates = train(context, project, BOOK)
     assert following.parent
     assert all(candidate.decision.accepted for candidate in candidates.values())
     assert "first version" not in candidates["of"].decision.reason.lower()
 
 
 def test_a_push_asks_about_the_regions_that_were_found(context: Context, project: Project) -> None:
-    version, _ = train(context, project)
-    versions, tasks = context.versions(project), [BOOK.tasks[number + 1] for number in range(TAUGHT, len(ITEMS))]
+    version, _ = train(context, project, BOOK)
+    versions, tasks = context.versions(project), [BOOK.tasks[number + 1] for number in range(TAUGHT, COUNT)]
     learners = [(one.control, versions.learner(version.name, one)) for one in version.learners]
     embedded = {
         one.control.name: Embedder(context, project, one.control, one.backbone_spec, one.backbone, {}).embed(

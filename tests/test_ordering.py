@@ -189,6 +189,19 @@ def test_auto_covers_until_there_are_labels_enough_for_a_model_of_its_skill() ->
     assert front(0.0) == front(0.8, labels_per_class=5)
 
 
+def test_auto_covers_all_along_where_answers_are_those_of_the_nearest_label() -> None:
+    pool, predictions = embedded(60), {task_id: said(task_id / 60) for task_id in range(60)}
+    known = Known(embedded(30, seed=1).features, None, 1, 0.9, 1)
+
+    def along(order: str, known: Known) -> list[int]:
+        scores = scored(order, list(range(60)), predictions, pool, known)
+        return sorted(scores, key=scores.__getitem__)
+
+    covering = along("coverage", known)
+    assert along("auto", replace(known, remembered=True)) == covering != along("auto", known)
+    assert along("margin", replace(known, remembered=True)) != covering
+
+
 def test_skill_is_that_of_the_holdout_once_it_is_large_enough() -> None:
     def metrics(accuracy: float, items: int) -> Metrics:
         halves = {label: ClassMetrics(accuracy, accuracy, accuracy, items // 2) for label in "ab"}

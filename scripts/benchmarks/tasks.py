@@ -12,7 +12,7 @@ import typer
 from benchmarks.candidates import measure_candidate
 from benchmarks.task_data import Task, measure_each
 from benchmarks.task_features import features, spec_of
-from labelloop.learning import LEARNERS, Learner, Training
+from labelloop.learning import LEARNERS, Learner, TextLearner, Training
 from labelloop.service.embedding import Embedded
 from labelloop.service.ordering import Known, score_queue, varieties
 from labelloop.settings import Settings
@@ -134,7 +134,8 @@ def _scores(
     targets = [task.targets[row] for row in have]
     labels = np.array([task.classes.index(one.label) for one in targets], dtype=np.int64) if task.kind.single else None
     count = len(task.classes) if task.kind.single else varieties(targets)
-    known = Known(pool.items.rows[list(have)], labels, count, None, max(task.budgets[0], 20))
+    batch, remembered = max(task.budgets[0], 20), isinstance(learner, TextLearner)
+    known = Known(pool.items.rows[list(have)], labels, count, None, batch, remembered)
     embedded = Embedded(list(queue), pool.items.rows[list(queue)], [""] * len(queue))
     probabilities = learner.probabilities(inputs) if learner else None
     return score_queue(order, Settings(), queue, predictions, embedded, probabilities, known, seed=seed)

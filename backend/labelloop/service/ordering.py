@@ -38,6 +38,7 @@ class Known:
         classes: how many classes there are; for items of several, see `varieties`.
         skill: what the model is known to be able to; see `learning.skill`.
         batch: about how many tasks are labelled before the next version's scores arrive.
+        remembered: the learner answers a task with what was said of the nearest one.
     """
 
     features: NDArray[np.float32]
@@ -45,6 +46,7 @@ class Known:
     classes: int
     skill: float | None
     batch: int
+    remembered: bool = False
 
 
 def predict_all(
@@ -163,6 +165,7 @@ def score_queue(
         classes=known.classes,
         skill=known.skill,
         batch=known.batch,
+        remembered=known.remembered,
     )
     strategy = strategy_for(pool, order, settings.cold_strategy, settings.cold_labels_per_class)
     places = strategy.order(pool, seed, balance=settings.balance, apart=settings.apart)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord, prediction_json
-from labelloop.learning import ClassificationLearner, Learner
+from labelloop.learning import ClassificationLearner, Learner, TextLearner
 from labelloop.records import Control, Prediction
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
@@ -227,8 +227,7 @@ class _Push:
 
     def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """Class probabilities of the tasks that have the first control's features, and its members' for `bald`, as far as any are."""
-        first = self._version.learners[0].control
-        learner = next((learner for control, learner in self._learners if control == first), None)
+        learner = self._first_learner
         if learner is None or not features.ids:
             return None, None
         inputs = features.inputs(learner.reads)
@@ -251,6 +250,7 @@ class _Push:
             len(record.classes) if single else varieties(targets.values()),
             known_skill(record, settings),
             BATCHES_UNDERWAY * settings.train_after,
+            remembered=isinstance(self._first_learner, TextLearner),
         )
 
     @cached_property
@@ -261,6 +261,12 @@ class _Push:
             )
             for record in self._version.learners
         }
+
+    @property
+    def _first_learner(self) -> Learner | None:
+        """That of the control whose features strategies look at; None while it has learnt nothing."""
+        first = self._version.learners[0].control
+        return next((learner for control, learner in self._learners if control == first), None)
 
     @cached_property
     def _learners(self) -> list[tuple[Control, Learner]]:

@@ -36,6 +36,7 @@ class Pool:
         skill: how much of what guessing the commonest class gets wrong the model is estimated to get right, in [0, 1], on
             items it was not trained on (see `auto.skill`); None: not known.
         batch: about how many items people label before the next order.
+        remembered: the model answers an item with the label of the nearest labelled one.
     """
 
     features: Floats
@@ -47,6 +48,7 @@ class Pool:
     classes: int = 0
     skill: float | None = None
     batch: int = 100
+    remembered: bool = False
 
     def __post_init__(self) -> None:
         rows = len(self.features)

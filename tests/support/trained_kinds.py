@@ -1,0 +1,48 @@
+"""A made kind of project in a store, trained and published as a round does, without a Label Studio."""
+
+from labelloop.labelstudio import TaskRecord, parse_label_config
+from labelloop.labelstudio.tasks import AnnotationRecord
+from labelloop.service.book import Book, write_book
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
+from labelloop.service.incumbents import incumbent_of, sides_of
+from labelloop.service.labelling import labels_of
+from labelloop.service.projects import Project
+from labelloop.service.releases import learner_record, release
+from labelloop.service.training import Candidate, train_control
+from labelloop.service.versions import Version
+from support.kinds import Made
+
+
+def book_of(made: Made, count: int, taught: int) -> Book:
+    """Tasks 1, 2, …, the first of which are annotated."""
+
+    def task(number: int) -> TaskRecord:
+        data, result = made.item(number)
+        moment = f"2026-11-24T02:00:{number % 60:02d}.000000Z"
+        said = (AnnotationRecord(number, 1, False, False, moment, result),) if number < taught else ()
+        return TaskRecord(number + 1, data, moment, said)
+
+    return Book({number + 1: task(number) for number in range(count)})
+
+
+def train(context: Context, project: Project, book: Book) -> tuple[Version, dict[str, Candidate]]:
+    """Train every control and publish, from the control that draws to the one that asks about what is drawn."""
+    write_book(context.store, project.folder, book)
+    versions = context.versions(project)
+    live = versions.live()
+    candidates = {}
+    for control in parse_label_config(project.label_config).controls:
+        targets = labels_of(book, control).targets
+        found = learner_record(context.settings, control, live)
+        candidates[control.name] = train_control(
+            found,
+            [book.tasks[task_id] for task_id in sorted(targets)],
+            targets,
+            Embedder(context, project, control, found.backbone_spec, found.backbone, {}),
+            sides_of(context, project, live, control),
+            incumbent_of(context, project, live, control, {}),
+            context.settings,
+            lambda *_: None,
+        )
+    return release(versions, live, candidates, context.settings), candidates
