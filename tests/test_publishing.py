@@ -33,5 +33,5 @@ def test_a_push_says_whether_answers_are_those_of_the_nearest_label(
     push.prepare()
 
     assert [known.remembered for known in told][-1] is remembered
-    assert len(push.next_chunk()) == 20
+    assert push.next_chunk()
     context.redis.close()
