@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.task_data import Task
 from benchmarks.task_features import features
 from labelloop.errors import LearningError
-from labelloop.learning import BackboneSpec, Training, learner_of
+from labelloop.learning import BackboneSpec, Figures, Measured, Training, learner_of
 from labelloop.learning.tuning import TUNERS, Lesson, Tuned
 
 
@@ -24,7 +24,7 @@ def measure_candidate(task: Task, spec: BackboneSpec, minutes: float) -> dict[st
         minutes: budget of the fine-tuning.
 
     Returns:
-        The figure of the quick learner's name as `value`, and what it took; or as `skipped` why there is none.
+        The figures by name, and what it took; or as `skipped` why there are none.
     """
     try:
         with TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def _measured(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> d
     embedded = time.monotonic() - started
     learner = kind.train(Training(own.read(kind.reads, task.targets), task.targets, task.classes))
     return {
-        "value": round(learner.evaluate(test.read(kind.reads, task.test_targets), task.test_targets).value, 3),
+        **said_of(learner.evaluate(test.read(kind.reads, task.test_targets), task.test_targets)),
         "fine_tune_s": round(tuned.seconds, 1),
         "epochs": len(tuned.epochs) - 1,
         "best_epoch": tuned.best,
@@ -50,6 +50,12 @@ def _measured(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> d
         "embedded_per_s": round((len(task.items) + len(task.test_items)) / embedded, 1),
         "dense_kb_per_item": round(float(np.mean([one.values.nbytes for one in own.dense] or [0])) / 1024, 1),
     }
+
+
+def said_of(measured: Measured) -> dict[str, float]:
+    """A model's figures by name, the one to go by first."""
+    others = measured.others if isinstance(measured, Figures) else {}
+    return {name: round(value, 3) for name, value in {measured.name: measured.value, **others}.items()}
 
 
 def _fine_tuned(task: Task, spec: BackboneSpec, minutes: float, folder: Path) -> Tuned:

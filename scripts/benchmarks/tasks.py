@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from benchmarks.candidates import measure_candidate
+from benchmarks.candidates import measure_candidate, said_of
 from benchmarks.task_data import Task, measure_each
 from benchmarks.task_features import features, spec_of
 from labelloop.learning import LEARNERS, Learner, TextLearner, Training
@@ -92,15 +92,14 @@ def _measure(pool: Pool, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def _both_speeds(task: Task, seeds: Sequence[int], minutes: float) -> dict[str, Any]:
-    """The test figure of the quick learner and of the candidate on the same labels, the most of the budgets, for each seed."""
+    """The test figures of the quick learner and of the candidate on the same labels, the most of the budgets, for each seed."""
     found: dict[str, Any] = {"labels": task.budgets[-1], "quick": [], "candidate": []}
     for seed in seeds:
         rows = np.random.default_rng(seed).permutation(len(task.items))[: task.budgets[-1]]
         some = replace(task, items=[task.items[row] for row in rows], targets=[task.targets[row] for row in rows])
         pool = Pool(some)
-        figure = pool.train(range(len(rows))).evaluate(pool.test_inputs, task.test_targets)
-        found["figure"] = figure.name
-        found["quick"].append(round(figure.value, 3))
+        quick = pool.train(range(len(rows))).evaluate(pool.test_inputs, task.test_targets)
+        found["quick"].append(said_of(quick))
         found["candidate"].append(measure_candidate(some, pool.spec, minutes))
         typer.echo(f"{task.name}: quick {found['quick'][-1]}, candidate {found['candidate'][-1]}", err=True)
     return found
