@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
+from labelloop.labelstudio import ProjectKey
 from labelloop.records import AttributesPrediction, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.endpoint import Endpoint
-from labelloop.service.ordering import predict_all
+from labelloop.service.ordering import predict_all, still_asked_for
 from labelloop.service.projects import Project
 from support.kinds import KINDS
 from support.redis_process import RedisProcess
@@ -100,3 +101,16 @@ def test_a_push_asks_about_the_regions_that_were_found(context: Context, project
             "without regions there is nothing to ask about"
         )
     assert any(said["of"].attributes for said in found.values())  # type: ignore[attr-defined]
+
+
+def test_answers_of_another_kind_are_not_compared_and_not_served(context: Context, project: Project) -> None:
+    """One choice becomes any number of them: nothing of the old model can be judged or shown by the new question."""
+    train(context, project, BOOK)
+    several = MADE.config.replace('name="of" toName="text"', 'name="of" toName="text" choice="multiple"')
+    assert "of" not in still_asked_for(context.versions(project).live().learners, several)  # type: ignore[union-attr]
+
+    asked_anew = context.projects.register(ProjectKey.parse(KEY), several, "A project")
+    version, candidates = train(context, asked_anew, BOOK)
+    assert version.learners[1].control.answer is Kind.SET
+    assert "first version" in candidates["of"].decision.reason.lower()
+    assert candidates["of"].record.metrics is not None

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+ANSWER: Final = "answer"
+"""The name of the option that says of what kind answers about regions are."""
 
 
 class Modality(StrEnum):
@@ -62,6 +66,11 @@ class Control:
     threshold: float = 0.0
     predicted_values: tuple[tuple[str, str], ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def answer(self) -> Kind:
+        """Of what kind the answers are: about each region where the control asks about regions, else its own kind."""
+        return Kind(self.option(ANSWER, self.kind))
 
     def option(self, name: str, default: str = "") -> str:
         """One of `options`, or the default where the tag does not have it."""

@@ -222,11 +222,7 @@ P = TypeVar("P", bound=Any)
 
 
 def _sure(
-    prediction: P,
-    name: str,
-    regions: tuple[Box | Mask | Span, ...],
-    labels: Collection[str],
-    threshold: float,
+    prediction: P, name: str, regions: tuple[Box | Mask | Span, ...], labels: Collection[str], threshold: float
 ) -> P | None:
     sure = [region for region in regions if region.label in labels and region.score >= threshold]
     return _with(prediction, name, regions, sure) if sure else None

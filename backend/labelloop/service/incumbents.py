@@ -19,7 +19,7 @@ def sides_of(context: Context, project: Project, live: Version | None, control: 
 
 def _same(before: Control, now: Control) -> bool:
     """Whether a control still asks for the same of the same."""
-    return (before.kind, before.modality, before.labels) == (now.kind, now.modality, now.labels)
+    return all(getattr(before, name) == getattr(now, name) for name in ("kind", "answer", "modality", "labels"))
 
 
 def incumbent_of(

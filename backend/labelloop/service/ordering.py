@@ -108,8 +108,8 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
     now = {control.name: control for control in parse_label_config(label_config).controls}
     trained = [record.control for record in learners if record.control.name in now]
     now |= {c.name: replace(now[c.name], labels=c.labels) for c in trained if now[c.name].option("labels_from")}
-    kinds = {control.name: (control.tag, control.kind, control.modality) for control in trained}
-    return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.modality) == kind}
+    kinds = {control.name: (control.tag, control.kind, control.answer, control.modality) for control in trained}
+    return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.answer, c.modality) == kind}
 
 
 def known_skill(record: LearnerRecord, settings: Settings) -> float | None:

@@ -263,7 +263,7 @@ def _train_one(
 
 def _signature(config: LabelConfig) -> dict[str, list[Any]]:
     """What a training depends on in a label config; one that differs calls for a training."""
-    return {control.name: [control.tag, control.kind, control.modality, *control.labels] for control in config.controls}
+    return {one.name: [one.tag, one.kind, one.answer, one.modality, *one.labels] for one in config.controls}
 
 
 def _without(labels: Labels, missed: set[int]) -> Labels:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.labelstudio.codecs.attributes import ANSWER
 from labelloop.learning import (
     GateDecision,
     Learner,
@@ -169,7 +168,7 @@ def training_options(settings: Settings, record: LearnerRecord) -> TrainingOptio
         combination=settings.ensemble_combination,
         blocks=record.backbone.blocks,
         synonyms=record.control.predicted_values,
-        answer=Kind(record.control.option(ANSWER, Kind.CLASS)),
+        answer=record.control.answer,
     )
 
 

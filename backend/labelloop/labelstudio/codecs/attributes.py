@@ -23,11 +23,10 @@ from labelloop.records import (
     Target,
     parts_of,
 )
+from labelloop.records.controls import ANSWER
 
 ABOUT: Final = "about"
 """The name of the option that says whose regions a control asks about."""
-ANSWER: Final = "answer"
-"""The name of the option that says of what kind its answers are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class AttributesCodec(Codec):
     def read(self, control: Control, result: list[Region], value: object = None) -> AttributesTarget | None:
         """What was said of each region; None where nothing was, or of none that can be read."""
         answers = _by_id(own(control, result))
-        whole = _of_whole(control)
+        whole = replace(control, kind=control.answer)
         found = [
             Attribute(part, said)
             for name, part in self._parts(control, result, value)
@@ -131,7 +130,7 @@ class AttributesCodec(Codec):
         """
         names = {drawing.control.name for drawing in drawings(control)}
         said = {attribute.part: attribute.said for attribute in prediction.attributes}
-        codec, whole = self._answering[control.tag], _of_whole(control)
+        codec, whole = self._answering[control.tag], replace(control, kind=control.answer)
         return [
             _beside(answer, region)
             for part, region in placed
@@ -175,11 +174,6 @@ def asked_parts(control: Control, said: Mapping[str, Prediction]) -> tuple[Part,
         for part in parts_of(said.get(drawing.control.name))
         if drawing.asks_about(part)
     )
-
-
-def _of_whole(control: Control) -> Control:
-    """The control as if it asked about whole items."""
-    return replace(control, kind=Kind(control.option(ANSWER)))
 
 
 def _by_id(regions: Iterable[Region]) -> dict[str, list[Region]]:
