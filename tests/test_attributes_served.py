@@ -48,7 +48,7 @@ def truth(number: int) -> dict[str, str]:
 def test_a_version_says_of_regions_what_annotators_would(context: Context, project: Project) -> None:
     version, candidates = train(context, project, BOOK)
     asking = candidates["of"]
-    assert [one.control.kind for one in version.learners] == [Kind.SPANS, Kind.ATTRIBUTES, Kind.ATTRIBUTES]
+    assert [one.control.kind for one in version.learners] == [Kind.SPANS, *[Kind.ATTRIBUTES] * 3]
     assert len({one.backbone.id for one in version.learners}) == 1, "one set of features for all"
     assert asking.record.metrics is not None
     assert asking.record.metrics.value > 0.8
@@ -66,6 +66,10 @@ def test_a_version_says_of_regions_what_annotators_would(context: Context, proje
         endpoint.stop()
     interface = LabelInterface(MADE.config)
     assert all(interface.validate_prediction(answer, return_errors=True) == [] for answer in answers)
+    regions = [region for answer in answers for region in answer["result"]]
+    words = {region["id"]: region["value"]["text"] for region in regions if region["type"] == "labels"}
+    loud = [one["value"]["text"] == [words[one["id"]].upper()] for one in regions if one["type"] == "textarea"]
+    assert sum(loud) > 0.6 * len(loud) > 0
     right = [said_of(answer) == truth(number) for answer, number in zip(answers, rest, strict=True)]
     assert sum(right) > 0.6 * len(right)
     assert isinstance(prompted, dict)

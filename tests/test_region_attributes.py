@@ -30,6 +30,8 @@ from labelloop.records import (
     Span,
     SpansPrediction,
     SpansTarget,
+    TextPrediction,
+    TextTarget,
 )
 
 ATTRIBUTES = (
@@ -92,14 +94,12 @@ def controls(xml: str) -> dict[str, Control]:
 @pytest.mark.parametrize("tag", sorted(PLACES))
 def test_what_is_asked_about_boxes_and_stretches_is_learnt_and_the_rest_named(tag: str) -> None:
     found = parse_label_config(config(tag))
-    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen", "how", "sure", "tree"]
+    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen", "how", "note", "sure", "tree"]
 
     assert [control.name for control in found.controls] == learnt
     assert [line.split("'")[1] for line in found.unsupported] == [name for name in ANSWERS if name not in learnt]
     reasons = dict(zip((line.split("'")[1] for line in found.unsupported), found.unsupported, strict=True))
-    assert all(
-        "only answers of Choices, Rating, Taxonomy are learnt" in reasons[name] for name in ("note", "count", "day")
-    )
+    assert all("only answers of Choices, Rating, Taxonomy, TextArea are" in reasons[name] for name in ("count", "day"))
     assert tag != "PolygonLabels" or all("no boxes or stretches of text" in reasons[name] for name in ("seen", "tree"))
 
 
@@ -233,6 +233,7 @@ def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
 
 
 SAID: dict[str, tuple[Any, Any, Any]] = {
+    "note": (TextTarget(("torn",)), TextPrediction("torn", 0.8, 0.2), {"text": ["torn"]}),
     "how": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"choices": ["a"]}),
     "sure": (ClassTarget("3"), ClassPrediction("3", 0.8, 0.2), {"rating": 3}),
     "tree": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"taxonomy": [["a"]]}),
@@ -241,7 +242,7 @@ SAID: dict[str, tuple[Any, Any, Any]] = {
 
 @pytest.mark.parametrize("name", sorted(SAID))
 @pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
-def test_sets_paths_and_ratings_of_regions_are_read_and_written(tag: str, name: str) -> None:
+def test_sets_paths_ratings_and_texts_of_regions_are_read_and_written(tag: str, name: str) -> None:
     xml = config(tag)
     found = controls(xml)
     target, prediction, value = SAID[name]
@@ -255,7 +256,7 @@ def test_sets_paths_and_ratings_of_regions_are_read_and_written(tag: str, name: 
     said = sent["result"][-1]
     assert LabelInterface(xml).validate_prediction({**sent, "task": 1}, return_errors=True) == []
     assert (said["from_name"], said["id"], said["score"]) == (name, sent["result"][0]["id"], 0.8)
-    assert value.items() <= said["value"].items()
+    assert {key: said["value"][key] for key in value} == value
     again = codec_for(found[name]).read(found[name], sent["result"])
     assert isinstance(again, AttributesTarget)
     # Where several are possible, of a region that is left blank none applies.
@@ -354,7 +355,7 @@ def test_what_is_asked_about_the_whole_item_beside_them_is_learnt() -> None:
     found = controls(config("Labels").replace("</View>", whole))
     said = {"from_name": "kind", "to_name": "o", "type": "choices", "value": {"choices": ["x"]}}
 
-    assert list(found) == ["r", "kind", "seen", "how", "sure", "tree"]
+    assert list(found) == ["r", "kind", "seen", "how", "note", "sure", "tree"]
     target = codec_for(found["kind"]).read(found["kind"], [*annotated("Labels"), said])
     assert target is not None
     assert target.classes == ("x",)

@@ -52,12 +52,14 @@ def test_a_text_for_the_item_is_learnt(shown: str, modality: Modality) -> None:
     assert (found.kind, found.modality, found.labels, found.data_key) == (Kind.TEXT, modality, (), "source")
 
 
-@pytest.mark.parametrize("flag", ["perRegion", "perItem"])
-def test_texts_about_parts_are_refused_with_a_reason(flag: str) -> None:
+@pytest.mark.parametrize(
+    ("flag", "reason"), [("perRegion", "asks about regions, and no"), ("perItem", "asks about parts of a task")]
+)
+def test_texts_about_parts_that_nobody_marks_are_refused_with_a_reason(flag: str, reason: str) -> None:
     found = parse_label_config(config(f'{flag}="true"'))
 
     assert found.controls == ()
-    assert f'{flag}="true" asks about parts of a task' in found.unsupported[0]
+    assert f'{flag}="true" {reason}' in found.unsupported[0]
 
 
 @given(TEXTS, st.floats(0, 1), st.sampled_from(["Text", "HyperText", "Image"]))

@@ -262,7 +262,7 @@ def _attributes(number: int) -> Item:
 
 
 def _attributed_spans(number: int) -> Item:
-    """Names of one class, and what each is the name of, said twice."""
+    """Names of one class, what each is the name of, said twice, and how it is written in capitals."""
     data, marked = _spans(number + number // 4 + 1)
     answer = []
     for region in marked:
@@ -275,6 +275,12 @@ def _attributed_spans(number: int) -> Item:
                 "from_name": "path",
                 "type": "taxonomy",
                 "value": {**dict(place), "taxonomy": [["name", *label]]},
+            },
+            {
+                **region,
+                "from_name": "loud",
+                "type": "textarea",
+                "value": {**dict(place), "text": [dict(place)["text"].upper()]},
             },
         ]
     return data, answer
@@ -376,7 +382,7 @@ KINDS = {
             '<Labels name="names" toName="text"><Label value="name"/></Labels>'
             '<Choices name="of" toName="text" perRegion="true"><Choice value="PER"/><Choice value="LOC"/></Choices>'
             '<Taxonomy name="path" toName="text" perRegion="true"><Choice value="name"><Choice value="PER"/><Choice value="LOC"/>'
-            "</Choice></Taxonomy>"
+            '</Choice></Taxonomy><TextArea name="loud" toName="text" perRegion="true"/>'
         ),
         "of",
         _attributed_spans,

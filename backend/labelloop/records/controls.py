@@ -24,7 +24,7 @@ class Kind(StrEnum):
     BOXES = "boxes"  # rectangles in an image, each of a class
     MASKS = "masks"  # areas of an image, each of a class
     SPANS = "spans"  # stretches of a text, each of a class
-    ATTRIBUTES = "attributes"  # a class, a set of them or a rating for each region that other controls draw
+    ATTRIBUTES = "attributes"  # a class, a set, a rating or a text for each region that others draw
     TEXT = "text"  # a text in answer to the item, such as its translation
 
     @property

@@ -36,7 +36,7 @@ CODECS: Final[dict[str, Codec]] = {
     "Bitmask": PlainRegionsCodec(BitmaskCodec(), BitmaskCodec.key),
 }
 
-_ANSWERING: Final = ("Choices", "Rating", "Taxonomy")
+_ANSWERING: Final = ("Choices", "Rating", "Taxonomy", "TextArea")
 _TOLD_APART: Final = ("RectangleLabels", "Rectangle", "Labels", "HyperTextLabels", "ParagraphLabels")
 ATTRIBUTES: Final = AttributesCodec({tag: CODECS[tag] for tag in _ANSWERING}, {tag: CODECS[tag] for tag in _TOLD_APART})
 """Reads and writes what is asked about regions that have a class already."""

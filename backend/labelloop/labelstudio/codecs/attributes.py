@@ -28,6 +28,9 @@ from labelloop.records.controls import ANSWER
 ABOUT: Final = "about"
 """The name of the option that says whose regions a control asks about."""
 
+# Where an answer is, of results that do not have it under their type; on a text it takes the place of the marked words.
+_SAID_UNDER: Final = {"textarea": "text"}
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -187,8 +190,8 @@ def _by_id(regions: Iterable[Region]) -> dict[str, list[Region]]:
 def _placeless(region: Region) -> Region:
     """The answer alone, without the place of the region that it is about."""
     value: Any = region.get("value")
-    kind = str(region.get("type"))
-    return {**region, "value": {kind: value[kind]} if isinstance(value, dict) and kind in value else {}}
+    key = _SAID_UNDER.get(str(region.get("type")), str(region.get("type")))
+    return {**region, "value": {key: value[key]} if isinstance(value, dict) and key in value else {}}
 
 
 def _beside(answer: Region, region: Region) -> Region:

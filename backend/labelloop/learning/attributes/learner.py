@@ -16,6 +16,7 @@ from labelloop.learning.figures import Measured
 from labelloop.learning.learner import Learner, Reads, Training
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.sets import SetLearner
+from labelloop.learning.translation import TextLearner
 from labelloop.records import Attribute, AttributesPrediction, AttributesTarget, Kind, Prediction
 
 # The learner of each kind of answer, as of whole items.
@@ -23,6 +24,7 @@ _ANSWERING: Final[dict[Kind, type[Learner]]] = {
     Kind.CLASS: ClassificationLearner,
     Kind.RATING: RatingLearner,
     Kind.SET: SetLearner,
+    Kind.TEXT: TextLearner,
 }
 
 
@@ -55,7 +57,7 @@ class AttributesLearner:
     on both sides of a cross-validation, which makes it look a little better than it is. The holdout is of whole items.
 
     Attributes:
-        answer: of what kind the answers are: a class, a set or a rating.
+        answer: of what kind the answers are: a class, a set, a rating or a text.
         drawn: the classes of the regions it has learnt from; what is said of others goes by their features alone.
     """
 
