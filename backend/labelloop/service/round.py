@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from labelloop.errors import LabelConfigError, LabelStudioRejected, NotEnoughLabels
+from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningError, NotEnoughLabels
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
@@ -211,6 +211,13 @@ def _train(
         except NotEnoughLabels as error:
             notes.append(str(error))
             continue
+        except LearningError as error:
+            if _learnt(scene.live, control):
+                raise
+            # What was never learnt, as for want of a library, does not stop the others from being.
+            logger.error("Project %d: %r is not learnt: %s", scene.project.key.id, control.name, error)
+            notes.append(f"{control.name!r} is not learnt: {error}")
+            continue
         candidates[control.name] = candidate
         broken |= candidate.broken
     note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
@@ -233,6 +240,10 @@ def _train(
     note_history(context, scene.project, scene.book, version, learners, targets)
     logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
     return replace(state, last_training=f"Published {version.name}. {version.reason}", last_refusal=""), missed
+
+
+def _learnt(live: Version | None, control: Control) -> bool:
+    return any(record.control.name == control.name and record.kind for record in live.learners) if live else False
 
 
 def _train_one(
