@@ -12,6 +12,7 @@ from labelloop.labelstudio.codecs.attributes import asked_parts
 from labelloop.learning import (
     Learner,
     Pool,
+    Reads,
     believed,
     rank_scores,
     scores_along,
@@ -61,7 +62,8 @@ def predict_all(
     predictions: dict[int, dict[str, Prediction]] = {}
     for control, learner in learners:
         found = embedded[control.name]
-        parts = [asked_parts(control, predictions.get(task_id, {})) for task_id in found.ids]
+        asks = learner.reads is Reads.PARTS
+        parts = [asked_parts(control, predictions.get(task_id, {})) for task_id in found.ids] if asks else None
         said = learner.predict(found.inputs(learner.reads, parts=parts)) if found.ids else ()
         for task_id, prediction in zip(found.ids, said, strict=True):
             predictions.setdefault(task_id, {})[control.name] = prediction

@@ -83,7 +83,8 @@ class Predictor:
         places = [place for place, one in enumerate(found) if one is not None]
         if not places:
             return
-        parts = [asked_parts(control, _by_name(said[place])) for place in places]
+        asks = live.learner.reads is Reads.PARTS
+        parts = [asked_parts(control, _by_name(said[place])) for place in places] if asks else []
         inputs = _inputs(live.learner.reads, [one for one in found if one is not None], parts)
         yield from zip(places, live.learner.predict(inputs), strict=True)
 
