@@ -26,8 +26,8 @@ def incumbent_of(
     context: Context, project: Project, live: Version | None, control: Control, broken: dict[int, BrokenItem]
 ) -> Incumbent | None:
     """The live version's learner of a control; None where there is none, or it knew other classes and cannot be compared."""
-    for record in live.learners if live else ():
-        if record.control.name == control.name and record.kind and _same(record.control, control) and live:
+    for record in live.learnt if live else ():
+        if record.control.name == control.name and _same(record.control, control) and live:
             learner = context.versions(project).learner(live.name, record)
             embedder = Embedder(context, project, control, record.backbone_spec, record.backbone, broken)
             return Incumbent(record, learner, embedder)

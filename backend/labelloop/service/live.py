@@ -164,8 +164,7 @@ class LiveModels:
         version = versions.get(name)
         learners = tuple(
             LiveLearner(record, versions.learner(name, record), self._context.features(project, record.backbone.id))
-            for record in version.learners
-            if record.kind
+            for record in version.learnt
         )
         logger.info("Project %s: version %s is live here", project.slug, name)
         return LiveModel(project, name, learners, names)

@@ -271,7 +271,7 @@ class _Push:
     @cached_property
     def _learners(self) -> list[tuple[Control, Learner]]:
         versions, name = self._context.versions(self._project), self._version.name
-        return [(one.control, versions.learner(name, one)) for one in self._version.learners if one.kind]
+        return [(one.control, versions.learner(name, one)) for one in self._version.learnt]
 
     def _read_state(self) -> PushState:
         """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""

@@ -212,7 +212,7 @@ def _train(
             notes.append(str(error))
             continue
         except LearningError as error:
-            if _learnt(scene.live, control):
+            if scene.live and any(record.control.name == control.name for record in scene.live.learnt):
                 raise
             # What was never learnt, as for want of a library, does not stop the others from being.
             logger.error("Project %d: %r is not learnt: %s", scene.project.key.id, control.name, error)
@@ -240,10 +240,6 @@ def _train(
     note_history(context, scene.project, scene.book, version, learners, targets)
     logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
     return replace(state, last_training=f"Published {version.name}. {version.reason}", last_refusal=""), missed
-
-
-def _learnt(live: Version | None, control: Control) -> bool:
-    return any(record.control.name == control.name and record.kind for record in live.learners) if live else False
 
 
 def _train_one(

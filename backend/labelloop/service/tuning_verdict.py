@@ -53,7 +53,7 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
 
 def _others(scene: Scene, tuned: Control) -> list[Control]:
     """The other controls that the live version has learnt; one version holds all, so they are trained anew."""
-    learnt = {record.control.name for record in scene.live.learners if record.kind} - {tuned.name}
+    learnt = {record.control.name for record in scene.live.learnt} - {tuned.name}
     return [control for control in scene.config.controls if control.name in learnt]
 
 

@@ -83,6 +83,11 @@ class Version:
     settings: dict[str, Any] = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def learnt(self) -> tuple[LearnerRecord, ...]:
+        """Those of the learners that have a model; the others order the queue by their backbone alone."""
+        return tuple(record for record in self.learners if record.kind)
+
 
 class LearnerArrays(Protocol):
     """What a version keeps of a learner beside its record."""
