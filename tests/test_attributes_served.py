@@ -87,7 +87,7 @@ def test_the_next_version_is_judged_against_it_on_the_same_regions(context: Cont
 def test_a_push_asks_about_the_regions_that_were_found(context: Context, project: Project) -> None:
     version, _ = train(context, project, BOOK)
     versions, tasks = context.versions(project), [BOOK.tasks[number + 1] for number in range(TAUGHT, COUNT)]
-    learners = [(one.control, versions.learner(version.name, one)) for one in version.learners]
+    learners = {one.control: versions.learner(version.name, one) for one in version.learners}
     embedded = {
         one.control.name: Embedder(context, project, one.control, one.backbone_spec, one.backbone, {}).embed(
             tasks, lambda *_: None
@@ -95,7 +95,7 @@ def test_a_push_asks_about_the_regions_that_were_found(context: Context, project
         for one in version.learners
     }
     found = predict_all(learners, embedded)
-    alone = predict_all(learners[1:], embedded)
+    alone = predict_all(dict([*learners.items()][1:]), embedded)
     for task_id, said in found.items():
         attributes: Any = said["of"]
         assert isinstance(attributes, AttributesPrediction)

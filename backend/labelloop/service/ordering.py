@@ -51,16 +51,16 @@ class Known:
 
 
 def predict_all(
-    learners: Iterable[tuple[Control, Learner]], embedded: Mapping[str, Embedded]
+    learners: Mapping[Control, Learner], embedded: Mapping[str, Embedded]
 ) -> dict[int, dict[str, Prediction]]:
     """What each control's learner says of each task that has its features.
 
     Args:
-        learners: what asks about regions after what draws them.
+        learners: of each control, what asks about regions after what draws them.
         embedded: by control name.
     """
     predictions: dict[int, dict[str, Prediction]] = {}
-    for control, learner in learners:
+    for control, learner in learners.items():
         found = embedded[control.name]
         asks = learner.reads is Reads.PARTS
         parts = [asked_parts(control, predictions.get(task_id, {})) for task_id in found.ids] if asks else None

@@ -265,13 +265,12 @@ class _Push:
     @property
     def _first_learner(self) -> Learner | None:
         """That of the control whose features strategies look at; None while it has learnt nothing."""
-        first = self._version.learners[0].control
-        return next((learner for control, learner in self._learners if control == first), None)
+        return self._learners.get(self._version.learners[0].control)
 
     @cached_property
-    def _learners(self) -> list[tuple[Control, Learner]]:
+    def _learners(self) -> dict[Control, Learner]:
         versions, name = self._context.versions(self._project), self._version.name
-        return [(one.control, versions.learner(name, one)) for one in self._version.learnt]
+        return {record.control: versions.learner(name, record) for record in self._version.learnt}
 
     def _read_state(self) -> PushState:
         """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""
