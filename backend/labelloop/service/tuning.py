@@ -99,10 +99,8 @@ class _Tuning:
         attempt = self._state.attempt or self._begin()
         if attempt is None:
             return True
-        if not self._deaths.begin():
-            return self.end(f"Given up: {_CUT_OFF}")
         try:
-            return self._advance(attempt)
+            return self._advance(attempt) if self._deaths.begin() else self.end(f"Given up: {_CUT_OFF}")
         finally:
             self._deaths.survived()
 
@@ -126,7 +124,6 @@ class _Tuning:
         logger.info("Project %d: fine-tuning: %s", self._project.key.id, outcome)
         self._note(self._state.over(outcome))
         self._keeper.clear()
-        self._deaths.survived()
         delete_unused(self._context, self._project)
         return True
 
