@@ -12,6 +12,7 @@ from PIL import Image
 
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
 from labelloop.learning import Dense, MasksLearner, Parts, Training, load_backbone, resolve_backbone
+from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.maps import SIDE, pack, unpack
 from labelloop.learning.masks import fitting
 from labelloop.learning.tuning import (
@@ -75,7 +76,8 @@ def test_what_comes_of_it_gives_maps_as_the_learner_reads_them(tuned: Tuned, mon
     assert rows.shape == (15, tuned.backbone.dim)
     assert np.isfinite(rows).all(axis=1).tolist() == [True] * 14 + [False]
     assert maps[-1].values.size == 0
-    assert maps[0].places.tolist() == [64, 64, 24 + 4 * len(CLASSES) + 12, 32, 32]
+    assert unpack(maps[0]).levels[0].shape == (24 + 4 * len(CLASSES) + 12, 32, 32)
+    assert unpack(maps[0]).told == tuple(map(name_number, CLASSES))
     assert learner.evaluate(maps[10:14], targets[10:]).value > 0.7
     assert (backbone.embed(items[:2]) == rows[:2]).all()
 
@@ -143,13 +145,15 @@ def test_torchvisions_networks_are_trained_the_same_way(
     assert image is not None
     with torch.inference_mode():
         seen = segmenter.eval()(torch.rand(1, 3, 128, 128))
-    finest, coarse = levels(seen.features[0].numpy(), seen.logits[0].numpy(), image)
+    (finest, coarse), whole = levels(seen.features[0].numpy(), seen.logits[0].numpy(), image)
 
     assert described.note.startswith("It began at random weights. The weights of")
     assert seen.whole.shape == (1, segmenter.dim)
     assert seen.logits.shape[:2] == (1, len(CLASSES))
     assert finest.shape == (12, 32, 32)
     assert coarse.shape == (48 + len(CLASSES), *seen.logits.shape[2:])
+    assert whole
+    assert (coarse[48:] == seen.logits[0].numpy()).all()
     build_segmenter(described).load_state_dict(segmenter.state_dict())
 
 

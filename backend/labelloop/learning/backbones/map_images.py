@@ -25,7 +25,7 @@ _OCTAVES: Final = (2, *STRIDES, 32)
 # How far, in octaves, a size may be from the wanted one: networks that do not pad lose some rows at every step.
 _NEAR: Final = 0.3
 # Counted up when what is computed from the same weights changes.
-_REVISION: Final = 1
+_REVISION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

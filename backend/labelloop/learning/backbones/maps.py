@@ -1,10 +1,11 @@
 """Maps: what a backbone says of the cells of a grid over an image, at several sizes of cells, as `Dense` keeps it.
 
 An image is squashed to a square before it is looked at, so every place in it is a share of its height and width.
-`Dense.places` is [height, width of the image as shown, then (channels, rows, columns) of each level, finest first], and a 1 after
-that where the backbone has learnt from this very image, so that what it says of it is surer than what it says of others.
-`Dense.values` are the levels one after the other, each [channels, rows, columns] raveled. The finest level's last 12 channels
-are the colours of the four quarters of each cell: edges are where colours change, more exactly than a network says.
+`Dense.places` is [height, width of the image as shown, taught, n, n numbers of classes' names, then (channels, rows, columns) of each
+level, finest first]. `taught` is 1 where the backbone has learnt from this very image, so that what it says of it is surer than what
+it says of others; the names are those of the classes that it tells apart itself, see `Maps.told`. `Dense.values` are the levels
+one after the other, each [channels, rows, columns] raveled. The finest level's last 12 channels are the colours of the four
+quarters of each cell: edges are where colours change, more exactly than a network says.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,10 @@ from labelloop.records.media import unmarked
 # an object of a thirtieth of the image's width is still nearly three cells wide at the finest stride.
 SIDE: Final = 320
 STRIDES: Final = (4, 8, 16)
+# Channels of a cell's colours: red, green and blue of each quarter.
+COLOURS: Final = 12
 
+_HEAD: Final = 4
 _JPEG: Final = b"\xff\xd8"
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
 _MOST: Final = float(np.finfo(np.float16).max)
@@ -40,12 +44,16 @@ class Maps:
         width: of the image in pixels, as it is shown.
         levels: float16 [channels, rows, columns] each, finest first.
         taught: the backbone has learnt from this image.
+        told: the numbers of the names (`detections.name_number`) of k classes that the backbone tells apart itself. Where there is
+            one level, the 4k channels before the colours are its logits of each class in each quarter; where there are more, the
+            last level's last k channels are its logits of each class. Empty: it tells of none.
     """
 
     height: int
     width: int
     levels: tuple[Floats, ...]
     taught: bool = False
+    told: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,15 @@ class Squashed:
     pixels: Any
 
 
-def pack(height: int, width: int, levels: Sequence[Floats], *, taught: bool = False) -> Dense:
-    """Maps of an image of that size, of levels [channels, rows, columns], finest first; what is not finite becomes 0."""
+def pack(
+    height: int, width: int, levels: Sequence[Floats], *, taught: bool = False, told: Sequence[int] = ()
+) -> Dense:
+    """Maps of an image of that size, of levels [channels, rows, columns], finest first; what is not finite becomes 0.
+
+    The rest is as in `Maps`.
+    """
     flat = [np.clip(np.nan_to_num(level, posinf=_MOST, neginf=-_MOST), -_MOST, _MOST).ravel() for level in levels]
-    places = [height, width, *(size for level in levels for size in level.shape), *[1] * taught]
+    places = [height, width, int(taught), len(told), *told, *(size for level in levels for size in level.shape)]
     return Dense(np.concatenate(flat).astype(np.float16), np.array(places, dtype=np.int32))
 
 
@@ -77,14 +90,15 @@ def unpack(dense: Dense) -> Maps:
         LearningError: it is of an image that could not be decoded, or are no maps.
     """
     places = dense.places.tolist()
-    taught = len(places) % 3 == 0 and bool(places[-1:])
-    shapes = [tuple(places[start : start + 3]) for start in range(2, len(places) - taught, 3)]
+    height, width, taught, count = places[:_HEAD] if len(places) >= _HEAD else [0] * _HEAD
+    told = places[_HEAD : _HEAD + count]
+    shapes = [tuple(places[start : start + 3]) for start in range(_HEAD + count, len(places), 3)]
     sizes = [int(np.prod(shape)) for shape in shapes]
     if not shapes or len(shapes[-1]) != 3 or sum(sizes) != dense.values.size:
         raise LearningError("These are no maps of an image; leave out what could not be decoded.")
     ends = np.cumsum(sizes).tolist()
     levels = (dense.values[end - size : end].reshape(s) for end, size, s in zip(ends, sizes, shapes, strict=True))
-    return Maps(places[0], places[1], tuple(levels), taught)
+    return Maps(height, width, tuple(levels), bool(taught), tuple(told))
 
 
 def squash(data: bytes, side: int = SIDE) -> Squashed | None:

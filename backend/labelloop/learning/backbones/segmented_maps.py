@@ -6,7 +6,8 @@ Such a network lies in a file of weights with a description beside it, named lik
      "note": ""}
 
 The finest level, at stride 4, holds the decoder's features, the logits of each cell's quarters and the quarters' colours;
-where the decoder's own grid is coarser, features and logits are a second level.
+where the decoder's own grid is coarser, features and logits are a second level. Where all classes' logits are kept, the maps say
+whose they are.
 """
 
 import json
@@ -22,6 +23,7 @@ from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.image_running import embed_images, to_batch
 from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
@@ -42,7 +44,7 @@ SEGMENTERS: Final = {
 # Channels kept of features, and of logits: what is wider is mixed down to as many.
 WIDEST: Final = 48
 # Counted up when what is computed from the same weights changes.
-_REVISION: Final = 1
+_REVISION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ class SegmentedMaps:
             raise LearningError(f"{path} is not what is said of it: {str(error).splitlines()[1].strip()}") from None
         self._network = network.eval().to(self._device, memory_format=torch.channels_last)
         self._opened = partial(squash, side=described.side)
+        self._names = [name_number(name) for name in described.classes]
         self._taught = read_taught(path.parent)
         self._mean, self._std = (np.array(said, dtype=np.float32) * 255 for said in (described.mean, described.std))
 
@@ -191,7 +194,9 @@ class SegmentedMaps:
         maps = []
         for item, image, seen, told in zip(items, images, features, logits, strict=True):
             taught = digest_of(item) in self._taught
-            maps.append(pack(image.height, image.width, levels(seen, told, image), taught=taught))
+            own, whole = levels(seen, told, image)
+            names = self._names if whole else ()
+            maps.append(pack(image.height, image.width, own, taught=taught, told=names))
         return rows, maps
 
     def _forward(self, images: list[Squashed]) -> tuple[Floats, Floats, Floats]:
@@ -202,8 +207,8 @@ class SegmentedMaps:
         return whole, features, logits
 
 
-def levels(features: Floats, logits: Floats, image: Squashed) -> list[Floats]:
-    """The levels of an image's maps.
+def levels(features: Floats, logits: Floats, image: Squashed) -> tuple[list[Floats], bool]:
+    """The levels of an image's maps, and whether all logits are in them as `Maps.told` has it.
 
     Args:
         features: [channels, rows, columns].
@@ -213,13 +218,14 @@ def levels(features: Floats, logits: Floats, image: Squashed) -> list[Floats]:
     side = len(image.pixels) // STRIDES[0]
     colours = quarters(image, side, side)
     if features.shape[1] != 2 * side:
-        return [colours, np.concatenate([_narrow(features), _narrow(logits)])]
+        return [colours, np.concatenate([_narrow(features), _narrow(logits)])], len(logits) <= WIDEST
     # Of each cell all four logits, where they are not too many, so that boundaries stay as fine as the network told them.
     classes = len(logits)
+    whole = 4 * classes <= WIDEST
     cells = logits.reshape(classes, side, 2, side, 2)
-    told = cells.transpose(0, 2, 4, 1, 3).reshape(-1, side, side) if 4 * classes <= WIDEST else cells.mean(axis=(2, 4))
+    told = cells.transpose(0, 2, 4, 1, 3).reshape(-1, side, side) if whole else cells.mean(axis=(2, 4))
     seen = features.reshape(-1, side, 2, side, 2).mean(axis=(2, 4))
-    return [np.concatenate([_narrow(seen), _narrow(told), colours])]
+    return [np.concatenate([_narrow(seen), _narrow(told), colours])], whole
 
 
 def _narrow(level: Floats) -> Floats:

@@ -17,8 +17,9 @@ DRAWS: Final = 1000
 def figures(shares: Sequence[Floats], classes: Sequence[str], source: Source, seed: int = 0) -> Figures:
     """Mean IoU over the classes, with a bootstrap interval over the images (Efron, 1979), and Dice.
 
-    A class's IoU (Jaccard) and Dice are those of all images together, each image counting alike whatever its size. A class that
-    is neither there nor found in any image is left out; the background is no class.
+    A class's IoU (Jaccard) and Dice are those of all images together, each image counting alike whatever its size, so that images
+    with much of a class count for more; `Dice per image` is the mean of each image's own Dice. A class that is neither there nor
+    found (in any image, or in that image) is left out; the background is no class.
 
     Args:
         shares: of each image, `areas.overlap_shares`, float64 [C, 3].
@@ -42,7 +43,7 @@ def figures(shares: Sequence[Floats], classes: Sequence[str], source: Source, se
         value=value,
         source=source,
         interval=_interval(stacked[:, known], value, seed),
-        others={"Dice": float(dice[known].mean())},
+        others={"Dice": float(dice[known].mean()), "Dice per image": _per_image(stacked)},
         per_class={classes[column]: {"IoU": float(iou[column]), "Dice": float(dice[column])} for column in known},
     )
 
@@ -51,6 +52,14 @@ def image_quality(shares: Floats) -> float:
     """Mean IoU in one image, of its `areas.overlap_shares` [C, 3], over the classes there or found; 1 where there is none."""
     known = shares[:, 1:].sum(axis=1) > 0
     return float(_iou(shares)[known].mean()) if known.any() else 1.0
+
+
+def _per_image(stacked: Floats) -> float:
+    """The mean, over images with a class there or found, of the mean Dice of those classes."""
+    known = stacked[:, :, 1:].sum(axis=2) > 0
+    some = known.any(axis=1)
+    means = (_dice(stacked) * known)[some].sum(axis=1) / known[some].sum(axis=1)
+    return float(means.mean())
 
 
 def _iou(shares: Floats) -> Floats:

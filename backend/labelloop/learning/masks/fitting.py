@@ -25,7 +25,8 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
     """Train a head.
 
     What it learns of each part of a cell is how much of it each class covers, so that its logits cross where a boundary
-    runs through a cell.
+    runs through a cell. Where the backbone has logits of its own it learns what to add to them: of images that the backbone has
+    learnt from nothing is left to add, so those labelled since decide.
 
     Args:
         lessons: at least one, all of the same classes and size.
@@ -39,11 +40,14 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
     windows = Windows(lessons, scales, seed, DROPPED)
     with one_thread():
         network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage), seed)
+        if lessons[0].told is not None:
+            _begin_with_nothing(network)
         optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1)
         for _ in range(steps):
             step = windows.step()
-            likelihood = torch.log_softmax(network[1:](_mixed(network[0], step.levels)), dim=1)
+            logits = network[1:](_mixed(network[0], step.levels))
+            likelihood = torch.log_softmax(logits if step.told is None else logits + step.told, dim=1)
             loss = -((step.wanted * likelihood).sum(dim=1).mean(dim=(1, 2)) * step.weights).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -80,6 +84,14 @@ def _network(channels: int, classes: int, seed: int) -> Any:
         _layer(chance, WIDTH, classes * PARTS**2),
         torch.nn.PixelShuffle(PARTS),
     )
+
+
+def _begin_with_nothing(network: Any) -> None:
+    """Have the network say nothing of any class at first."""
+    import torch
+
+    for values in network[-2].parameters():
+        torch.nn.init.zeros_(values)
 
 
 def _layer(chance: Any, inputs: int, outputs: int, *, size: int = 1) -> Any:

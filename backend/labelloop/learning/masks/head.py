@@ -28,11 +28,12 @@ class MaskHead:
 
     arrays: Mapping[str, Array]
 
-    def __call__(self, levels: Sequence[Floats]) -> Floats:
+    def __call__(self, levels: Sequence[Floats], told: Floats | None = None) -> Floats:
         """Logits of the classes, background first, float32 [classes, PARTS * rows, PARTS * columns] of the finest level's size.
 
         Args:
             levels: [channels, rows, columns] each, finest first; what is not finite counts as 0.
+            told: the backbone's own logits, of the shape of what is returned, which it was trained to add to; None: there are none.
 
         Raises:
             LearningError: there are other levels or channels than those it was trained on.
@@ -41,10 +42,10 @@ class MaskHead:
         seen = np.maximum(self._mixed(levels) + a["mix.bias"][:, None, None], 0)
         seen = np.maximum(_around(seen, a["around.weight"]) + a["around.bias"][:, None, None], 0)
         _, rows, columns = seen.shape
-        told = a["tell.weight"] @ seen.reshape(len(seen), -1) + a["tell.bias"][:, None]
-        parts = told.reshape(-1, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
+        flat = a["tell.weight"] @ seen.reshape(len(seen), -1) + a["tell.bias"][:, None]
+        parts = flat.reshape(-1, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
         result: Floats = parts.reshape(-1, PARTS * rows, PARTS * columns)
-        return result
+        return result if told is None else result + told
 
     def _mixed(self, levels: Sequence[Floats]) -> Floats:
         weights = [self.arrays[name] for name in sorted(self.arrays) if name.startswith("mix.") and name != "mix.bias"]

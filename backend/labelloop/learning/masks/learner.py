@@ -24,6 +24,7 @@ from labelloop.learning.masks.lessons import (
     seen_classes,
     usable,
 )
+from labelloop.learning.masks.told import told_logits
 from labelloop.learning.masks.windows import fit_scales
 from labelloop.learning.resampling import resampled
 from labelloop.learning.threads import one_thread
@@ -150,7 +151,7 @@ class MasksLearner:
 
     def _scaled(self, maps: Maps) -> Floats:
         """Calibrated logits, float32 [seen classes + 1, rows, columns]."""
-        logits = self._head(maps.levels)
+        logits = self._head(maps.levels, told_logits(maps, [self.classes[number] for number in self._seen]))
         scaled: Floats = np.moveaxis(self._calibration.scaled(np.moveaxis(logits, 0, -1)), -1, 0).astype(np.float32)
         return scaled
 

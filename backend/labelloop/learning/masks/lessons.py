@@ -14,6 +14,7 @@ from labelloop.learning.folds import deal_out, with_each_left_out
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import fit_head
 from labelloop.learning.masks.head import PARTS, MaskHead
+from labelloop.learning.masks.told import told_logits
 from labelloop.learning.masks.windows import Lesson, Scale
 from labelloop.records import MasksTarget
 
@@ -66,7 +67,13 @@ def make_lessons(items: Sequence[Labelled], labels: Sequence[str]) -> list[Lesso
     if len({tuple(level.shape for level in one.levels) for one in maps}) > 1:
         raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
     return [
-        Lesson([_finite(level) for level in one.levels], _coverage(one, target, labels), target.weight, one.taught)
+        Lesson(
+            [_finite(level) for level in one.levels],
+            _coverage(one, target, labels),
+            target.weight,
+            one.taught,
+            told_logits(one, labels),
+        )
         for one, (_, target) in zip(maps, items, strict=True)
     ]
 
@@ -92,7 +99,7 @@ def fit_heads(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> 
         return fit_head([lessons[row] for row in rows], scales, seed, share)
 
     head, *others = with_each_left_out(fit, fold, folds, FOLD_WORK)
-    told = [others[own](lesson.levels) for lesson, own in zip(lessons, fold, strict=True)] if others else []
+    told = [others[own](lesson.levels, lesson.told) for lesson, own in zip(lessons, fold, strict=True)] if others else []
     return head, told
 
 

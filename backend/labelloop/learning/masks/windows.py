@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.masks.head import PARTS
 from labelloop.learning.resampling import resampling
 
@@ -41,12 +41,14 @@ class Lesson:
             is wholly of the class.
         weight: how much it counts.
         taught: the backbone has learnt from it.
+        told: the backbone's own logits, float32 [classes, PARTS * rows, PARTS * columns]; None: there are none.
     """
 
     levels: Sequence[Floats]
     coverage: Ints
     weight: float
     taught: bool = False
+    told: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,13 @@ class Step:
         levels: of n windows.
         wanted: torch float32 [n, classes, PARTS * side, PARTS * side], how much of each part is of each class, in [0, 1].
         weights: torch float32 [n].
+        told: torch float32 like `wanted`, the backbone's own logits; None where it has none.
     """
 
     levels: Sequence[Reached]
     wanted: Any
     weights: Any
+    told: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,10 @@ class Windows:
 
         windows = [self._window(self._anywhere() if number % 2 else self._on_a_class()) for number in range(WINDOWS)]
         levels = [self._reached(windows, level, scale) for level, scale in enumerate(self._scales)]
-        wanted = np.stack([_wanted(window) for window in windows]).astype(np.float32) / 255
+        wanted = np.stack([_cut(window, window.lesson.coverage) for window in windows]).astype(np.float32) / 255
         weights = torch.tensor([window.lesson.weight for window in windows], dtype=torch.float32)
-        return Step(levels, torch.from_numpy(wanted), weights)
+        told = [_cut(window, window.lesson.told) for window in windows if window.lesson.told is not None]
+        return Step(levels, torch.from_numpy(wanted), weights, torch.from_numpy(np.stack(told)) if told else None)
 
     def _window(self, place: tuple[int, int, int]) -> _Window:
         number, top, left = place
@@ -204,6 +209,7 @@ def _reaches(given: int, wanted: int) -> tuple[list[int], Floats]:
     return firsts, np.stack([part[:, first : first + most] for part, first in zip(parts, firsts, strict=True)])
 
 
-def _wanted(window: _Window) -> Ints:
+def _cut(window: _Window, values: Array) -> Array:
+    """A window of values [classes, PARTS * rows, PARTS * columns]."""
     high, wide = (slice(PARTS * start, PARTS * (start + SIDE)) for start in (window.top, window.left))
-    return window.lesson.coverage[:, high, wide][:, :: window.down, :: window.across]
+    return values[:, high, wide][:, :: window.down, :: window.across]
