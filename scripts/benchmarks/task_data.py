@@ -1,6 +1,7 @@
 """The data sets of `tasks`: what annotators would be shown, what they would answer, and what models are judged on."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from labelloop.records import (
 
 NUCLEI_SIDE = 128
 MOST_STARS = 4
+_NO_TOKEN = re.compile(r"\n\s*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,14 @@ def nuclei() -> Task:
 def ncbi() -> Task:
     """Diseases in sentences of abstracts."""
     root = _folder("ner/ncbi_disease") / "conll"
-    train, test = list(_sentences(root / "train.tsv")), list(_sentences(root / "test.tsv"))
+    train, test = list(sentences(root / "train.tsv")), list(sentences(root / "test.tsv"))
     return Task("ncbi", Kind.SPANS, Modality.TEXT, ("Disease",), *_apart(train), *_apart(test), (100, 300, 1000))
 
 
 def wnut() -> Task:
     """Names of six types in noisy texts."""
     root = _folder("ner/wnut17")
-    train, test = list(_sentences(root / "wnut17train.conll")), list(_sentences(root / "emerging.test.annotated"))
+    train, test = list(sentences(root / "wnut17train.conll")), list(sentences(root / "emerging.test.annotated"))
     classes = tuple(sorted({span.label for _, target in train for span in target.spans}))
     return Task("wnut17", Kind.SPANS, Modality.TEXT, classes, *_apart(train), *_apart(test), (100, 300, 1000))
 
@@ -221,9 +223,11 @@ def _nuclei(image: Path, mask: Path) -> tuple[bytes, MasksTarget]:
     return small.getvalue(), MasksTarget((Mask.of("nucleus", inside),) if inside.any() else ())
 
 
-def _sentences(path: Path) -> Iterator[tuple[str, SpansTarget]]:
-    """Sentences of a file of one token and its BIO tag a line; tokens are joined by blanks."""
-    for block in path.read_text(encoding="utf-8").replace("\r", "").split("\n\n"):
+def sentences(path: Path) -> Iterator[tuple[str, SpansTarget]]:
+    """Sentences of a file of one token and its BIO tag a line, with a line without a token between two sentences; tokens are joined
+    by blanks.
+    """
+    for block in _NO_TOKEN.split(path.read_text(encoding="utf-8").replace("\r", "")):
         rows = [line.split("\t") for line in block.split("\n") if line.strip()]
         if rows:
             yield _sentence([row[0] for row in rows], [row[-1].strip() for row in rows])
