@@ -261,7 +261,7 @@ def test_windows_are_mixed_as_if_they_were_cut_from_the_resized_levels() -> None
     lesson = windows.Lesson(levels, np.full((2, 80, 80), 255, np.uint8), 1.0)
     resized = torch.nn.functional.interpolate(torch.from_numpy(levels[1])[None], size=(40, 40), mode="bilinear")
     whole = torch.cat([torch.from_numpy(levels[0])[None], resized], dim=1)
-    mix = torch.nn.Conv2d(5, fitting.WIDTH, 1)
+    mix = torch.nn.Conv2d(5, fitting.MIXED, 1)
     cut = [windows._Window(lesson, *place) for place in ((0, 0, 1, 1), (24, 24, -1, 1), (7, 12, 1, -1))]
     drawn = windows.Windows([lesson], scales, 0)
     with torch.no_grad():

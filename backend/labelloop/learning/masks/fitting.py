@@ -11,7 +11,10 @@ from labelloop.learning.masks.head import PARTS, MaskHead
 from labelloop.learning.masks.windows import Lesson, Reached, Scale, Windows
 from labelloop.learning.threads import one_thread
 
-WIDTH: Final = 32
+# Channels that the first layer mixes, and those that the second makes of them. Over four splits of nuclei and three seeds, 32 and 32
+# gave a Dice coefficient of 0.861 at 30 images, 48 and 24 gave 0.865 in about the same time, and 64 and 64 0.867 in twice the time.
+MIXED: Final = 48
+AROUND: Final = 24
 # At 30 images of nuclei, over four splits, 600, 900 and 1200 steps gave a Dice coefficient of 0.850, 0.855 and 0.858.
 STEPS: Final = 900
 RATE: Final = 1e-2
@@ -57,7 +60,7 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
 
 
 def _mixed(mix: Any, levels: Sequence[Reached]) -> Any:
-    """What the first layer makes of all channels of the windows' cells, [n, WIDTH, side, side], each level mixed at its own size."""
+    """What the first layer makes of all channels of the windows' cells, [n, MIXED, side, side], each level mixed at its own size."""
     total = mix.bias[:, None, None]
     for level, weight in zip(
         levels, mix.weight.flatten(1).split([one.cells.shape[1] for one in levels], 1), strict=True
@@ -66,8 +69,8 @@ def _mixed(mix: Any, levels: Sequence[Reached]) -> Any:
         # One product for all channels of a window: one for each would take many times as long.
         count, (side, high), wide = len(own), level.high.shape[1:], level.wide.shape[2]
         across = own.reshape(count, -1, wide) @ level.wide.mT
-        rows = across.reshape(count, WIDTH, high, side).transpose(1, 2).reshape(count, high, -1)
-        total = total + (level.high @ rows).reshape(count, side, WIDTH, side).transpose(1, 2)
+        rows = across.reshape(count, MIXED, high, side).transpose(1, 2).reshape(count, high, -1)
+        total = total + (level.high @ rows).reshape(count, side, MIXED, side).transpose(1, 2)
     return total
 
 
@@ -77,11 +80,11 @@ def _network(channels: int, classes: int, seed: int) -> Any:
 
     chance = torch.Generator().manual_seed(seed)
     return torch.nn.Sequential(
-        _layer(chance, channels, WIDTH),
+        _layer(chance, channels, MIXED),
         torch.nn.ReLU(),
-        _layer(chance, WIDTH, WIDTH, size=3),
+        _layer(chance, MIXED, AROUND, size=3),
         torch.nn.ReLU(),
-        _layer(chance, WIDTH, classes * PARTS**2),
+        _layer(chance, AROUND, classes * PARTS**2),
         torch.nn.PixelShuffle(PARTS),
     )
 

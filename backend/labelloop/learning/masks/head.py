@@ -22,8 +22,8 @@ class MaskHead:
     a fraction of the work.
 
     Attributes:
-        arrays: `mix.i.weight` [w, channels] of each level i and `mix.bias` [w]; `around.weight` [w, 3, 3, w] (to, down,
-            across, from) and `around.bias`; `tell.weight` [classes * PARTS^2, w] and `tell.bias`. All float32.
+        arrays: `mix.i.weight` [w, channels] of each level i and `mix.bias` [w]; `around.weight` [v, 3, 3, w] (to, down,
+            across, from) and `around.bias`; `tell.weight` [classes * PARTS^2, v] and `tell.bias`. All float32.
     """
 
     arrays: Mapping[str, Array]
