@@ -36,6 +36,7 @@ class MasksLearner:
     """Tells each place of an image apart on the maps of a frozen backbone, as interactive pixel classifiers do.
 
     Every place is of one class or of none: where people marked one place as several, it is of the one whose area is smaller.
+    Where the backbone was trained to tell areas, the head adds to what it says of them (residual learning; He et al., 2016).
     A mask's score is the Dice coefficient to be expected of it. Training needs torch; predicting needs numpy alone.
 
     Attributes:
