@@ -71,9 +71,7 @@ class Squashed:
     pixels: Any
 
 
-def pack(
-    height: int, width: int, levels: Sequence[Floats], *, taught: bool = False, told: Sequence[int] = ()
-) -> Dense:
+def pack(height: int, width: int, levels: Sequence[Floats], *, taught: bool = False, told: Sequence[int] = ()) -> Dense:
     """Maps of an image of that size, of levels [channels, rows, columns], finest first; what is not finite becomes 0.
 
     The rest is as in `Maps`.

@@ -99,7 +99,9 @@ def fit_heads(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> 
         return fit_head([lessons[row] for row in rows], scales, seed, share)
 
     head, *others = with_each_left_out(fit, fold, folds, FOLD_WORK)
-    told = [others[own](lesson.levels, lesson.told) for lesson, own in zip(lessons, fold, strict=True)] if others else []
+    told = (
+        [others[own](lesson.levels, lesson.told) for lesson, own in zip(lessons, fold, strict=True)] if others else []
+    )
     return head, told
 
 
