@@ -126,8 +126,9 @@ def test_the_live_version_is_selected_once_label_studio_has_its_scores(site: Sit
     assert site.seen()["model_version"] == version.name
 
 
+@pytest.mark.parametrize("noted", [True, False])
 def test_a_worker_quicker_than_the_registration_still_orders_the_queue(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    noted: bool, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Label Studio puts the backend's title over the model version as it registers it, after a worker has switched the queue."""
     connect(site.context, site.project_id, site.url)
@@ -136,7 +137,7 @@ def test_a_worker_quicker_than_the_registration_still_orders_the_queue(
     def overtaken(label_studio: LabelStudio, before: dict[str, Any], *rest: Any) -> Any:
         version, project = site.publish_and_push(), site.stored()
         assert project is not None
-        write_push(site.context.store, project.folder, PushState(version.name, switched=True))
+        write_push(site.context.store, project.folder, PushState(version.name, switched=noted))
         site.label_studio.update_project(site.project_id, model_version=title)
         return settle(label_studio, before, rest[0], None)
 

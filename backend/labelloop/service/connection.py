@@ -23,7 +23,6 @@ from labelloop.service.connection_record import (
 from labelloop.service.context import Context
 from labelloop.service.project_settings import FIELDS, settle, switch_queue
 from labelloop.service.projects import Project
-from labelloop.service.push_state import read_push
 from labelloop.service.queueing import enqueue_round
 from labelloop.service.registration import PRIVATE_ADDRESS_MEND, ensure_backend, is_blocked
 from labelloop.service.webhooks import basic_header, mend_webhooks, remove_webhooks
@@ -99,10 +98,13 @@ def _ensure_webhook(context: Context, project_id: int, url: str) -> tuple[list[s
 
 
 def _order_again(context: Context, project: Project) -> None:
-    """Let the scores order the queue that a worker wrote while Label Studio registered the backend, which put its title in their place."""
-    push = read_push(context.store, project.folder)
-    if push is not None and push.switched and push.version == context.versions(project).live_name():
-        switch_queue(context.label_studio, project.key.id, context.settings, push.version)
+    """Let the scores order the queue that a worker wrote while Label Studio registered the backend, which put its title in their place.
+
+    Label Studio is asked for them, since a worker notes only after it has switched the queue that it did.
+    """
+    live, project_id = context.versions(project).live_name(), project.key.id
+    if live and context.label_studio.model_versions(project_id).get(live):
+        switch_queue(context.label_studio, project_id, context.settings, live)
 
 
 def _rivals(label_studio: LabelStudio, project_id: int, ours: int) -> list[str]:
