@@ -80,7 +80,7 @@ def test_a_worker_waits_for_a_redis_that_is_gone_for_a_while(redis_server: Redis
     until(lambda: not redis_server.alive, 5, "Redis is gone")
     redis_server.start()
     assert worker.alive
-    start_job(redis_server.client(), 1)
+    start_job(redis_server.client(), 600)
 
 
 def _is_zombie(pid: int) -> bool:
