@@ -113,7 +113,7 @@ def quarters(image: Squashed, rows: int, columns: int) -> Floats:
     """The colours of the quarters of a grid's cells, float32 [12, rows, columns] in [0, 1]: by colour, then row, then column."""
     halves = Image.fromarray(image.pixels).resize((2 * columns, 2 * rows), Image.Resampling.BOX)
     cells = np.asarray(halves, dtype=np.float32).reshape(rows, 2, columns, 2, 3) / 255
-    return cells.transpose(4, 1, 3, 0, 2).reshape(12, rows, columns)
+    return cells.transpose(4, 1, 3, 0, 2).reshape(COLOURS, rows, columns)
 
 
 def shown_size(data: bytes, image: Image.Image) -> tuple[int, int]:

@@ -43,8 +43,7 @@ class MaskHead:
         seen = np.maximum(_around(seen, a["around.weight"]) + a["around.bias"][:, None, None], 0)
         _, rows, columns = seen.shape
         flat = a["tell.weight"] @ seen.reshape(len(seen), -1) + a["tell.bias"][:, None]
-        parts = flat.reshape(-1, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
-        result: Floats = parts.reshape(-1, PARTS * rows, PARTS * columns)
+        result = unfolded(flat.reshape(-1, rows, columns))
         return result if told is None else result + told
 
     def _mixed(self, levels: Sequence[Floats]) -> Floats:
@@ -61,6 +60,13 @@ class MaskHead:
         for level, weight in zip(levels, weights, strict=True):
             total += resampled(_mixed(level, weight), rows, columns)
         return total
+
+
+def unfolded(parts: Floats) -> Floats:
+    """Parts of cells [n * PARTS^2, rows, columns], by row, then column, each at its place: [n, PARTS * rows, PARTS * columns]."""
+    _, rows, columns = parts.shape
+    placed = parts.reshape(-1, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
+    return placed.reshape(-1, PARTS * rows, PARTS * columns)
 
 
 def known(level: Floats) -> Floats:

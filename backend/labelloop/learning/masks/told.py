@@ -7,7 +7,7 @@ import numpy as np
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.maps import COLOURS, Maps
-from labelloop.learning.masks.head import PARTS
+from labelloop.learning.masks.head import PARTS, unfolded
 from labelloop.learning.resampling import resampled
 
 
@@ -34,6 +34,4 @@ def _finest(maps: Maps) -> Floats:
     count, (_, rows, columns) = len(maps.told), maps.levels[0].shape
     if len(maps.levels) > 1:
         return resampled(maps.levels[-1][-count:].astype(np.float32), PARTS * rows, PARTS * columns)
-    quarters = maps.levels[0][-COLOURS - count * PARTS**2 : -COLOURS].astype(np.float32)
-    cells = quarters.reshape(count, PARTS, PARTS, rows, columns).transpose(0, 3, 1, 4, 2)
-    return cells.reshape(count, PARTS * rows, PARTS * columns)
+    return unfolded(maps.levels[0][-COLOURS - count * PARTS**2 : -COLOURS].astype(np.float32))
