@@ -1,5 +1,6 @@
 """The data sets of `tasks`: what annotators would be shown, what they would answer, and what models are judged on."""
 
+import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -119,6 +120,31 @@ def tatoeba() -> Task:
     return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test), (100, 500, 2000))
 
 
+def trashnet5() -> Task:
+    """Photographs of waste, five classes; two in three to label, drawn once."""
+    found = [
+        (path.read_bytes(), ClassTarget(path.parent.name))
+        for path in sorted(_folder("images/trashnet5").glob("*/*.jpg"))
+    ]
+    order = np.random.default_rng(0).permutation(len(found))
+    train, test = [found[i] for i in order[: 2 * len(found) // 3]], [found[i] for i in order[2 * len(found) // 3 :]]
+    classes = tuple(sorted({target.label for _, target in found}))
+    return Task("trashnet5", Kind.CLASS, Modality.IMAGE, classes, *_apart(train), *_apart(test), (40, 160, 320))
+
+
+def banking77() -> Task:
+    """Questions to a bank, each with one of 77 intents."""
+    folder = _folder("text/banking77") / "banking_data"
+
+    def part(name: str) -> list[tuple[str, ClassTarget]]:
+        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+            return [(row["text"], ClassTarget(row["category"])) for row in csv.DictReader(file)]
+
+    train, test = part("train"), part("test")
+    classes = tuple(sorted({target.label for _, target in train}))
+    return Task("banking77", Kind.CLASS, Modality.TEXT, classes, *_apart(train), *_apart(test), (154, 616, 1232))
+
+
 def of_regions(task: Task) -> Task:
     """What a data set's regions are, where their places are known; items without a region are left out."""
     train, test = (
@@ -158,6 +184,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "ncbi": ncbi,
     "wnut17": wnut,
     "tatoeba": tatoeba,
+    "trashnet5": trashnet5,
+    "banking77": banking77,
     "bccd_attributes": lambda: of_regions(bccd()),
     "wnut17_sets": lambda: types_named(wnut()),
     "wnut17_ratings": lambda: names_counted(wnut()),

@@ -1,5 +1,6 @@
 """What the learners of `tasks` read of a data set's items."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,10 +61,11 @@ def features(name: str, spec: BackboneSpec, items: Sequence[Any]) -> Features:
 
 
 def spec_of(task: Task) -> BackboneSpec:
-    """The backbone of a task's quick learner."""
+    """The backbone of a task's quick learner, on the device that TASKS_DEVICE names, or the processor."""
+    device = os.environ.get("TASKS_DEVICE", "cpu")
     control = Control("answer", "", "shown", "item", task.modality, task.classes, task.kind)
     if task.modality is Modality.IMAGE:
-        settings = Settings(image_backbone="mobilenet_v2", image_weights=str(mobilenet()), device="cpu", offline=True)
+        settings = Settings(image_backbone="mobilenet_v2", image_weights=str(mobilenet()), device=device, offline=True)
     else:
-        settings = Settings(text_backbone="all-MiniLM-L6-v2", device="cpu", offline=True)
+        settings = Settings(text_backbone="all-MiniLM-L6-v2", device=device, offline=True)
     return backbone_spec(settings, control)

@@ -55,7 +55,8 @@ class Pool:
 def run() -> dict[str, Any]:
     """Every data set named in TASKS_SETS, or all, with TASKS_SEEDS seeds, two unless said.
 
-    With TASKS_CANDIDATE_MINUTES, the budget of a fine-tuning, the fine-tuned candidate is measured instead of the curves.
+    With TASKS_CANDIDATE_MINUTES, the budget of a fine-tuning, the fine-tuned candidate is measured instead of the curves; with
+    TASKS_DEVICE networks run on that device.
     """
     seeds = range(int(os.environ.get("TASKS_SEEDS", "2")))
     minutes = float(os.environ.get("TASKS_CANDIDATE_MINUTES", "0"))
