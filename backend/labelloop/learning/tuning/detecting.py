@@ -14,6 +14,7 @@ from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.matching import hits
 from labelloop.learning.tuning.framing import Framing
 from labelloop.learning.tuning.gradient_steps import GradientSteps, plain_groups
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.schedule import step_seed
 from labelloop.learning.tuning.shelves import Shelf
@@ -89,14 +90,14 @@ class DetectionSteps(GradientSteps):
         self._shown = Framing(options.augmentation, flip=options.flip)
         self._plain = Framing("none")
 
-    def judge(self, items: Drawn, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some rows, by image: the loss, how much of what people drew is found, and all weight.
+    def judge(self, items: Drawn, rows: Sequence[int]) -> Judged:
+        """What is found in some rows, by image; right is how much of what people drew is found.
 
         Found are boxes that a box of the same class overlaps by half, among as many of the most probable as people drew.
         """
         taken = items.take(rows)
         if not taken:
-            return 0.0, 0.0, 0.0
+            return Judged.nothing()
         images, targets = self._inputs(taken, self._plain)
         weights = np.array([truth.weight for _, truth in taken])
         with torch.no_grad(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -105,7 +106,7 @@ class DetectionSteps(GradientSteps):
             loss = sum(self._model.train()(images, targets).values())
             found = self._model.eval()(images)
         shares = [_found(one, truth, pixels.shape) for one, (pixels, truth) in zip(found, taken, strict=True)]
-        return float(loss) * float(weights.sum()), float(weights @ shares), float(weights.sum())
+        return Judged(float(loss) * weights.sum(keepdims=True), float(weights @ shares), float(weights.sum()))
 
     def total(self, rows: Ints) -> float:
         """The weight of the images."""

@@ -61,9 +61,9 @@ def fine_tune(
 ) -> Tuned | None:
     """Train a backbone and a head together, and keep the backbone.
 
-    The head is fitted to the features as they are first (Kumar et al., 2022); the epoch with the lowest loss on the
-    validation items wins, and that may be the one before the first. The same lesson, options and number of threads give the
-    same weights on a processor, also when it was killed in between and goes on from its checkpoint.
+    The head is fitted to the features as they are first (Kumar et al., 2022); the epoch with the lowest calibrated loss on the
+    validation items wins (`judged`), and that may be the one before the first. The same lesson, options and number of threads
+    give the same weights on a processor, also when it was killed in between and goes on from its checkpoint.
 
     Args:
         spec: the backbone to start from.

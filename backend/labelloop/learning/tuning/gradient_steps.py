@@ -12,6 +12,7 @@ import torch
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Ints
 from labelloop.learning.backbones.torch_running import out_of_memory, release_memory
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.schedule import epoch_rows, rate_share, step_seed
 from labelloop.learning.tuning.standing import Tensors, optimiser_tensors, restore_optimiser
@@ -52,8 +53,8 @@ class GradientSteps(ABC):
         return self._model
 
     @abstractmethod
-    def judge(self, items: Any, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some rows of the validation items: the loss, the weight of what is right, and all weight."""
+    def judge(self, items: Any, rows: Sequence[int]) -> Judged:
+        """What is found in some rows of the validation items."""
 
     @abstractmethod
     def total(self, rows: Ints) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -11,6 +12,7 @@ from labelloop.learning.arrays import Ints
 from labelloop.learning.backbones.segmented_maps import Described
 from labelloop.learning.backbones.segmenters import Segmenter
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.marked import REACHES, Marked, otherwise
 from labelloop.learning.tuning.media import View
 from labelloop.learning.tuning.model import parameter_groups
@@ -45,15 +47,15 @@ class MarkingSteps(GradientSteps):
             torch.tensor(said, device=device).view(1, 3, 1, 1) for said in (described.mean, described.std)
         )
 
-    def judge(self, items: Marked, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some images of what counts: the loss, the mean Dice coefficient of their areas, and all weight."""
+    def judge(self, items: Marked, rows: Sequence[int]) -> Judged:
+        """What is found in some images; right is the mean Dice coefficient of their areas."""
         images, areas, weights = self._shown(items, rows, "plain")
         if not len(images):
-            return 0.0, 0.0, 0.0
+            return Judged.nothing()
         with torch.no_grad(), self._precision():
             logits = self._logits(images)
-        right = _right(logits > 0, areas >= 0.5)
-        return float((_losses(logits, areas) * weights).sum()), float((right * weights).sum()), float(weights.sum())
+        loss, right = _losses(logits, areas) * weights, _right(logits > 0, areas >= 0.5) * weights
+        return Judged(np.array([float(loss.sum())]), float(right.sum()), float(weights.sum()))
 
     def total(self, rows: Ints) -> float:
         """The weight of the images."""

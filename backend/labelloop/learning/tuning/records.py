@@ -41,7 +41,7 @@ class EpochNote:
 
     Attributes:
         epoch: 0 is the head alone, on the backbone as it was.
-        loss: log loss (natural) on the validation items, weighted as they are.
+        loss: log loss (natural) on the validation items, weighted as they are; of classes and spans once it is calibrated.
         accuracy: share of them that is right, in [0, 1].
     """
 

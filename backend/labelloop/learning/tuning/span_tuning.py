@@ -36,8 +36,8 @@ def fine_tune_spans(
 
     The head is a linear one on the very features that the learner of spans reads of a word, fitted to them as they are first;
     the tags are the learner's, too: of overlapping spans the longest are learnt, and a text without a span teaches that there
-    is none. The epoch with the lowest loss on the validation items wins, and that may be the one before the first; loss and
-    accuracy are of words. The same lesson, options and number of threads give the same weights on a processor, also when it
+    is none. The epoch with the lowest calibrated loss on the validation items wins (`judged`), and that may be the one before the
+    first; loss and accuracy are of words. The same lesson, options and number of threads give the same weights on a processor, also when it
     was killed in between and goes on from its checkpoint.
 
     Args:

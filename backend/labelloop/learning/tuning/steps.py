@@ -10,6 +10,7 @@ import torch
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.tuning.criteria import Criterion
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
+from labelloop.learning.tuning.judged import Judged, at_temperatures
 from labelloop.learning.tuning.media import Medium, View
 from labelloop.learning.tuning.methods import method_of
 from labelloop.learning.tuning.model import Model, parameter_groups
@@ -73,13 +74,13 @@ class Steps(GradientSteps):
         super().step(number, steps)
         self._method.after_step(self._model, number)
 
-    def judge(self, items: Labelled, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some rows of what counts: the loss, the weight of what is right, and all weight."""
+    def judge(self, items: Labelled, rows: Sequence[int]) -> Judged:
+        """What is found in some rows, calibrated."""
         with torch.no_grad(), self._precision():
             logits, read = self._answers(self.judged, items.shelf, rows, "plain")
         targets, weights = self._of(items, read)
-        loss, right = self._criterion.losses(logits, targets), self._criterion.right(logits, targets)
-        return float((loss * weights).sum()), float((right * weights).sum()), float(weights.sum())
+        losses = at_temperatures(logits, lambda said: (self._criterion.losses(said, targets) * weights).sum())
+        return Judged(losses, float((self._criterion.right(logits, targets) * weights).sum()), float(weights.sum()))
 
     def total(self, rows: Ints) -> float:
         """The weight of the items."""

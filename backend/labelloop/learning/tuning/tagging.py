@@ -13,6 +13,7 @@ from labelloop.learning.backbones.token_windows import TokenEncoder, WordParts, 
 from labelloop.learning.backbones.word_shapes import PIECES, SHAPES, written_as
 from labelloop.learning.spans.tags import POSITIONS, columns, disjoint, on_tokens, to_tags
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
+from labelloop.learning.tuning.judged import Judged, at_temperatures
 from labelloop.learning.tuning.model import fit_head, parameter_groups
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.schedule import class_weights, epoch_rows
@@ -177,13 +178,15 @@ class TaggingSteps(GradientSteps):
             lambda logits: functional.cross_entropy(logits, told, reduction="none"),
         )
 
-    def judge(self, items: Excerpts, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some windows, word by word: the loss, the weight of what is right, and all weight."""
+    def judge(self, items: Excerpts, rows: Sequence[int]) -> Judged:
+        """What is found in some windows, word by word, calibrated."""
         with torch.no_grad(), self._precision():
-            logits = self._model(self._batch(items, rows))
+            logits = self._model(self._batch(items, rows)).float()
         tags, weights = self._of(items, rows)
-        loss = (functional.cross_entropy(logits.float(), tags, reduction="none") * weights).sum()
-        return float(loss), float(((logits.argmax(dim=1) == tags) * weights).sum()), float(weights.sum())
+        losses = at_temperatures(
+            logits, lambda said: (functional.cross_entropy(said, tags, reduction="none") * weights).sum()
+        )
+        return Judged(losses, float(((logits.argmax(dim=1) == tags) * weights).sum()), float(weights.sum()))
 
     def total(self, rows: Ints) -> float:
         """The weight of the words."""

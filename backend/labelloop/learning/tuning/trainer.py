@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from labelloop.learning.backbones.torch_running import note_run
 from labelloop.learning.tuning.checkpoints import Checkpoint, pack
 from labelloop.learning.tuning.conduct import Conduct
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Ending, EpochNote
 from labelloop.learning.tuning.standing import Standing, Tensors, joined, parted
@@ -44,8 +45,8 @@ class Stepping(Protocol):
         """Do step `number` of `steps`."""
         ...
 
-    def judge(self, items: Any, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some rows of the validation items: the loss, the weight of what is right, and all weight."""
+    def judge(self, items: Any, rows: Sequence[int]) -> Judged:
+        """What is found in some rows of the validation items."""
         ...
 
     def state(self) -> tuple[dict[str, Tensors], dict[str, Any]]:
@@ -160,22 +161,21 @@ class Trainer:
     def _look(self) -> bool:
         """Judge on the validation items; False when it had to give way before it was through."""
         self._steps.judged.eval()
-        sums = [0.0, 0.0, 0.0]
+        found = Judged.nothing()
         count, size = len(self._validation.targets), self._options.at_once
         for start in range(0, count, size):
             if self._conduct.give_way():
                 return False
-            part = self._steps.judge(self._validation, range(start, min(start + size, count)))
-            sums = [total + more for total, more in zip(sums, part, strict=True)]
-        self._note(sums[0] / max(sums[2], 1e-12), sums[1] / max(sums[2], 1e-12))
+            found += self._steps.judge(self._validation, range(start, min(start + size, count)))
+        self._note(found)
         return True
 
-    def _note(self, loss: float, accuracy: float) -> None:
+    def _note(self, found: Judged) -> None:
         standing = self.standing
-        note = EpochNote(len(standing.epochs), loss, accuracy)
+        note = EpochNote(len(standing.epochs), found.loss, found.accuracy)
         standing.epochs.append(note)
-        logger.info("Epoch %d: log loss %.4f, accuracy %.3f", note.epoch, loss, accuracy)
-        if note.epoch == 0 or loss < standing.epochs[standing.best].loss - GAIN:
+        logger.info("Epoch %d: log loss %.4f, accuracy %.3f", note.epoch, note.loss, note.accuracy)
+        if note.epoch == 0 or note.loss < standing.epochs[standing.best].loss - GAIN:
             standing.best = note.epoch
             state = self._steps.judged.state_dict()
             self._best = {name: tensor.detach().clone() for name, tensor in state.items()}

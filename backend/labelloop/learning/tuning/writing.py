@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.written_texts import LONGEST, prepared
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision, plain_groups
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.options import TuneOptions
 
 # What the loss passes over, as transformers has it.
@@ -52,11 +54,11 @@ class WritingSteps(GradientSteps):
         self._padding = padding
         self._train = train
 
-    def judge(self, items: Pairs, rows: Sequence[int]) -> tuple[float, float, float]:
-        """Sums over some rows, token by token: the loss, the weight of what is right given what comes before, and all weight."""
+    def judge(self, items: Pairs, rows: Sequence[int]) -> Judged:
+        """What is found in some rows, token by token; right is what is right given what comes before."""
         with torch.no_grad(), self._precision():
             loss, right, weight = self._answers(items, list(rows))
-        return float(loss), float(right), float(weight)
+        return Judged(np.array([float(loss)]), float(right), float(weight))
 
     def total(self, rows: Ints) -> float:
         """The weight of the answers' tokens."""
