@@ -17,6 +17,7 @@ from labelloop.records import (
     Box,
     ClassTarget,
     Kind,
+    Mask,
     Part,
     SetTarget,
     Span,
@@ -226,6 +227,56 @@ def test_a_box_is_read_by_how_much_of_each_cell_lies_in_it() -> None:
     # An upright rectangle turned by a quarter about its corner: 0.5 of the height to the left, 0.125 of the width down.
     assert read(0.5, 0, 0.125, 0.5, turn=90) == pytest.approx(read(0.25, 0, 0.25, 0.25))
     assert np.isnan(read(1.2, 0, 0.1, 0.1))
+
+
+def test_an_area_is_read_by_the_cells_that_its_pixels_lie_in() -> None:
+    level = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    dense = pack(100, 200, [level, np.ones((2, 1, 1))])
+
+    def read(height: int, width: int, *inside: tuple[slice, slice]) -> float:
+        drawn = np.zeros((height, width), dtype=bool)
+        for one in inside:
+            drawn[one] = True
+        fine, coarse = pooled(dense, [Mask.of("a", drawn)])
+        assert coarse.tolist() == [[1, 1]] or not drawn.any()
+        return float(fine[0, 0])
+
+    everything = slice(None)
+    assert read(100, 200, (everything, everything)) == pytest.approx(level.mean())
+    assert read(100, 200, (slice(25, 50), slice(100, 150))) == pytest.approx(6)
+    assert read(100, 200, (slice(30, 31), slice(60, 61))) == pytest.approx(5)  # a single pixel
+    assert read(100, 200, (slice(0, 25), slice(0, 100)), (slice(75, 100), slice(150, 200))) == pytest.approx(16 / 3)
+    assert read(2, 2, (slice(0, 1), slice(1, 2))) == pytest.approx(level[0, 1, 3])  # an image smaller than the map
+    assert np.isnan(read(100, 200))
+
+
+def test_boxes_and_areas_of_one_image_may_be_asked_about_together() -> None:
+    level = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    drawn = np.zeros((4, 4), dtype=bool)
+    drawn[3, 3] = True
+    mask, box = Mask.of("a", drawn), Box("a", 0.25, 0, 0.25, 0.25)
+    rows = pooled(pack(4, 4, [level]), [mask, box, mask, box])[0]
+    assert rows[:, 0].tolist() == pytest.approx([15, 1, 15, 1])
+
+
+def test_what_is_in_an_area_is_learnt() -> None:
+    rng = np.random.default_rng(0)
+    dense, said = [], []
+    for _ in range(40):
+        level, attributes = rng.normal(0, 0.3, (4, 8, 8)), []
+        for place, label in enumerate(rng.permutation(CLASSES)[: len(CLASSES)]):
+            inside = np.zeros((32, 32), dtype=bool)
+            inside[4:12, 16 * place + 2 : 16 * place + 10] = True
+            level[CLASSES.index(label), 1:3, 4 * place : 4 * place + 3] += 2
+            attributes.append(Attribute(Mask.of("thing", inside), ClassTarget(str(label))))
+        dense.append(pack(32, 32, [level]))
+        said.append(AttributesTarget(tuple(attributes)))
+    learner = taught((dense[:25], said[:25]))
+    rest = (dense[25:], said[25:])
+    assert learner.evaluate(asked(rest), rest[1]).accuracy > 0.9
+    assert [parts_of(target) for target in rest[1]] == [
+        tuple(one.part for one in found.attributes) for found in learner.predict(asked(rest))
+    ]
 
 
 def test_a_span_is_read_by_the_tokens_that_it_touches() -> None:

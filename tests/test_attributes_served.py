@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import ProjectKey
+from labelloop.labelstudio.brush_rle import decode_inside
 from labelloop.records import AttributesPrediction, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -118,3 +120,35 @@ def test_answers_of_another_kind_are_not_compared_and_not_served(context: Contex
     assert version.learners[1].control.answer is Kind.SET
     assert "first version" in candidates["of"].decision.reason.lower()
     assert candidates["of"].record.metrics is not None
+
+
+def test_each_piece_of_an_area_is_a_region_with_an_answer_of_its_own(
+    tmp_path: Path, redis_server: RedisProcess
+) -> None:
+    made = KINDS["attributed areas"]
+    context = a_context(tmp_path, redis_server.url, image_backbone="plain", holdout_from=20, holdout_share=0.3)
+    project, book = a_project(context, made.config), book_of(made, 40, 30)
+    train(context, project, book)
+    endpoint = Endpoint(context)
+    endpoint.start()
+    try:
+        answers: list[Any] = endpoint.predict(
+            [{"id": number + 1, "data": made.item(number)[0]} for number in range(30, 40)], KEY, made.config
+        )
+    finally:
+        endpoint.stop()
+        context.redis.close()
+
+    assert all(LabelInterface(made.config).validate_prediction(one, return_errors=True) == [] for one in answers)
+    found = [shades(answer["result"]) for answer in answers]
+    right = [one == shades(made.item(number)[1]) for number, one in zip(range(30, 40), found, strict=True)]
+    assert sum(right) >= 8, found
+
+
+def shades(result: list[dict[str, Any]]) -> list[str]:
+    """What is said of the regions of a picture, from left to right; each is drawn and answered once."""
+    drawn = {one["id"]: decode_inside(one["value"]["rle"], 96, 96) for one in result if one["type"] == "brushlabels"}
+    said = {one["id"]: one["value"]["choices"][0] for one in result if one["type"] == "choices"}
+    assert sorted(drawn) == sorted(said)
+    assert 2 * len(said) == len(result)
+    return [said[name] for name in sorted(drawn, key=lambda name: float(np.nonzero(drawn[name])[1].mean()))]

@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import codec_for, merge, parse_label_config, prediction_json
-from labelloop.labelstudio.codecs.attributes import asked_parts
+from labelloop.labelstudio.brush_rle import encode_runs
+from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
+from labelloop.labelstudio.outlines import fill
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord
 from labelloop.records import (
     Attribute,
@@ -23,7 +26,10 @@ from labelloop.records import (
     ClassTarget,
     Control,
     Kind,
+    Mask,
+    MasksPrediction,
     MasksTarget,
+    Part,
     Prediction,
     SetPrediction,
     SetTarget,
@@ -45,9 +51,11 @@ ANSWERS: dict[str, tuple[str, Any]] = {
     **{"seen": ("choices", ["yes"]), "how": ("choices", ["a"]), "note": ("textarea", ["torn"]), "sure": ("rating", 3)},
     **{"tree": ("taxonomy", [["a"]]), "count": ("number", 2), "day": ("datetime", "2026-01-02")},
 }
+AREA = Mask("A", 100, 100, (1010, 40, 8950))
 PLACES: dict[str, dict[str, Any]] = {
     "RectangleLabels": {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0},
     "PolygonLabels": {"points": [[10, 10], [50, 10], [50, 50], [10, 50]], "closed": True},
+    "BrushLabels": {"format": "rle", "rle": encode_runs(AREA.runs)},
     "Labels": {"start": 0, "end": 4, "text": "Anna"},
 }
 OBJECTS = {"Labels": '<Text name="o" value="$d"/>'}
@@ -92,15 +100,14 @@ def controls(xml: str) -> dict[str, Control]:
 
 
 @pytest.mark.parametrize("tag", sorted(PLACES))
-def test_what_is_asked_about_boxes_and_stretches_is_learnt_and_the_rest_named(tag: str) -> None:
+def test_what_is_asked_about_regions_is_learnt_and_the_rest_named(tag: str) -> None:
     found = parse_label_config(config(tag))
-    learnt = ["r"] if tag == "PolygonLabels" else ["r", "seen", "how", "note", "sure", "tree"]
+    learnt = ["r", "seen", "how", "note", "sure", "tree"]
 
     assert [control.name for control in found.controls] == learnt
-    assert [line.split("'")[1] for line in found.unsupported] == [name for name in ANSWERS if name not in learnt]
-    reasons = dict(zip((line.split("'")[1] for line in found.unsupported), found.unsupported, strict=True))
-    assert all("only answers of Choices, Rating, Taxonomy, TextArea are" in reasons[name] for name in ("count", "day"))
-    assert tag != "PolygonLabels" or all("no boxes or stretches of text" in reasons[name] for name in ("seen", "tree"))
+    assert [line.split("'")[1] for line in found.unsupported] == ["count", "day"]
+    assert all("only answers of Choices, Rating, Taxonomy, TextArea are" in line for line in found.unsupported)
+    assert asked_about(found.controls) == {"r"}
 
 
 @pytest.mark.parametrize("tag", sorted(PLACES))
@@ -114,11 +121,19 @@ def test_regions_are_read_around_what_is_said_about_them(tag: str) -> None:
     assert isinstance(target, BoxesTarget | MasksTarget | SpansTarget)
 
 
-@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+PARTS: dict[str, Part] = {
+    "RectangleLabels": Box("A", 0.1, 0.1, 0.2, 0.2),
+    "PolygonLabels": Mask.of("A", fill(np.array(PLACES["PolygonLabels"]["points"], dtype=float), 100, 100)),
+    "BrushLabels": AREA,
+    "Labels": Span("A", 0, 4),
+}
+
+
+@pytest.mark.parametrize("tag", sorted(PLACES))
 def test_what_is_said_of_a_region_is_read_with_the_region(tag: str) -> None:
     found = controls(config(tag))
     target = merge(found["seen"], task(annotated(tag)))
-    part = Box("A", 0.1, 0.1, 0.2, 0.2) if tag == "RectangleLabels" else Span("A", 0, 4)
+    part = PARTS[tag]
 
     assert found["seen"].kind is Kind.ATTRIBUTES
     assert target == AttributesTarget((Attribute(part, ClassTarget("yes")),))
@@ -190,7 +205,7 @@ def test_regions_are_asked_about_as_the_config_says(more: str, asked: dict[str, 
         .replace('<Choices name="seen"', '<View visibleWhen="region-selected" whenLabelValue="B"><Choices name="seen"')
         .replace('required="true">', 'whenLabelValue="A">')
         .replace("</Choices>", "</Choices></View>", 1),
-        config("PolygonLabels"),
+        config("Labels").replace('<Labels name="r" toName="o">', '<Labels name="r" toName="another">'),
     ],
 )
 def test_what_cannot_be_learnt_of_regions_is_named(xml: str) -> None:
@@ -203,11 +218,14 @@ def found_regions(tag: str) -> tuple[Prediction, tuple[Any, ...]]:
     if tag == "RectangleLabels":
         parts: Any = (Box("A", 0.1, 0.1, 0.2, 0.2, score=0.9), Box("B", 1 / 3, 0.5, 0.25, 0.1, 30.0, score=0.4))
         return BoxesPrediction(parts, 0.9, 0.1, 100, 100), parts
+    if tag != "Labels":
+        parts = (replace(AREA, score=0.9), Mask("B", 100, 100, (5050, 30, 70, 30, 4820), 0.4))
+        return MasksPrediction(parts, 0.9, 0.1), parts
     parts = (Span("A", 0, 4, 0.9), Span("B", 5, 9, 0.4))
     return SpansPrediction(parts, 0.9, 0.1), parts
 
 
-@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+@pytest.mark.parametrize("tag", ["RectangleLabels", "BrushLabels", "Labels"])
 def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
     xml, data = config(tag), {"d": "Anna came"}
     found = controls(xml)
@@ -241,7 +259,7 @@ SAID: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", sorted(SAID))
-@pytest.mark.parametrize("tag", ["RectangleLabels", "Labels"])
+@pytest.mark.parametrize("tag", ["RectangleLabels", "BrushLabels", "Labels"])
 def test_sets_paths_ratings_and_texts_of_regions_are_read_and_written(tag: str, name: str) -> None:
     xml = config(tag)
     found = controls(xml)
@@ -290,6 +308,30 @@ def test_what_is_said_of_regions_goes_when_a_condition_hides_them() -> None:
     said = AttributesPrediction((Attribute(parts[0], choice("yes", 0.8)),), 0.7, 0.3)
     sent = prediction_json(1, "v1", 0.5, [(found["r"], prediction), (found["seen"], said)], {"d": "x"})
     assert sent["result"] == []
+
+
+def test_each_region_of_an_area_drawn_in_several_is_told_of() -> None:
+    found, apart = controls(config("PolygonLabels")), np.zeros((100, 100), dtype=bool)
+    apart[10:30, 10:30] = apart[60:90, 50:80] = True
+    mask = Mask.of("A", apart, 0.9)
+    said = AttributesPrediction((Attribute(mask, choice("yes", 0.8)),), 0.8, 0.2)
+    shown = [(found["r"], MasksPrediction((mask,), 0.9, 0.1)), (found["seen"], said)]
+    sent = prediction_json(1, "v1", 0.5, shown, {"d": "x"})["result"]
+    assert [one["from_name"] for one in sent] == ["r", "r", "seen", "seen"]
+    assert [one["id"] for one in sent[:2]] == [one["id"] for one in sent[2:]]
+    assert [one["value"]["points"] for one in sent[:2]] == [one["value"]["points"] for one in sent[2:]]
+
+
+def test_what_is_asked_about_every_region_is_asked_about_boxes_and_areas_alike() -> None:
+    labels = '<Label value="A"/>'
+    found = controls(
+        f'<View><Image name="o" value="$d"/><BrushLabels name="b" toName="o">{labels}</BrushLabels><RectangleLabels name="r" '
+        f'toName="o">{labels}</RectangleLabels><Rating name="c" toName="o" perRegion="true"/></View>'
+    )
+    box = Box("A", 0.1, 0.1, 0.2, 0.2)
+    said = {"b": MasksPrediction((AREA,), 1, 0), "r": BoxesPrediction((box,), 1, 0, 100, 100)}
+    assert set(asked_parts(found["c"], said)) == {AREA, box}
+    assert asked_about(found.values()) == {"b", "r"}
 
 
 def test_two_tags_that_draw_and_name_are_told_of_once() -> None:

@@ -308,6 +308,31 @@ def _brush(number: int) -> Item:
     return {"image": uri}, [_region("squares", "image", "brushlabels", value, id=f"m{number}", **SIZE)]
 
 
+def _attributed_areas(number: int) -> Item:
+    """Two squares of one class in each picture, and the shade of each."""
+    from label_studio_sdk.converter.brush import mask2rle
+
+    generator = np.random.default_rng(number)
+    image = Image.fromarray(generator.integers(90, 150, size=(SIDE, SIDE, 3)).astype(np.uint8))
+    answer = []
+    for place, left in enumerate((4, SIDE // 2 + 4)):
+        shade = ["light", "dark"][(number + place * (number // 2)) % 2]
+        size, top = int(generator.integers(26, 38)), int(generator.integers(4, SIDE - 44))
+        corners = (left, top, left + size, top + size)
+        ImageDraw.Draw(image).rectangle(corners, fill=(250, 240, 60) if shade == "light" else (20, 10, 70))
+        drawn = Image.new("L", (SIDE, SIDE))
+        ImageDraw.Draw(drawn).rectangle(corners, fill=255)
+        area = {"format": "rle", "rle": mask2rle(np.asarray(drawn))}
+        more: dict[str, Any] = {"id": f"a{number}-{place}", **SIZE}
+        answer += [
+            _region("squares", "image", "brushlabels", {**area, "brushlabels": ["square"]}, **more),
+            _region("shade", "image", "choices", {**area, "choices": [shade]}, **more),
+        ]
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return {"image": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()}, answer
+
+
 def _several(number: int) -> Item:
     data, boxes = _boxes(number)
     _, _, label = _picture(number)
@@ -386,6 +411,14 @@ KINDS = {
         ),
         "of",
         _attributed_spans,
+    ),
+    "attributed areas": Made(
+        _image_view(
+            '<BrushLabels name="squares" toName="image"><Label value="square"/></BrushLabels>'
+            '<Choices name="shade" toName="image" perRegion="true"><Choice value="light"/><Choice value="dark"/></Choices>'
+        ),
+        "shade",
+        _attributed_areas,
     ),
     "polygons": Made(
         _image_view(f'<PolygonLabels name="squares" toName="image">{_SQUARES}</PolygonLabels>'), "squares", _polygons

@@ -14,7 +14,7 @@ MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modal
 """What each object tag shows."""
 
 _VARIABLE = re.compile(r"\$[^, ]+")
-_NO_REGIONS = 'perRegion="true" asks about regions, and no boxes or stretches of text about the same object are learnt'
+_NO_REGIONS = 'perRegion="true" asks about regions, and none about the same object are learnt'
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def outlines(inside: Inside) -> list[Points]:
     A polygon has no holes, so the outline runs to each hole, around it, and back the same way: what is inside is right.
     Specks are left out, and the outline is simplified.
     """
-    least = max(SPECK_PIXELS, SPECK * inside.size)
+    least = least_piece(inside.size)
     loops = [(loop, area) for loop in _loops(inside) if abs(area := _area(loop)) >= least]
     tolerance = max(1.0, TOLERANCE * max(inside.shape))
     pieces = sorted(((area, loop) for loop, area in loops if area > 0), key=lambda piece: piece[0])
@@ -73,6 +73,11 @@ def outlines(inside: Inside) -> list[Points]:
             holes[_around(loop, [piece for _, piece in pieces])].append(_simplified(loop, tolerance))
     joined = [_joined(_simplified(loop, tolerance), own) for (_, loop), own in zip(pieces, holes, strict=True)]
     return sorted(joined, key=lambda points: (points[0, 1], points[0, 0]))
+
+
+def least_piece(pixels: int) -> float:
+    """Pixels of the smallest piece that is drawn in an image of so many."""
+    return max(SPECK_PIXELS, SPECK * pixels)
 
 
 def _loops(inside: Inside) -> list[Points]:

@@ -34,6 +34,14 @@ class Mask:
         height, width = inside.shape
         return cls(label, height, width, tuple(runs.tolist()), score)
 
+    def pixels(self) -> NDArray[np.int64]:
+        """The numbers of the pixels inside, counted row by row, ascending."""
+        ends = np.cumsum(self.runs, dtype=np.int64)[1::2]
+        lengths = np.array(self.runs[1::2], dtype=np.int64)
+        shifts = np.repeat(ends - lengths.cumsum(), lengths)
+        numbers: NDArray[np.int64] = shifts + np.arange(len(shifts))
+        return numbers
+
     def inside(self) -> NDArray[np.bool_]:
         """bool [height, width], true inside."""
         values = np.arange(len(self.runs)) % 2 == 1

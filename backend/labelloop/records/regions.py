@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from labelloop.records.masks import Mask
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -44,7 +46,7 @@ class Span:
     score: float = 1.0
 
 
-Part = Box | Span
+Part = Box | Mask | Span
 """A part of an item that can be told from others of its class."""
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio import parse_label_config
-from labelloop.labelstudio.codecs.attributes import asked_parts
+from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
+from labelloop.labelstudio.pieces import in_pieces
 from labelloop.learning import (
     Learner,
     Pool,
@@ -60,13 +61,15 @@ def predict_all(
         embedded: by control name.
     """
     predictions: dict[int, dict[str, Prediction]] = {}
+    in_question = asked_about(learners)
     for control, learner in learners.items():
         found = embedded[control.name]
         asks = learner.reads is Reads.PARTS
         parts = [asked_parts(control, predictions.get(task_id, {})) for task_id in found.ids] if asks else None
         said = learner.predict(found.inputs(learner.reads, parts=parts)) if found.ids else ()
         for task_id, prediction in zip(found.ids, said, strict=True):
-            predictions.setdefault(task_id, {})[control.name] = prediction
+            told = in_pieces(prediction) if control.name in in_question else prediction
+            predictions.setdefault(task_id, {})[control.name] = told
     return predictions
 
 

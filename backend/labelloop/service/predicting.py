@@ -9,7 +9,8 @@ import numpy as np
 
 from labelloop.errors import LabelConfigError
 from labelloop.labelstudio import prediction_json
-from labelloop.labelstudio.codecs.attributes import asked_parts
+from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
+from labelloop.labelstudio.pieces import in_pieces
 from labelloop.labelstudio.prompts import prompts_about
 from labelloop.labelstudio.tasks import Region
 from labelloop.learning import AskedItems, Reads
@@ -59,10 +60,12 @@ class Predictor:
         """
         deadline = time.monotonic() + self._settings.predict_deadline
         said: list[Said] = [{} for _ in tasks]
-        for live, control in _still_asked_for(model, label_config or model.project.label_config):
+        asked = list(_still_asked_for(model, label_config or model.project.label_config))
+        in_question = asked_about(control for _, control in asked)
+        for live, control in asked:
             try:
                 for place, prediction in self._predict(live, control, tasks, said, deadline):
-                    said[place][control] = prediction
+                    said[place][control] = in_pieces(prediction) if control.name in in_question else prediction
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
         return [

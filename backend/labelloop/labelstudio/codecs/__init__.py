@@ -37,8 +37,9 @@ CODECS: Final[dict[str, Codec]] = {
 }
 
 _ANSWERING: Final = ("Choices", "Rating", "Taxonomy", "TextArea")
-_TOLD_APART: Final = ("RectangleLabels", "Rectangle", "Labels", "HyperTextLabels", "ParagraphLabels")
-ATTRIBUTES: Final = AttributesCodec({tag: CODECS[tag] for tag in _ANSWERING}, {tag: CODECS[tag] for tag in _TOLD_APART})
+ATTRIBUTES: Final = AttributesCodec(
+    {tag: CODECS[tag] for tag in _ANSWERING}, {tag: codec for tag, codec in CODECS.items() if tag not in _ANSWERING}
+)
 """Reads and writes what is asked about regions that have a class already."""
 
 

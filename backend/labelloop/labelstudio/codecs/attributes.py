@@ -57,7 +57,7 @@ class AttributesCodec(Codec):
 
     Args:
         answering: the codecs of the control tags whose answers are learnt, as for whole items.
-        drawing: the codecs of the control tags whose regions can be asked about: those that tell regions of a class apart.
+        drawing: the codecs of the control tags whose regions can be asked about.
     """
 
     objects: ClassVar = WHOLE_ITEM
@@ -167,6 +167,11 @@ def drawings(control: Control) -> tuple[Drawing, ...]:
         )
         for one in json.loads(control.option(ABOUT, "[]"))
     )
+
+
+def asked_about(controls: Iterable[Control]) -> frozenset[str]:
+    """The names of the controls whose regions any of some controls asks about."""
+    return frozenset(drawing.control.name for control in controls for drawing in drawings(control))
 
 
 def asked_parts(control: Control, said: Mapping[str, Prediction]) -> tuple[Part, ...]:

@@ -15,7 +15,7 @@ from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_r
 from labelloop.labelstudio.codecs.base import RegionsCodec, region_id, region_of
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Target
+from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Part, Target
 
 Inside = NDArray[np.bool_]
 
@@ -50,11 +50,12 @@ class MasksCodec(RegionsCodec):
 
     def write(self, control: Control, prediction: MasksPrediction, value: object) -> list[Region]:
         """A region for each mask, or for each of its pieces where the format needs it."""
-        regions: list[Region] = []
-        for mask in prediction.masks:
-            for drawn in self._drawn(mask):
-                regions.append(self._region(control, len(regions), mask, drawn))
-        return regions
+        return [region for _, region in self.placed(control, prediction, value)]
+
+    def placed(self, control: Control, prediction: MasksPrediction, value: object) -> list[tuple[Part, Region]]:
+        """Each mask with every region that draws it."""
+        drawn = ((mask, one) for mask in prediction.masks for one in self._drawn(mask))
+        return [(mask, self._region(control, number, mask, one)) for number, (mask, one) in enumerate(drawn)]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> Target:
         """The pixels of each class that at least half of the annotators marked; what one drew, or all alike, as it was drawn.

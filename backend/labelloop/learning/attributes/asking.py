@@ -13,7 +13,7 @@ class Asked:
     """One item.
 
     Attributes:
-        dense: its dense features: maps of an image where the parts are boxes, tokens of a text where they are spans.
+        dense: its dense features: maps of an image where the parts are boxes or areas, tokens of a text where they are spans.
         parts: the regions that are asked about; may be none.
     """
 

@@ -1,4 +1,4 @@
-"""What a backbone says of single regions: the mean of its maps inside a box, of its tokens in a span."""
+"""What a backbone says of single regions: the mean of its maps inside a box or an area, of its tokens in a span."""
 
 from collections.abc import Sequence
 
@@ -8,35 +8,62 @@ from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.maps import unpack
 from labelloop.learning.backbones.tokens import unpack_tokens
-from labelloop.records import Box, Part, Span
+from labelloop.records import Box, Mask, Part, Span
 from labelloop.records.geometry import hulls
 
 
 def pooled(dense: Dense, parts: Sequence[Part]) -> list[Floats]:
     """Features of n parts of an item, float32 [n, channels] for each level of its maps, or once for its tokens.
 
-    Turned boxes are read as their hulls. A part that lies beside the image, or holds no token, has a row of NaN.
+    Turned boxes are read as their hulls. A part that lies beside the image, or holds no pixel or token, has a row of NaN.
 
     Args:
         dense: maps of an image, or tokens of a text.
-        parts: boxes in the image, or spans of the text; at least one.
+        parts: boxes in the image and areas of it, or spans of the text; at least one.
 
     Raises:
         LearningError: the features are of another kind, or of an item that could not be read.
     """
-    boxes = [part for part in parts if isinstance(part, Box)]
-    if not boxes:
-        return [_in_spans(dense, [part for part in parts if isinstance(part, Span)])]
+    spans = [part for part in parts if isinstance(part, Span)]
+    if spans:
+        return [_in_spans(dense, spans)]
     maps = unpack(dense)
-    corners = hulls(boxes, maps.width / maps.height)
-    return [_in_boxes(level.astype(np.float32), corners) for level in maps.levels]
+    corners = hulls([part for part in parts if isinstance(part, Box)], maps.width / maps.height)
+    middles = [_middles(part) for part in parts if isinstance(part, Mask)]
+    # Boxes are read first, then areas; each goes back to its place.
+    order = np.argsort(np.argsort([isinstance(part, Mask) for part in parts], kind="stable"))
+    return [
+        np.concatenate([_in_boxes(level.astype(np.float32), corners), _in_masks(level, middles)])[order]
+        for level in maps.levels
+    ]
 
 
 def _in_boxes(level: Floats, corners: Floats) -> Floats:
     """The mean of a map [channels, rows, columns] in boxes of corners [n, 4] (left, top, right, bottom), shares of the image."""
     _, rows, columns = level.shape
     high, wide = _inside(corners[:, 1], corners[:, 3], rows), _inside(corners[:, 0], corners[:, 2], columns)
-    return np.stack([(level @ across) @ down for across, down in zip(wide, high, strict=True)])
+    means = [(level @ across) @ down for across, down in zip(wide, high, strict=True)]
+    return np.array(means, dtype=np.float32).reshape(-1, len(level))
+
+
+def _in_masks(level: Floats, middles: Sequence[Floats]) -> Floats:
+    """The mean of a map [channels, rows, columns] in n areas, over their pixels, each as the cell that its middle lies in."""
+    channels, rows, columns = level.shape
+    cells = level.reshape(channels, -1)
+    found = np.full((len(middles), channels), np.nan, dtype=np.float32)
+    for row, places in zip(found, middles, strict=True):
+        down, across = (places * (rows, columns)).astype(np.int64).T
+        touched, counts = np.unique(down * columns + across, return_counts=True)
+        if touched.size:
+            row[:] = cells[:, touched].astype(np.float32) @ (counts / counts.sum()).astype(np.float32)
+    return found
+
+
+def _middles(mask: Mask) -> Floats:
+    """Where the middles of an area's pixels lie, float64 [pixels, 2], down and across, as shares of the image."""
+    down, across = np.divmod(mask.pixels(), max(mask.width, 1))
+    middles: Floats = (np.stack([down, across], axis=1) + 0.5) / (max(mask.height, 1), max(mask.width, 1))
+    return middles
 
 
 def _inside(starts: Floats, ends: Floats, cells: int) -> Floats:
