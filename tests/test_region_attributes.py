@@ -14,6 +14,7 @@ from labelloop.labelstudio import codec_for, merge, parse_label_config, predicti
 from labelloop.labelstudio.brush_rle import encode_runs
 from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
 from labelloop.labelstudio.outlines import fill
+from labelloop.labelstudio.paths import join_path
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord
 from labelloop.records import (
     Attribute,
@@ -45,11 +46,17 @@ ATTRIBUTES = (
     '<Choices name="how" toName="o" perRegion="true" choice="multiple"><Choice value="a"/></Choices>'
     '<TextArea name="note" toName="o" perRegion="true" whenLabelValue="A"/><Rating name="sure" toName="o" perRegion="true"/>'
     '<Taxonomy name="tree" toName="o" perRegion="true"><Choice value="a"/></Taxonomy>'
-    '<Number name="count" toName="o" perRegion="true"/><DateTime name="day" toName="o" perRegion="true" only="date"/>'
+    '<Choices name="nest" toName="o" perRegion="true" allowNested="true"><Choice value="a"><Choice value="b"/><Choice value="c"/>'
+    '</Choice></Choices><Number name="count" toName="o" perRegion="true"/><DateTime name="day" toName="o" perRegion="true" only="date"/>'
 )
 ANSWERS: dict[str, tuple[str, Any]] = {
     **{"seen": ("choices", ["yes"]), "how": ("choices", ["a"]), "note": ("textarea", ["torn"]), "sure": ("rating", 3)},
-    **{"tree": ("taxonomy", [["a"]]), "count": ("number", 2), "day": ("datetime", "2026-01-02")},
+    **{
+        "tree": ("taxonomy", [["a"]]),
+        "nest": ("choices", [["a", "b"]]),
+        "count": ("number", 2),
+        "day": ("datetime", "2026-01-02"),
+    },
 }
 AREA = Mask("A", 100, 100, (1010, 40, 8950))
 PLACES: dict[str, dict[str, Any]] = {
@@ -102,7 +109,7 @@ def controls(xml: str) -> dict[str, Control]:
 @pytest.mark.parametrize("tag", sorted(PLACES))
 def test_what_is_asked_about_regions_is_learnt_and_the_rest_named(tag: str) -> None:
     found = parse_label_config(config(tag))
-    learnt = ["r", "seen", "how", "note", "sure", "tree"]
+    learnt = ["r", "seen", "how", "note", "sure", "tree", "nest"]
 
     assert [control.name for control in found.controls] == learnt
     assert [line.split("'")[1] for line in found.unsupported] == ["count", "day"]
@@ -199,7 +206,6 @@ def test_regions_are_asked_about_as_the_config_says(more: str, asked: dict[str, 
     "xml",
     [
         config("Labels").replace('<Choice value="no"/>', ""),
-        config("Labels").replace('perRegion="true" required="true"', 'perRegion="true" allowNested="true"'),
         config("Labels").replace('toName="o" perRegion="true" required="true"', 'toName="x" perRegion="true"'),
         config("Labels")
         .replace('<Choices name="seen"', '<View visibleWhen="region-selected" whenLabelValue="B"><Choices name="seen"')
@@ -250,10 +256,12 @@ def test_what_is_said_of_regions_is_written_beside_them(tag: str) -> None:
     assert codec_for(found["r"]).read(found["r"], saved) == codec_for(found["r"]).read(found["r"], drawn)
 
 
+NESTED = join_path(("a", "b"))
 SAID: dict[str, tuple[Any, Any, Any]] = {
     "note": (TextTarget(("torn",)), TextPrediction("torn", 0.8, 0.2), {"text": ["torn"]}),
     "how": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"choices": ["a"]}),
     "sure": (ClassTarget("3"), ClassPrediction("3", 0.8, 0.2), {"rating": 3}),
+    "nest": (ClassTarget(NESTED), ClassPrediction(NESTED, 0.8, 0.2), {"choices": [["a", "b"]]}),
     "tree": (SetTarget(("a",)), SetPrediction(("a",), 0.8, 0.2, {"a": 0.8}), {"taxonomy": [["a"]]}),
 }
 
@@ -397,7 +405,7 @@ def test_what_is_asked_about_the_whole_item_beside_them_is_learnt() -> None:
     found = controls(config("Labels").replace("</View>", whole))
     said = {"from_name": "kind", "to_name": "o", "type": "choices", "value": {"choices": ["x"]}}
 
-    assert list(found) == ["r", "kind", "seen", "how", "note", "sure", "tree"]
+    assert list(found) == ["r", "kind", "seen", "how", "note", "sure", "tree", "nest"]
     target = codec_for(found["kind"]).read(found["kind"], [*annotated("Labels"), said])
     assert target is not None
     assert target.classes == ("x",)

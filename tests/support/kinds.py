@@ -250,13 +250,14 @@ def _rectangles(number: int) -> Item:
 
 
 def _attributes(number: int) -> Item:
-    """Squares of one class, and of which shade and how bright each is; none of the pictures is without one."""
+    """Squares of one class, and of which shade each is, said twice, and how bright; none of the pictures is without one."""
     data, (square,) = _boxes(number + number // 5)
     *sides, (_, shade) = square["value"].items()
     stars = {"light": 3, "dark": 1}[shade[0]]
     return data, [
         {**square, "value": {**dict(sides), "rectanglelabels": ["square"]}},
         {**square, "from_name": "shade", "type": "choices", "value": {**dict(sides), "choices": shade}},
+        {**square, "from_name": "tree", "type": "choices", "value": {**dict(sides), "choices": [["shade", *shade]]}},
         {**square, "from_name": "bright", "type": "rating", "value": {**dict(sides), "rating": stars}},
     ]
 
@@ -398,6 +399,8 @@ KINDS = {
             '<Choices name="shade" toName="image" perRegion="true"><Choice value="light"/><Choice value="dark"/></Choices>'
             '<RectangleLabels name="squares" toName="image"><Label value="square"/></RectangleLabels>'
             '<Rating name="bright" toName="image" perRegion="true" maxRating="3"/>'
+            '<Choices name="tree" toName="image" perRegion="true" allowNested="true"><Choice value="shade">'
+            '<Choice value="light"/><Choice value="dark"/></Choice></Choices>'
         ),
         "shade",
         _attributes,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from labelloop.labelstudio.codecs.base import Codec, Described, own
 from labelloop.labelstudio.codecs.plain_regions import NAMED_BY
-from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, flag
+from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.per_region import Scope, about_whole
 from labelloop.labelstudio.tasks import Region
@@ -71,8 +71,6 @@ class AttributesCodec(Codec):
         if tag.kind not in self._answering:
             only = ", ".join(self._answering)
             return f'perRegion="true" asks about parts of a task; of regions, only answers of {only} are learnt'
-        if flag(tag, "allowNested"):
-            return 'allowNested="true" with perRegion="true" is not learnt; a Taxonomy is'
         return self._answering[tag.kind].why_not(about_whole(tag))
 
     def describe(self, tag: Tag) -> Described:
