@@ -248,6 +248,8 @@ def test_an_area_is_read_by_the_cells_that_its_pixels_lie_in() -> None:
     assert read(100, 200, (slice(0, 25), slice(0, 100)), (slice(75, 100), slice(150, 200))) == pytest.approx(16 / 3)
     assert read(2, 2, (slice(0, 1), slice(1, 2))) == pytest.approx(level[0, 1, 3])  # an image smaller than the map
     assert np.isnan(read(100, 200))
+    # Larger than what is looked at pixel by pixel.
+    assert read(2000, 2000, (slice(0, 1000), everything)) == pytest.approx(level[0, :2].mean(), abs=0.05)
 
 
 def test_boxes_and_areas_of_one_image_may_be_asked_about_together() -> None:

@@ -56,4 +56,9 @@ def test_pieces_are_the_area_again_each_in_the_form_of_any_mask(inside: np.ndarr
 
 @given(arrays(bool, st.tuples(st.integers(0, 9), st.integers(0, 9))))
 def test_the_pixels_of_a_mask_are_those_inside(inside: np.ndarray) -> None:
-    assert Mask.of("a", inside).pixels().tolist() == np.flatnonzero(inside).tolist()
+    mask, there = Mask.of("a", inside), np.flatnonzero(inside)
+    assert mask.pixels(100).tolist() == there.tolist()
+    drawn = mask.pixels(5)
+    assert len(drawn) == min(5, len(there))
+    assert set(drawn) <= set(there)
+    assert (drawn == mask.pixels(5)).all()

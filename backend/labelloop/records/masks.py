@@ -34,12 +34,16 @@ class Mask:
         height, width = inside.shape
         return cls(label, height, width, tuple(runs.tolist()), score)
 
-    def pixels(self) -> NDArray[np.int64]:
-        """The numbers of the pixels inside, counted row by row, ascending."""
-        ends = np.cumsum(self.runs, dtype=np.int64)[1::2]
-        lengths = np.array(self.runs[1::2], dtype=np.int64)
-        shifts = np.repeat(ends - lengths.cumsum(), lengths)
-        numbers: NDArray[np.int64] = shifts + np.arange(len(shifts))
+    def pixels(self, most: int) -> NDArray[np.int64]:
+        """The numbers of the pixels inside, counted row by row; where there are more than `most`, so many drawn from them.
+
+        The same for the same mask each time.
+        """
+        ends, passed = np.cumsum(self.runs, dtype=np.int64)[1::2], np.cumsum(self.runs[1::2], dtype=np.int64)
+        total = int(passed[-1]) if passed.size else 0
+        wanted = np.arange(total) if total <= most else np.random.default_rng(0).integers(0, total, most)
+        run = np.searchsorted(passed, wanted, side="right")
+        numbers: NDArray[np.int64] = ends[run] - passed[run] + wanted
         return numbers
 
     def inside(self) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """What a backbone says of single regions: the mean of its maps inside a box or an area, of its tokens in a span."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from labelloop.learning.backbones.maps import unpack
 from labelloop.learning.backbones.tokens import unpack_tokens
 from labelloop.records import Box, Mask, Part, Span
 from labelloop.records.geometry import hulls
+
+# Pixels of an area that are looked at: of more, so many tell the mean of the cells that they lie in as well.
+MOST_PIXELS: Final = 50_000
 
 
 def pooled(dense: Dense, parts: Sequence[Part]) -> list[Floats]:
@@ -61,7 +65,7 @@ def _in_masks(level: Floats, middles: Sequence[Floats]) -> Floats:
 
 def _middles(mask: Mask) -> Floats:
     """Where the middles of an area's pixels lie, float64 [pixels, 2], down and across, as shares of the image."""
-    down, across = np.divmod(mask.pixels(), max(mask.width, 1))
+    down, across = np.divmod(mask.pixels(MOST_PIXELS), max(mask.width, 1))
     middles: Floats = (np.stack([down, across], axis=1) + 0.5) / (max(mask.height, 1), max(mask.width, 1))
     return middles
 
