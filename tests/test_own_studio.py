@@ -54,6 +54,24 @@ def test_credentials_are_for_this_user_alone_and_in_no_command_line(studio: Stud
     assert studio.password not in Path(f"/proc/{studio.pid}/cmdline").read_text()
     assert studio.password not in studio.log()
     assert studio.api_key not in studio.log()
+    assert Credentials.kept_in(kept).secret_key not in studio.log()
+
+
+@pytest.mark.studio
+def test_it_signs_with_a_key_that_it_can_read_again(studio: StudioProcess) -> None:
+    """Of its own keys one in fifty begins with a dollar sign, which it takes for a reference after a restart."""
+    assert not list(studio.home.glob("data/.env")), "it has made a key of its own"
+    environment = Path(f"/proc/{studio.pid}/environ").read_bytes().decode()
+    assert f"SECRET_KEY={Credentials.kept_in(studio.home / 'credentials.json').secret_key}" in environment
+
+
+def test_a_label_studio_from_before_keeps_the_key_that_it_has(tmp_path: Path) -> None:
+    (tmp_path / "credentials.json").write_text('{"username": "a@b.c", "password": "secret", "api_key": "token"}')
+    older, newer = Studio(tmp_path, port=1), Studio(tmp_path / "new", port=1)
+    assert "SECRET_KEY" not in older.environment()
+    assert len(newer.environment()["SECRET_KEY"]) > 50
+    assert newer.environment() == Studio(tmp_path / "new", port=1).environment()
+    assert newer.credentials.secret_key not in repr(newer.credentials)
 
 
 @pytest.mark.studio

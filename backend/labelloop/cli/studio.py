@@ -80,6 +80,7 @@ class Studio:
     def environment(self) -> dict[str, str]:
         """Its environment: this process's, less what would change its ways, and its own settings."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
+        secret_key = self.credentials.secret_key
         return (
             inherited
             | _SETTINGS
@@ -90,6 +91,7 @@ class Studio:
                 "LABEL_STUDIO_USERNAME": self.credentials.username,
                 "LABEL_STUDIO_PASSWORD": self.credentials.password,
             }
+            | ({"SECRET_KEY": secret_key} if secret_key else {})
         )
 
     def wait_ready(self, child: Child, timeout: float = START_TIMEOUT) -> None:

@@ -23,18 +23,22 @@ class Credentials:
         username: the user's e-mail address.
         password: a random one, made at the first start.
         api_key: a personal access token; empty until there is one.
+        secret_key: what Label Studio signs sessions and tokens with. Of its own random keys one in fifty begins with a dollar
+            sign, which it takes for a reference when it reads it again, so that no token works after a restart. Empty: it
+            keeps one itself, as it did before there was this.
     """
 
     username: str
     password: str = field(repr=False)
     api_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
 
     @classmethod
     def kept_in(cls, path: Path) -> Self:
         """Read the credentials in `path`, or make some and keep them there, readable by this user alone."""
         if path.exists():
             return cls(**json.loads(path.read_text()))
-        made = cls(USERNAME, secrets.token_urlsafe(12))
+        made = cls(USERNAME, secrets.token_urlsafe(12), secret_key=secrets.token_urlsafe(48))
         made.keep(path)
         return made
 
