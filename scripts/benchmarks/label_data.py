@@ -109,17 +109,21 @@ DATA_SETS: dict[str, Callable[[], DataSet]] = {
 
 
 def _banking(name: str, intents: int, budgets: tuple[int, ...]) -> DataSet:
-    folder = _found(DATA / "text" / "banking77" / "banking_data")
-
     def part(which: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        with (folder / f"{which}.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        features = _cached(f"banking77-{which}", lambda: _texts([row["text"] for row in rows]))
-        names, labels = np.unique([row["category"] for row in rows], return_inverse=True)
+        questions = banking_questions(which)
+        features = _cached(f"banking77-{which}", lambda: _texts([text for text, _ in questions]))
+        names, labels = np.unique([intent for _, intent in questions], return_inverse=True)
         kept = labels < min(intents, len(names))
         return features[kept], labels[kept]
 
     return DataSet(name, *part("train"), *part("test"), budgets)
+
+
+def banking_questions(which: str) -> list[tuple[str, str]]:
+    """The questions of `banking77`'s part `train` or `test`, each with its intent."""
+    folder = _found(DATA / "text" / "banking77" / "banking_data")
+    with (folder / f"{which}.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["category"]) for row in csv.DictReader(file)]
 
 
 def _found(path: Path) -> Path:

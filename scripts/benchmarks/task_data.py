@@ -1,6 +1,5 @@
 """The data sets of `tasks`: what annotators would be shown, what they would answer, and what models are judged on."""
 
-import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from benchmarks.label_data import DATA, Missing
+from benchmarks.label_data import DATA, Missing, banking_questions
 from labelloop.records import (
     Attribute,
     AttributesTarget,
@@ -90,8 +89,7 @@ def nuclei() -> Task:
     """Cell nuclei at 128 pixels: 30 images to label, the other 35 to judge on; the split is drawn once."""
     root = _folder("segmentation/nuclei")
     found = [_nuclei(path, root / "masks" / path.name) for path in sorted((root / "images").iterdir())]
-    order = np.random.default_rng(0).permutation(len(found))
-    train, test = [found[i] for i in order[:30]], [found[i] for i in order[30:]]
+    train, test = _drawn(found, 30)
     return Task("nuclei", Kind.MASKS, Modality.IMAGE, ("nucleus",), *_apart(train), *_apart(test), (5, 10, 20, 30))
 
 
@@ -115,9 +113,8 @@ def tatoeba() -> Task:
     lines = (_folder("translation/tatoeba_en_zh") / "cmn.txt").read_text(encoding="utf-8").splitlines()
     pairs = {source: target for source, target, *_ in (line.split("\t") for line in lines)}
     found = [(source, TextTarget((target,))) for source, target in pairs.items()]
-    order = np.random.default_rng(0).permutation(len(found))
-    train, test = [found[i] for i in order[:5000]], [found[i] for i in order[5000:5500]]
-    return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test), (100, 500, 2000))
+    train, test = _drawn(found, 5000)
+    return Task("tatoeba", Kind.TEXT, Modality.TEXT, (), *_apart(train), *_apart(test[:500]), (100, 500, 2000))
 
 
 def trashnet5() -> Task:
@@ -126,21 +123,16 @@ def trashnet5() -> Task:
         (path.read_bytes(), ClassTarget(path.parent.name))
         for path in sorted(_folder("images/trashnet5").glob("*/*.jpg"))
     ]
-    order = np.random.default_rng(0).permutation(len(found))
-    train, test = [found[i] for i in order[: 2 * len(found) // 3]], [found[i] for i in order[2 * len(found) // 3 :]]
+    train, test = _drawn(found, 2 * len(found) // 3)
     classes = tuple(sorted({target.label for _, target in found}))
     return Task("trashnet5", Kind.CLASS, Modality.IMAGE, classes, *_apart(train), *_apart(test), (40, 160, 320))
 
 
 def banking77() -> Task:
     """Questions to a bank, each with one of 77 intents."""
-    folder = _folder("text/banking77") / "banking_data"
-
-    def part(name: str) -> list[tuple[str, ClassTarget]]:
-        with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-            return [(row["text"], ClassTarget(row["category"])) for row in csv.DictReader(file)]
-
-    train, test = part("train"), part("test")
+    train, test = (
+        [(text, ClassTarget(intent)) for text, intent in banking_questions(which)] for which in ("train", "test")
+    )
     classes = tuple(sorted({target.label for _, target in train}))
     return Task("banking77", Kind.CLASS, Modality.TEXT, classes, *_apart(train), *_apart(test), (154, 616, 1232))
 
@@ -209,6 +201,12 @@ def _folder(name: str) -> Path:
     if not folder.is_dir():
         raise Missing(f"{folder} is not on this machine")
     return folder
+
+
+def _drawn(found: Sequence[tuple[Any, Any]], count: int) -> tuple[list[tuple[Any, Any]], list[tuple[Any, Any]]]:
+    """So many of them and the rest, drawn once."""
+    order = np.random.default_rng(0).permutation(len(found)).tolist()
+    return [found[i] for i in order[:count]], [found[i] for i in order[count:]]
 
 
 def _apart(found: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:

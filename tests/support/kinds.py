@@ -18,6 +18,7 @@ Answer = list[dict[str, Any]]
 Item = tuple[dict[str, Any], Answer]
 
 SIDE = 96
+SHADES = {"light": (250, 240, 60), "dark": (20, 10, 70)}
 PEOPLE, PLACES = ["Anna", "Boris", "Chloé", "Dmitri"], ["Paris", "Lagos", "Kyoto", "Lima"]
 FRENCH = {"red": "rouge", "green": "vert", "blue": "bleu", "house": "maison", "tree": "arbre", "boat": "bateau"}
 
@@ -199,10 +200,14 @@ def _picture(number: int) -> tuple[str, tuple[int, int, int, int] | None, str]:
         size = int(generator.integers(28, 40))
         left, top = (int(at) for at in generator.integers(2, SIDE - size - 2, size=2))
         corners = (left, top, left + size, top + size)
-        ImageDraw.Draw(image).rectangle(corners, fill=(250, 240, 60) if label == "light" else (20, 10, 70))
+        ImageDraw.Draw(image).rectangle(corners, fill=SHADES[label])
+    return _address(image), corners, label
+
+
+def _address(image: Image.Image) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(), corners, label
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _scan(number: int) -> Item:
@@ -298,21 +303,24 @@ def _polygons(number: int) -> Item:
 
 
 def _brush(number: int) -> Item:
-    from label_studio_sdk.converter.brush import mask2rle
-
     uri, corners, label = _picture(number)
     if corners is None:
         return {"image": uri}, []
+    value = {**_painted(corners), "brushlabels": [label]}
+    return {"image": uri}, [_region("squares", "image", "brushlabels", value, id=f"m{number}", **SIZE)]
+
+
+def _painted(corners: tuple[int, int, int, int]) -> dict[str, Any]:
+    """A square as a brush paints it."""
+    from label_studio_sdk.converter.brush import mask2rle
+
     drawn = Image.new("L", (SIDE, SIDE))
     ImageDraw.Draw(drawn).rectangle(corners, fill=255)
-    value = {"format": "rle", "rle": mask2rle(np.asarray(drawn)), "brushlabels": [label]}
-    return {"image": uri}, [_region("squares", "image", "brushlabels", value, id=f"m{number}", **SIZE)]
+    return {"format": "rle", "rle": mask2rle(np.asarray(drawn))}
 
 
 def _attributed_areas(number: int) -> Item:
     """Two squares of one class in each picture, and the shade of each."""
-    from label_studio_sdk.converter.brush import mask2rle
-
     generator = np.random.default_rng(number)
     image = Image.fromarray(generator.integers(90, 150, size=(SIDE, SIDE, 3)).astype(np.uint8))
     answer = []
@@ -320,18 +328,14 @@ def _attributed_areas(number: int) -> Item:
         shade = ["light", "dark"][(number + place * (number // 2)) % 2]
         size, top = int(generator.integers(26, 38)), int(generator.integers(4, SIDE - 44))
         corners = (left, top, left + size, top + size)
-        ImageDraw.Draw(image).rectangle(corners, fill=(250, 240, 60) if shade == "light" else (20, 10, 70))
-        drawn = Image.new("L", (SIDE, SIDE))
-        ImageDraw.Draw(drawn).rectangle(corners, fill=255)
-        area = {"format": "rle", "rle": mask2rle(np.asarray(drawn))}
+        ImageDraw.Draw(image).rectangle(corners, fill=SHADES[shade])
+        area = _painted(corners)
         more: dict[str, Any] = {"id": f"a{number}-{place}", **SIZE}
         answer += [
             _region("squares", "image", "brushlabels", {**area, "brushlabels": ["square"]}, **more),
             _region("shade", "image", "choices", {**area, "choices": [shade]}, **more),
         ]
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return {"image": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()}, answer
+    return {"image": _address(image)}, answer
 
 
 def _several(number: int) -> Item:

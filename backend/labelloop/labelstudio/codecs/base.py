@@ -119,6 +119,10 @@ class RegionsCodec(Codec):
         key = dynamic.key_of_labels(tag)
         return Described(self.kind, tuple(tag.labels), ((dynamic.OPTION, key),) if key else ())
 
+    def write(self, control: Control, prediction: Any, value: object) -> list[Region]:
+        """Every region that draws what is predicted."""
+        return [region for _, region in self.placed(control, prediction, value)]
+
 
 def own(control: Control, result: Sequence[Region]) -> list[Region]:
     """A control's own regions."""

@@ -38,10 +38,6 @@ class BoxesCodec(RegionsCodec):
         boxes = [box for value in values for box in _boxes(value)]
         return BoxesTarget(tuple(boxes)) if boxes or not values else None
 
-    def write(self, control: Control, prediction: BoxesPrediction, value: object) -> list[Region]:
-        """A region for each box."""
-        return [region for _, region in self.placed(control, prediction, value)]
-
     def placed(self, control: Control, prediction: BoxesPrediction, value: object) -> list[tuple[Part, Region]]:
         """Each box with its region."""
         return [(box, _region(control, number, box, prediction)) for number, box in enumerate(prediction.boxes)]

@@ -48,12 +48,8 @@ class MasksCodec(RegionsCodec):
         masks = [mask for region in mine for mask in self._masks(region)]
         return MasksTarget(tuple(masks)) if masks or not mine else None
 
-    def write(self, control: Control, prediction: MasksPrediction, value: object) -> list[Region]:
-        """A region for each mask, or for each of its pieces where the format needs it."""
-        return [region for _, region in self.placed(control, prediction, value)]
-
     def placed(self, control: Control, prediction: MasksPrediction, value: object) -> list[tuple[Part, Region]]:
-        """Each mask with every region that draws it."""
+        """Each mask with every region that draws it: one, or one for each of its pieces where the format needs it."""
         drawn = ((mask, one) for mask in prediction.masks for one in self._drawn(mask))
         return [(mask, self._region(control, number, mask, one)) for number, (mask, one) in enumerate(drawn)]
 

@@ -51,10 +51,6 @@ class SpansCodec(RegionsCodec):
             return None
         return SpansTarget(tuple(sorted(spans, key=_place)))
 
-    def write(self, control: Control, prediction: SpansPrediction, value: object) -> list[Region]:
-        """A region for each span that lies in the text."""
-        return [region for _, region in self.placed(control, prediction, value)]
-
     def placed(self, control: Control, prediction: SpansPrediction, value: object) -> list[tuple[Part, Region]]:
         """Each span that lies in the text, with its region."""
         try:

@@ -36,18 +36,17 @@ def pooled(dense: Dense, parts: Sequence[Part]) -> list[Floats]:
     middles = [_middles(part) for part in parts if isinstance(part, Mask)]
     # Boxes are read first, then areas; each goes back to its place.
     order = np.argsort(np.argsort([isinstance(part, Mask) for part in parts], kind="stable"))
-    return [
-        np.concatenate([_in_boxes(level.astype(np.float32), corners), _in_masks(level, middles)])[order]
-        for level in maps.levels
-    ]
+    return [np.concatenate([_in_boxes(level, corners), _in_masks(level, middles)])[order] for level in maps.levels]
 
 
 def _in_boxes(level: Floats, corners: Floats) -> Floats:
     """The mean of a map [channels, rows, columns] in boxes of corners [n, 4] (left, top, right, bottom), shares of the image."""
-    _, rows, columns = level.shape
+    channels, rows, columns = level.shape
+    if not len(corners):
+        return np.empty((0, channels), dtype=np.float32)
+    values = level.astype(np.float32)
     high, wide = _inside(corners[:, 1], corners[:, 3], rows), _inside(corners[:, 0], corners[:, 2], columns)
-    means = [(level @ across) @ down for across, down in zip(wide, high, strict=True)]
-    return np.array(means, dtype=np.float32).reshape(-1, len(level))
+    return np.stack([(values @ across) @ down for across, down in zip(wide, high, strict=True)])
 
 
 def _in_masks(level: Floats, middles: Sequence[Floats]) -> Floats:

@@ -106,7 +106,7 @@ class DetectionSteps(GradientSteps):
             loss = sum(self._model.train()(images, targets).values())
             found = self._model.eval()(images)
         shares = [_found(one, truth, pixels.shape) for one, (pixels, truth) in zip(found, taken, strict=True)]
-        return Judged(float(loss) * weights.sum(keepdims=True), float(weights @ shares), float(weights.sum()))
+        return Judged.as_it_is(float(loss) * weights.sum(), weights @ shares, weights.sum())
 
     def total(self, rows: Ints) -> float:
         """The weight of the images."""

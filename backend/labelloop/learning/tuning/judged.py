@@ -35,6 +35,11 @@ class Judged:
         """What is found in no items."""
         return cls(np.zeros(1), 0.0, 0.0)
 
+    @classmethod
+    def as_it_is(cls, loss: Any, right: Any, weight: Any) -> "Judged":
+        """What is found with a network that gives the answers itself, by its loss; sums, each a number or a tensor of one."""
+        return cls(np.array([float(loss)]), float(right), float(weight))
+
     def __add__(self, other: "Judged") -> "Judged":
         """What is found in both."""
         return Judged(self.losses + other.losses, self.right + other.right, self.weight + other.weight)

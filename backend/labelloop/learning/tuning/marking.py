@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -55,7 +54,7 @@ class MarkingSteps(GradientSteps):
         with torch.no_grad(), self._precision():
             logits = self._logits(images)
         loss, right = _losses(logits, areas) * weights, _right(logits > 0, areas >= 0.5) * weights
-        return Judged(np.array([float(loss.sum())]), float(right.sum()), float(weights.sum()))
+        return Judged.as_it_is(loss.sum(), right.sum(), weights.sum())
 
     def total(self, rows: Ints) -> float:
         """The weight of the images."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -57,8 +56,7 @@ class WritingSteps(GradientSteps):
     def judge(self, items: Pairs, rows: Sequence[int]) -> Judged:
         """What is found in some rows, token by token; right is what is right given what comes before."""
         with torch.no_grad(), self._precision():
-            loss, right, weight = self._answers(items, list(rows))
-        return Judged(np.array([float(loss)]), float(right), float(weight))
+            return Judged.as_it_is(*self._answers(items, list(rows)))
 
     def total(self, rows: Ints) -> float:
         """The weight of the answers' tokens."""
