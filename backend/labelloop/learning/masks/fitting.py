@@ -45,7 +45,7 @@ def fit_head(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int, shar
         network = _network(sum(len(scale.centre) for scale in scales), len(lessons[0].coverage), seed)
         if lessons[0].told is not None:
             _begin_with_nothing(network)
-        optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+        optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps + 1)
         for _ in range(steps):
             step = windows.step()
@@ -102,7 +102,8 @@ def _layer(chance: Any, inputs: int, outputs: int, *, size: int = 1) -> Any:
     import torch
 
     empty: Any = torch.nn.utils.skip_init  # it has no types
-    layer = empty(torch.nn.Conv2d, inputs, outputs, size, padding=size // 2, padding_mode="replicate")
+    around = {"padding": size // 2, "padding_mode": "replicate"} if size > 1 else {}
+    layer = empty(torch.nn.Conv2d, inputs, outputs, size, **around)
     bound = (inputs * size**2) ** -0.5
     for values in layer.parameters():
         torch.nn.init.uniform_(values, -bound, bound, generator=chance)
