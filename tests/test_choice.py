@@ -218,8 +218,19 @@ def test_candidates_that_cannot_win_are_skipped(labels: int, pool: int, why: str
     assert bool(worth_trying(labels, 5, pool)) == bool(why)
 
 
+def test_a_head_that_needs_more_labels_a_class_is_not_tried() -> None:
+    def tried(labels: int) -> list[str]:
+        lesson, _, _ = digits_lesson(labels, classes=4)
+        return [c.name for c in train_candidates(lesson, [HEADS["kernel"]], NOTHING, seed=0).choice.comparisons]
+
+    assert tried(31) == []
+    assert tried(32) == ["kernel"]
+
+
 def test_a_name_that_does_not_exist_says_what_there_is() -> None:
-    with pytest.raises(LearningError, match=r"'perceptron'; there are boosting, knn, label_spreading, logistic"):
+    with pytest.raises(
+        LearningError, match=r"'perceptron'; there are boosting, kernel, knn, label_spreading, logistic"
+    ):
         recipe_named("perceptron")
     with pytest.raises(LearningError, match=r"'magic'; there are auto, label_spreading"):
         methods_named("magic")

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import LinearSVC
 
 from labelloop.learning.heads import HEADS, STORED, Recipe, restore_head
 from labelloop.learning.heads.boosting import DEPTH, RATE
+from labelloop.learning.heads.kernel import LANDMARKS, PENALTY, SCALE
 from labelloop.learning.heads.linear import MARGINS
+from labelloop.learning.scaling import unit_rows
 from support.lessons import digits_lesson, lesson_of
 
 heads = pytest.mark.parametrize("recipe", HEADS.values(), ids=list(HEADS))
@@ -156,6 +159,40 @@ def test_svm_says_what_scikit_learn_says() -> None:
     model = LinearSVC(C=MARGINS[1], dual="auto", tol=1e-3).fit(lesson.rows, lesson.targets)
 
     assert HEADS["svm"].fit(lesson, 0).logits(rows) == pytest.approx(model.decision_function(rows), abs=0.03)
+
+
+def _quadrants(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose class is whether their first two columns have one sign: no plane parts them."""
+    rows = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
+    return rows, (rows[:, 0] * rows[:, 1] > 0).astype(int)
+
+
+def test_kernel_learns_boundaries_that_no_plane_follows() -> None:
+    lesson, (rows, targets) = lesson_of(*_quadrants(200, 0)), _quadrants(500, 1)
+    rows = unit_rows(rows, np.zeros(4))
+
+    assert _right(HEADS["logistic"].fit(lesson, 0).logits(rows), targets) < 0.65
+    assert _right(HEADS["kernel"].fit(lesson, 0).logits(rows), targets) > 0.8
+
+
+def test_kernel_says_what_the_regression_it_stands_for_says() -> None:
+    lesson, rows, _ = digits_lesson(120, classes=4)
+    wanted = np.eye(4)[lesson.targets]
+    alike, asked = (rbf_kernel(some, lesson.rows, gamma=0.5) for some in (lesson.rows, rows))
+    middle, line = alike.mean(axis=0), np.eye(120) - 1 / 120
+    # The optimum of the penalised squares in the dual, the bias taken out by centring.
+    weights = np.linalg.solve(line @ alike @ line + PENALTY * np.eye(120), wanted - wanted.mean(axis=0))
+    said = SCALE * ((asked - middle) @ (line @ weights) + wanted.mean(axis=0))
+
+    assert HEADS["kernel"].fit(lesson, 0).logits(rows) == pytest.approx(said, abs=0.02)
+
+
+def test_kernel_likens_rows_to_a_part_of_many_labelled_ones() -> None:
+    lesson, (rows, targets) = lesson_of(*_quadrants(2000, 0)), _quadrants(500, 1)
+    head = HEADS["kernel"].fit(lesson, 0)
+
+    assert head.arrays()["landmarks"].shape == (LANDMARKS, 4)
+    assert _right(head.logits(unit_rows(rows, np.zeros(4))), targets) > 0.9
 
 
 def test_every_kind_is_stored_under_its_own_name() -> None:

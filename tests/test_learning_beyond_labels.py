@@ -59,7 +59,7 @@ def test_what_was_chosen_is_stored(taught: ClassificationLearner) -> None:
 def test_a_manifest_shows_head_method_and_calibration(taught: ClassificationLearner) -> None:
     meta = taught.meta()
 
-    assert meta["head"]["kind"] in {"linear", "neighbours", "blend"}
+    assert meta["head"]["kind"] in {"linear", "kernel", "neighbours", "blend"}
     assert meta["choice"]["method"] == taught.choice.method if taught.choice else False
     assert meta["calibration"]["method"] in {"none", "temperature", "vector", "isotonic"}
     assert 0 <= meta["calibration"]["ece_after"] <= meta["calibration"]["ece_before"] + 0.01
@@ -99,8 +99,10 @@ def test_a_pool_that_would_hurt_is_not_learnt_from() -> None:
     )
 
     assert learner.choice is not None
-    assert learner.choice.method == "logistic"
-    assert learner.choice.reason.startswith("logistic stays: label_spreading ")
+    spreading, *_ = learner.choice.comparisons
+    assert spreading.name == "label_spreading"
+    assert not spreading.wins
+    assert learner.choice.method in {"logistic", "kernel"}
     assert learner.evaluate(features[600:], _targets(labels[600:])).accuracy > 0.9
 
 

@@ -140,7 +140,7 @@ def test_the_pool_is_learnt_from_as_far_as_it_has_features(bench: Bench) -> None
     again = bench.train(40, pool=bench.tasks[40:])
     choice = candidate.record.meta["choice"]
 
-    assert [comparison["name"] for comparison in choice["comparisons"]] == [*AUTO, "blend"]
+    assert [comparison["name"] for comparison in choice["comparisons"]] == [*AUTO, "kernel", "blend"]
     assert choice["reason"]
     assert candidate.record.meta == again.record.meta
 
@@ -150,7 +150,7 @@ def test_settings_decide_what_is_trained(bench: Bench) -> None:
     bench.settings = bench.settings.model_copy(update={"semi_supervised": "none", "ensemble": ["svm", "knn"]})
     choice = bench.train(40, pool=bench.tasks[40:]).record.meta["choice"]
 
-    assert [comparison["name"] for comparison in choice["comparisons"]] == ["ensemble"]
+    assert [comparison["name"] for comparison in choice["comparisons"]] == ["kernel", "ensemble"]
 
 
 def test_what_is_wrong_with_the_labels_is_told_and_handled(bench: Bench) -> None:

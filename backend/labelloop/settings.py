@@ -15,7 +15,15 @@ from labelloop.errors import SettingsError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Head = Literal[
-    "logistic", "svm", "knn", "boosting", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"
+    "logistic",
+    "svm",
+    "kernel",
+    "knn",
+    "boosting",
+    "pseudo_label",
+    "label_spreading",
+    "spread_neighbours",
+    "mean_teacher",
 ]
 Seconds = Annotated[float, Field(ge=0)]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -135,13 +143,13 @@ class Settings(BaseSettings):
         Field(
             default="auto",
             description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading, "
-            "spread_neighbours, and a blend of them with the plain head), `none`, or one of these or mean_teacher. It is used where it "
+            "spread_neighbours, and a blend of all heads), `none`, or one of these or mean_teacher. It is used where it "
             "does better on labels it has not seen.",
         )
     )
     ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[],
-        description="Heads to train together, comma-separated: logistic, svm, knn, boosting or a semi-supervised method; one "
+        description="Heads to train together, comma-separated: logistic, svm, kernel, knn, boosting or a semi-supervised method; one "
         "named again is trained on another draw of the labels. Used where it does better.",
     )
     ensemble_combination: Literal["average", "weighted", "vote", "stacking"] = Field(

@@ -96,8 +96,12 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         seed: decides what is random in training.
     """
     supervised = HEADS["logistic"]
-    # Only what learns from the pool is known to gain anything; without one it is the supervised head again.
-    recipes = [recipe for recipe in recipes if len(lesson.pool) or recipe.track_record is None]
+    labels_a_class = len(lesson.rows) / lesson.classes
+    recipes = [
+        recipe
+        for recipe in recipes
+        if labels_a_class >= recipe.labels_a_class and (len(lesson.pool) or not recipe.needs_pool)
+    ]
     base = _enter(supervised, lesson, seed)
     lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
     entrants: dict[str, _Entrant] = {supervised.name: base}
@@ -113,7 +117,7 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     if between is not None:
         entrants[BLEND] = _calibrated(between, lesson)
     records = {BLEND: BLEND_TRACK_RECORD, **{recipe.name: recipe.track_record for recipe in recipes}}
-    priors = {name: record.at(len(lesson.rows) / lesson.classes) for name, record in records.items() if record}
+    priors = {name: record.at(labels_a_class) for name, record in records.items() if record}
     comparisons = [
         expect(
             _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)

@@ -16,7 +16,7 @@ from labelloop.learning.choice import Choice
 from labelloop.learning.dropout import PASSES, dropout_logits
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
-from labelloop.learning.heads import STORED, Head, LinearHead
+from labelloop.learning.heads import HEADS, STORED, Head, LinearHead
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import make_lesson, prepare, prepare_unseen, scaled_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
@@ -108,12 +108,12 @@ class ClassificationLearner:
         """
         measure_named(uncertainty)
         methods = methods_named(semi_supervised)
-        together = [ensemble_of(ensemble, combination, blocks)] if ensemble else []
+        others = [HEADS["kernel"], *([ensemble_of(ensemble, combination, blocks)] if ensemble else [])]
         items = prepare(features, targets, classes, blocks)
         lesson, skipped = make_lesson(items, unlabelled, seed)
         unseen = prepare_unseen(items, holdout, classes)
         with one_thread():
-            trained = train_candidates(lesson, [*([] if skipped else methods), *together], unseen, seed=seed)
+            trained = train_candidates(lesson, [*([] if skipped else methods), *others], unseen, seed=seed)
         arrays = {"centre": items.centre, "seen": items.seen, **trained.calibration.arrays(), **trained.head.arrays()}
         return cls(
             classes,

@@ -70,7 +70,9 @@ def preload() -> None:
     import scipy.optimize
     import scipy.sparse  # noqa: F401
     import sklearn.cluster
+    import sklearn.gaussian_process  # which scikit-learn imports itself when it is first asked for a kernel
     import sklearn.isotonic
+    import sklearn.kernel_approximation
     import sklearn.linear_model  # noqa: F401
 
 

@@ -6,11 +6,14 @@ from typing import Any, Final
 from labelloop.learning.arrays import Array
 from labelloop.learning.heads.base import FOLDS, Head, Lesson, Recipe, Tested
 from labelloop.learning.heads.boosting import Boosting, TreesHead
+from labelloop.learning.heads.kernel import Kernel, KernelHead
 from labelloop.learning.heads.linear import LinearHead, Logistic, Svm
 from labelloop.learning.heads.neighbours import Neighbours, NeighboursHead
 
-HEADS: Final[dict[str, Recipe]] = {recipe.name: recipe for recipe in (Logistic(), Svm(), Neighbours(), Boosting())}
-STORED: Final[dict[str, type[Head]]] = {head.kind: head for head in (LinearHead, NeighboursHead, TreesHead)}
+HEADS: Final[dict[str, Recipe]] = {
+    recipe.name: recipe for recipe in (Logistic(), Svm(), Kernel(), Neighbours(), Boosting())
+}
+STORED: Final[dict[str, type[Head]]] = {head.kind: head for head in (LinearHead, KernelHead, NeighboursHead, TreesHead)}
 
 __all__ = ["FOLDS", "HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "arrays_of", "restore_head"]
 

@@ -115,9 +115,13 @@ class Recipe(ABC):
         name: what it is called.
         usual_temperature: what its logits usually have to be divided by, where few items say so themselves.
         track_record: what it has gained elsewhere beside the supervised head; None: nothing is known, so it must prove itself.
+        needs_pool: without rows that have no label it is the supervised head again.
+        labels_a_class: with fewer it gains nothing beside the supervised head.
     """
 
     name: ClassVar[str]
+    needs_pool: ClassVar[bool] = False
+    labels_a_class: ClassVar[int] = 0
     usual_temperature: ClassVar[float] = 1.0
     track_record: ClassVar[TrackRecord | None] = None
 

@@ -19,6 +19,8 @@ SHARE: Final = 0.7
 class Spreading(Recipe):
     """Trains a head on labels spread over the pool; subclasses give `fit_spread`."""
 
+    needs_pool = True
+
     def fit(self, lesson: Lesson, seed: int) -> Head:
         """Spread the labels over the pool and train."""
         everything = np.ones(len(lesson.rows), dtype=bool)

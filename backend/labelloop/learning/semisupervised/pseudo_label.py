@@ -24,6 +24,7 @@ class PseudoLabel(Recipe):
     """
 
     name = "pseudo_label"
+    needs_pool = True
     usual_temperature = 2.0
     track_record = TrackRecord((0.063, 0.070, 0.041, 0.013, -0.003, -0.003), (0.114, 0.109, 0.072, 0.055, 0.045, 0.018))
 
