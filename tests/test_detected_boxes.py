@@ -7,7 +7,8 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import Dense, Training, TrainingOptions
-from labelloop.learning.backbones.detections import name_number, pack_detections, read_detections
+from labelloop.learning.backbones.detections import pack_detections, read_detections
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.boxes import DetectedBoxesLearner, known_labels
 from labelloop.learning.boxes.naming import columns_by_name
 from labelloop.learning.boxes.scoring import THRESHOLD

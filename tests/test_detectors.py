@@ -13,7 +13,8 @@ from PIL import ExifTags, Image
 from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning import BackboneSpec, Dense, Parts, Training, load_backbone, resolve_backbone
 from labelloop.learning.backbones.detected_images import PLAIN_DETECTIONS
-from labelloop.learning.backbones.detections import name_number, read_detections
+from labelloop.learning.backbones.detections import read_detections
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.backbones.taught import write_taught
 from labelloop.learning.boxes import DetectedBoxesLearner
 from labelloop.records import Modality

@@ -12,8 +12,8 @@ from PIL import Image
 
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
 from labelloop.learning import Dense, MasksLearner, Parts, Training, load_backbone, resolve_backbone
-from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.maps import SIDE, pack, unpack
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.masks import fitting
 from labelloop.learning.tuning import (
     MASK_OPTIONS,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from labelloop.learning import Dense, MasksLearner, Training
-from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.maps import Maps, pack, unpack
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.masks import fitting
 from labelloop.learning.masks.figures import figures
 from labelloop.learning.masks.told import told_logits

@@ -11,7 +11,6 @@ place of the name keeps it short.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
 import numpy as np
@@ -50,11 +49,6 @@ class Detections:
     corners: Corners
     logits: Floats
     taught: bool = False
-
-
-def name_number(name: str) -> int:
-    """A number for a class's name, in [-2^31, 2^31); two of a thousand names have the same with a probability of about 1 in 10,000."""
-    return int.from_bytes(sha256(name.encode("utf-8", "surrogatepass")).digest()[:4], "little", signed=True)
 
 
 def pack_detections(

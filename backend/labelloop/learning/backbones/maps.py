@@ -44,7 +44,7 @@ class Maps:
         width: of the image in pixels, as it is shown.
         levels: float16 [channels, rows, columns] each, finest first.
         taught: the backbone has learnt from this image.
-        told: the numbers of the names (`detections.name_number`) of k classes that the backbone tells apart itself. Where there is
+        told: the numbers of the names (`names.name_number`) of k classes that the backbone tells apart itself. Where there is
             one level, the 4k channels before the colours are its logits of each class in each quarter; where there are more, the
             last level's last k channels are its logits of each class. Empty: it tells of none.
     """

@@ -23,11 +23,11 @@ from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import Backbone, BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
-from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.image_running import embed_images, to_batch
 from labelloop.learning.backbones.local_weights import file_digest, read_state
 from labelloop.learning.backbones.map_images import TorchvisionMaps, mixer, resolve_maps
 from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import inference, pick_device
 

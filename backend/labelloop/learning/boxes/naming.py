@@ -6,8 +6,8 @@ import numpy as np
 
 from labelloop.learning.arrays import Ints
 from labelloop.learning.backbones.base import BackboneSpec
-from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.detectors import design_of
+from labelloop.learning.backbones.names import name_number
 from labelloop.records import Control
 
 Synonyms = Sequence[tuple[str, str]]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from labelloop.learning.arrays import Floats
-from labelloop.learning.backbones.detections import name_number
 from labelloop.learning.backbones.maps import COLOURS, Maps
+from labelloop.learning.backbones.names import name_number
 from labelloop.learning.masks.head import PARTS, unfolded
 from labelloop.learning.resampling import resampled
 
