@@ -187,6 +187,19 @@ def test_kernel_says_what_the_regression_it_stands_for_says() -> None:
     assert HEADS["kernel"].fit(lesson, 0).logits(rows) == pytest.approx(said, abs=0.02)
 
 
+def test_kernel_takes_rows_that_are_alike_for_what_they_are() -> None:
+    """Several contents may have the same features; with a singular kernel matrix an answer must not hang on the rows beside it."""
+    rows, targets = _quadrants(60, 0)
+    lesson, asked = (
+        lesson_of(np.repeat(rows, 3, axis=0), np.repeat(targets, 3)),
+        unit_rows(_quadrants(200, 1)[0], np.zeros(4)),
+    )
+    head = HEADS["kernel"].fit(lesson, 0)
+    alone = np.concatenate([head.logits(row[None]) for row in asked])
+
+    assert head.logits(asked) == pytest.approx(alone, abs=1e-3)
+
+
 def test_kernel_likens_rows_to_a_part_of_many_labelled_ones() -> None:
     lesson, (rows, targets) = lesson_of(*_quadrants(2000, 0)), _quadrants(500, 1)
     head = HEADS["kernel"].fit(lesson, 0)

@@ -75,7 +75,8 @@ class Kernel(Recipe):
         from sklearn.linear_model import Ridge
 
         kernel: Any = Nystroem(gamma=0.5, n_components=min(LANDMARKS, len(lesson.rows)), random_state=seed)
-        alike = kernel.fit_transform(lesson.rows)
+        # Of rows that are alike weights nearly cancel out; in float32 what is left of them would be noise.
+        alike = kernel.fit_transform(lesson.rows.astype(np.float64))
         model: Any = Ridge(PENALTY).fit(alike, np.eye(lesson.classes)[lesson.targets], lesson.weights)
         weights = SCALE * model.coef_ @ kernel.normalization_
         return KernelHead(kernel.components_, weights, SCALE * model.intercept_)
