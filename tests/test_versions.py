@@ -10,7 +10,7 @@ from labelloop.errors import VersionError
 from labelloop.learning import BackboneSpec, ClassificationLearner, ResolvedBackbone
 from labelloop.records import ClassTarget, Control, Modality
 from labelloop.service.store import Store
-from labelloop.service.versions import LearnerRecord, Version, Versions, is_version_name
+from labelloop.service.versions import LearnerRecord, Version, Versions, _file_of, is_version_name
 
 CONTROL = Control("class", "Choices", "image", "image", Modality.IMAGE, ("cat", "dog", "emu"))
 SPEC = BackboneSpec(Modality.IMAGE, "plain")
@@ -110,6 +110,14 @@ def test_a_control_with_an_odd_name_keeps_its_learner_apart(versions: Versions, 
     versions.publish(version, {"a/b": learner, "..": learner}, {})
     assert versions.arrays(name, "a/b").keys() == learner.arrays().keys()
     assert versions.arrays(name, "..").keys() == learner.arrays().keys()
+
+
+def test_controls_whose_names_look_alike_have_files_of_their_own() -> None:
+    names = ["质量", "颜色", "a b", "a_b", "a/b", "A_b", "x" * 300, "x" * 301, "a b" * 100]
+    files = {_file_of(name) for name in names}
+
+    assert len(files) == len(names)
+    assert all(len(file.encode()) < 200 and "/" not in file for file in files)
 
 
 def test_a_learner_that_is_not_there_is_reported(versions: Versions, learner: ClassificationLearner) -> None:

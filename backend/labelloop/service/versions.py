@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from hashlib import sha256
+from typing import Any, Final, Protocol
 
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -23,6 +24,8 @@ from labelloop.service.store import Store
 logger = logging.getLogger(__name__)
 
 NO_VERSION = "untrained"
+LONGEST_NAME: Final = 100
+"""Characters of a control's name that the name of its file shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,4 +236,7 @@ def is_version_name(name: str) -> bool:
 
 
 def _file_of(control: str) -> str:
-    return f"learner-{re.sub(r'[^A-Za-z0-9_.-]', '_', control)}.safetensors"
+    """A file name of its own for each control, whatever characters it is called by and however many."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", control)[:LONGEST_NAME]
+    digest = "" if plain == control else f"-{sha256(control.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    return f"learner-{plain}{digest}.safetensors"
