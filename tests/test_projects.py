@@ -55,6 +55,15 @@ def test_instances_do_not_mix(store: Store, projects: Projects) -> None:
         assert Projects(store, url).all() == []
 
 
+def test_instance_at_a_path_of_the_same_host_is_another(store: Store) -> None:
+    root, below = Projects(store, "http://studio.example"), Projects(store, "http://studio.example/team")
+    below.register(ProjectKey(7, 1), "<View/>")
+
+    assert root.all() == []
+    assert root.find(7) is None
+    assert [project.key.id for project in below.all()] == [7]
+
+
 def test_a_forgotten_project_is_not_served(projects: Projects) -> None:
     project = projects.register(ProjectKey(3, 100), "")
     projects.forget(project.slug)

@@ -95,7 +95,9 @@ class Projects:
     def all(self) -> list[Project]:
         """Every project of this instance."""
         slugs = [name for name in self._store.names(ROOT) if name.startswith(f"{self._instance}-")]
-        return [project for slug in slugs if (project := self.get(slug)) is not None]
+        projects = [project for slug in slugs if (project := self.get(slug)) is not None]
+        # The name of an instance may begin like that of another, which lies in a folder of the same host.
+        return [project for project in projects if project.slug == self.slug(project.key)]
 
     def forget(self, slug: str) -> None:
         """Stop serving a project; its versions and features stay in the store."""
