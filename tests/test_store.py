@@ -37,6 +37,15 @@ def test_json_round_trips_with_integer_keys_as_text(store: Store) -> None:
     assert store.read_json("state.json") == {"7": {"score": 0.25}}
 
 
+@pytest.mark.parametrize("value", [2**64, -(2**70), "half a pair: \ud83d", {"deep": [{"hash": 2**64}]}])
+def test_what_other_programs_may_put_into_a_task_is_kept(store: Store, value: object) -> None:
+    store.write_json("odd.json", {"task": value, "text": "naïve 🙂"})
+
+    found = store.read_json("odd.json")
+    assert found["text"] == "naïve 🙂"
+    assert found["task"] == value
+
+
 def test_broken_json_counts_as_missing(store: Store) -> None:
     store.write("state.json", b'{"half": ')
     assert store.read_json("state.json") is None

@@ -1,5 +1,6 @@
 """The store: named files under one directory or fsspec URL, each written whole or not at all."""
 
+import json
 import logging
 import os
 import uuid
@@ -63,14 +64,14 @@ class Store:
         if data is None:
             return None
         try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError:
+            return _from_json(data)
+        except ValueError:
             logger.warning("%s in the store %s is not JSON and is taken as missing", path, self.location)
             return None
 
     def write_json(self, path: str, value: Any) -> None:
         """Put a JSON value at `path` in one step."""
-        self.write(path, orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        self.write(path, _to_json(value))
 
     def names(self, folder: str) -> list[str]:
         """Names of what lies directly in `folder`, sorted; empty when there is no such folder."""
@@ -142,3 +143,19 @@ def _write_local(target: Path, data: bytes) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _to_json(value: Any) -> bytes:
+    """JSON, by the fast writer unless a task holds what that cannot write: an integer beyond 64 bits, half a surrogate pair."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(value).encode()
+
+
+def _from_json(data: bytes) -> Any:
+    """What `_to_json` wrote; ValueError for what is no JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
