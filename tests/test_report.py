@@ -39,7 +39,7 @@ def test_a_project_nobody_has_looked_at_yet_is_reported(context: Context) -> Non
 def test_the_state_of_the_last_round_and_the_hints_since_are_added_up(context: Context) -> None:
     project = a_project(context)
     state = ProjectState(tasks=10, labels=4, pool=6, changes=2, last_refusal="Worse.")
-    note_broken(context.store, project.folder, {7: BrokenItem("gone", "")}, {7})
+    note_broken(context.store, project.folder, {(7, "text:text"): BrokenItem("gone", "")}, {7})
     write_state(context.store, project.folder, replace(state, unsupported=("'box' is not learnt.",)))
     Marks(context.redis, project.slug).note(2)
     progress_to(context.redis, project.slug)("embed", 3, 9)

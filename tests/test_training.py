@@ -121,8 +121,8 @@ def test_a_task_without_its_data_is_set_aside_and_the_rest_trained_on(bench: Ben
     bench.tasks[3] = TaskRecord(3, {"other": "x"}, "2026")
     bench.tasks[4] = TaskRecord(4, {"text": ""}, "2026")
     candidate = bench.train(60)
-    assert candidate.broken.keys() == {3, 4}
-    assert "no 'text' in its data" in candidate.broken[3].reason
+    assert candidate.broken.keys() == {(3, "text:text"), (4, "text:text")}
+    assert "no 'text' in its data" in candidate.broken[3, "text:text"].reason
     assert "3" not in candidate.labels
     assert candidate.trained + candidate.held_out == 58
 

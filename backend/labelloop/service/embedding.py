@@ -27,7 +27,7 @@ from labelloop.service.context import Context
 from labelloop.service.features import DenseRows, Matrix, content_key, item_key
 from labelloop.service.projects import Project
 from labelloop.service.reading import media_of
-from labelloop.service.state import BrokenItem, Progress
+from labelloop.service.state import BrokenItem, Place, Progress
 from labelloop.service.tuned import load_recorded
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Embedded:
         features: float32 [len(ids), d].
         contents: content digest of each.
         dense: dense features of each; none where the backbone gives none.
-        broken: tasks that will not get features, with why.
+        broken: what will not get features, with why.
         unavailable: tasks that cannot be had for now, with why.
     """
 
@@ -53,7 +53,7 @@ class Embedded:
     features: Matrix
     contents: list[str]
     dense: DenseRows = field(default_factory=lambda: DenseRows(()))
-    broken: dict[int, BrokenItem] = field(default_factory=dict)
+    broken: dict[Place, BrokenItem] = field(default_factory=dict)
     unavailable: dict[int, str] = field(default_factory=dict)
 
     def inputs(
@@ -83,7 +83,7 @@ class Embedder:
         control: which data key and modality.
         spec: the backbone as asked for.
         resolved: the backbone as found; its network is loaded when an item is not in the cache.
-        known_broken: tasks set aside before; they are not tried again until they change.
+        known_broken: what was set aside before; it is not tried again until its task changes.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Embedder:
         control: Control,
         spec: BackboneSpec,
         resolved: ResolvedBackbone,
-        known_broken: dict[int, BrokenItem],
+        known_broken: dict[Place, BrokenItem],
     ) -> None:
         self._context = context
         self._control = control
@@ -120,8 +120,8 @@ class Embedder:
         keys = [self._key(task) for task in tasks]
         _, found = self._features.get(keys)
         missing = [task for task, ok in zip(tasks, found, strict=True) if not ok]
-        broken = {task.id: note for task in missing if (note := self._set_aside_before(task)) is not None}
-        todo = [task for task in missing if task.id not in broken]
+        broken = {self._place(task): self._known_broken[self._place(task)] for task in missing if self.sets_aside(task)}
+        todo = [task for task in missing if self._place(task) not in broken]
         unavailable: dict[int, str] = {}
         for start in range(0, len(todo), CHUNK):
             report("embed", start, len(todo))
@@ -131,13 +131,13 @@ class Embedder:
         return embedded
 
     def _embed_chunk(
-        self, tasks: Sequence[TaskRecord], broken: dict[int, BrokenItem], unavailable: dict[int, str]
+        self, tasks: Sequence[TaskRecord], broken: dict[Place, BrokenItem], unavailable: dict[int, str]
     ) -> None:
         media: dict[int, Any] = {}
         with ThreadPoolExecutor(FETCHERS) as pool:
             for task, outcome in zip(tasks, pool.map(self._media, tasks), strict=True):
                 if isinstance(outcome, MediaBroken):
-                    broken[task.id] = _report_broken(task, str(outcome))
+                    broken[self._place(task)] = _report_broken(task, str(outcome))
                 elif isinstance(outcome, MediaUnavailable):
                     unavailable[task.id] = str(outcome)
                 else:
@@ -149,7 +149,7 @@ class Embedder:
         whole: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
         for task, ok in zip(readable, whole, strict=True):
             if not ok:
-                broken[task.id] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
+                broken[self._place(task)] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
         kept = [task for task, ok in zip(readable, whole, strict=True) if ok]
         self._features.add(
             [self._key(task) for task in kept],
@@ -164,12 +164,21 @@ class Embedder:
         except (MediaBroken, MediaUnavailable) as error:
             return error
 
-    def _set_aside_before(self, task: TaskRecord) -> BrokenItem | None:
-        note = self._known_broken.get(task.id)
-        return note if note is not None and note.updated_at == task.updated_at else None
+    def sets_aside(self, task: TaskRecord) -> bool:
+        """Whether what the control looks at could not be read before, and the task has not changed since."""
+        note = self._known_broken.get(self._place(task))
+        return note is not None and note.updated_at == task.updated_at
+
+    def _place(self, task: TaskRecord) -> Place:
+        return place_of(task, self._control)
 
     def _key(self, task: TaskRecord) -> str:
         return item_key(self._control.modality, task.data.get(self._control.data_key))
+
+
+def place_of(task: TaskRecord, control: Control) -> Place:
+    """The object of a task that a control looks at."""
+    return task.id, f"{control.modality}:{control.data_key}"
 
 
 def embed_whole(

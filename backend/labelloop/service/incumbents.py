@@ -4,7 +4,7 @@ from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.projects import Project
-from labelloop.service.state import BrokenItem
+from labelloop.service.state import BrokenItem, Place
 from labelloop.service.training import Incumbent
 from labelloop.service.versions import Version
 
@@ -23,7 +23,7 @@ def _same(before: Control, now: Control) -> bool:
 
 
 def incumbent_of(
-    context: Context, project: Project, live: Version | None, control: Control, broken: dict[int, BrokenItem]
+    context: Context, project: Project, live: Version | None, control: Control, broken: dict[Place, BrokenItem]
 ) -> Incumbent | None:
     """The live version's learner of a control; None where there is none, or it knew other classes and cannot be compared."""
     for record in live.learnt if live else ():

@@ -6,7 +6,7 @@ noted in the store; after a crash in the middle of an import, Label Studio is as
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
@@ -34,7 +34,7 @@ from labelloop.service.ordering import (
 from labelloop.service.project_settings import switch_queue
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push, write_push
-from labelloop.service.state import BrokenItem, Progress, note_broken, read_broken
+from labelloop.service.state import BrokenItem, Place, Progress, note_broken, read_broken
 from labelloop.service.versions import Version
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class _Push:
         self._report = report
         self._book = read_book(context.store, project.folder)
         self._state = self._read_state()
-        self._broken: dict[int, BrokenItem] = read_broken(context.store, project.folder)
+        self._broken: dict[Place, BrokenItem] = read_broken(context.store, project.folder)
         self._unavailable: set[int] = set()
         self._predicted: dict[int, dict[str, Prediction]] = {}
 
@@ -188,15 +188,19 @@ class _Push:
 
     def _lacking(self) -> list[TaskRecord]:
         waiting = [task for task in self._waiting() if task.id not in self._state.scores]
-        found = [set(embedder.cached(waiting).ids) for embedder in self._embedders.values()]
-        return [t for t in waiting if t.id not in self._broken and not all(t.id in ids for ids in found)]
+        found = [(embedder, set(embedder.cached(waiting).ids)) for embedder in self._embedders.values()]
+        return [t for t in waiting if any(t.id not in ids and not one.sets_aside(t) for one, ids in found)]
 
     def _score_ready(self) -> bool:
-        """Score the waiting tasks that have features, or never will; True when there were any."""
+        """Score the waiting tasks that have all their features, or never will; True when there were any."""
         waiting = [task for task in self._waiting() if task.id not in self._state.scores]
         embedded = {name: embedder.cached(waiting) for name, embedder in self._embedders.items()}
+        settled = self._settled(waiting, embedded)
+        if len(settled) < len(waiting):
+            embedded = {name: embedder.cached(settled) for name, embedder in self._embedders.items()}
         features = next(iter(embedded.values()))
-        ready = [*features.ids, *(task.id for task in waiting if task.id in self._broken)]
+        first = set(features.ids)
+        ready = [*features.ids, *(task.id for task in settled if task.id not in first)]
         predictions = predict_all(self._learners, embedded)
         self._predicted |= predictions  # the most urgent of them are sent next
         order, settings = self._version.order, self._context.settings
@@ -206,6 +210,17 @@ class _Push:
         )
         self._state.scores.update(scores)
         return bool(scores)
+
+    def _settled(self, waiting: list[TaskRecord], embedded: Mapping[str, Embedded]) -> list[TaskRecord]:
+        """The tasks that have the features of every control, or will not get those they lack for now."""
+        found = [(self._embedders[name], set(one.ids)) for name, one in embedded.items()]
+
+        def is_settled(task: TaskRecord) -> bool:
+            lacks = [one for one, ids in found if task.id not in ids]
+            waits = task.id in self._unavailable and len(lacks) < len(found)
+            return waits or all(one.sets_aside(task) for one in lacks)
+
+        return [task for task in waiting if is_settled(task)]
 
     def _items(self, tasks: list[TaskRecord]) -> list[dict[str, object]]:
         """The predictions to import, in the form Label Studio takes them."""

@@ -68,7 +68,7 @@ def report_on(context: Context, project: Project) -> Report:
         unsupported=state.unsupported,
         set_aside=state.set_aside,
         findings=state.findings,
-        broken=state.broken,
+        broken={task_id: note for (task_id, _), note in state.broken.items()},
         studio=studio,
         fine_tuning=describe_tuning(context, project, live),
         errors=([state.error] if state.error else []) + list(dict.fromkeys(errors)),

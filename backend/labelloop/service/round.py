@@ -21,6 +21,7 @@ from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.releases import learner_record, release, release_cold
 from labelloop.service.state import (
     BrokenItem,
+    Place,
     Progress,
     ProjectState,
     note_broken,
@@ -204,7 +205,7 @@ def _train(
     """
     candidates: dict[str, Candidate] = {}
     notes: list[str] = []
-    broken: dict[int, BrokenItem] = dict(state.broken)
+    broken: dict[Place, BrokenItem] = dict(state.broken)
     for control in scene.config.controls:
         try:
             candidate = _train_one(context, scene, control, broken, report)
@@ -243,7 +244,7 @@ def _train(
 
 
 def _train_one(
-    context: Context, scene: _Scene, control: Control, broken: dict[int, BrokenItem], report: Progress
+    context: Context, scene: _Scene, control: Control, broken: dict[Place, BrokenItem], report: Progress
 ) -> Candidate:
     targets = scene.labelled[control.name].targets
     control = with_used_labels(control, targets.values())

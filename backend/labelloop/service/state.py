@@ -18,9 +18,13 @@ PROGRESS_TTL = 120
 BACK_OFF_FIRST, BACK_OFF_MOST = 5.0, 300.0
 
 
+Place = tuple[int, str]
+"""A task's id, and which of its objects: of several, each may be readable or not."""
+
+
 @dataclass(frozen=True, slots=True)
 class BrokenItem:
-    """A task set aside because its media or data cannot be read.
+    """An object of a task, set aside because its media or data cannot be read.
 
     Attributes:
         reason: one sentence.
@@ -54,7 +58,7 @@ class ProjectState:
         unsupported: controls Labelloop does not learn, one line each.
         set_aside: notes about labels that are not used, one line each.
         findings: what is wrong with the labelled tasks, and what the last training did about it, one line each.
-        broken: tasks set aside, by id.
+        broken: what is set aside, by task and object.
         error: why the last round or push failed; empty when it did not.
         failures: failed rounds in a row.
         synced_at: ISO time of the last complete look at Label Studio.
@@ -78,14 +82,14 @@ class ProjectState:
     unsupported: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    broken: dict[int, BrokenItem] = field(default_factory=dict)
+    broken: dict[Place, BrokenItem] = field(default_factory=dict)
     error: str = ""
     failures: int = 0
     synced_at: str = ""
 
 
 _ADAPTER = TypeAdapter(ProjectState)
-_BROKEN = TypeAdapter(dict[int, BrokenItem])
+_BROKEN = TypeAdapter(list[tuple[Place, BrokenItem]])
 
 
 def read_state(store: Store, folder: str) -> ProjectState:
@@ -99,17 +103,17 @@ def write_state(store: Store, folder: str, state: ProjectState) -> None:
     store.write(f"{folder}/state.json", _ADAPTER.dump_json(state, exclude={"broken"}))
 
 
-def read_broken(store: Store, folder: str) -> dict[int, BrokenItem]:
-    """The tasks of the project that are set aside, by id."""
-    return _validated(_BROKEN, store.read(f"{folder}/broken.json")) or {}
+def read_broken(store: Store, folder: str) -> dict[Place, BrokenItem]:
+    """What of the project's tasks is set aside."""
+    return dict(_validated(_BROKEN, store.read(f"{folder}/broken.json")) or ())
 
 
-def note_broken(store: Store, folder: str, found: Mapping[int, BrokenItem], tasks: Container[int]) -> None:
-    """Set tasks aside, and forget those that are no longer among `tasks`."""
+def note_broken(store: Store, folder: str, found: Mapping[Place, BrokenItem], tasks: Container[int]) -> None:
+    """Set objects aside, and forget those whose task is no longer among `tasks`."""
     before = read_broken(store, folder)
-    after = {task_id: note for task_id, note in {**before, **found}.items() if task_id in tasks}
+    after = {place: note for place, note in {**before, **found}.items() if place[0] in tasks}
     if after != before:
-        store.write(f"{folder}/broken.json", _BROKEN.dump_json(after))
+        store.write(f"{folder}/broken.json", _BROKEN.dump_json(list(after.items())))
 
 
 def failed(state: ProjectState, error: str) -> ProjectState:

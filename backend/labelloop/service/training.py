@@ -26,7 +26,7 @@ from labelloop.learning.preparation import Finding, FindingKind, examine, near_d
 from labelloop.records import ClassTarget, Control, Kind, Target, parts_of, stratum
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.enough import to_judge
-from labelloop.service.state import BrokenItem, Progress
+from labelloop.service.state import BrokenItem, Place, Progress
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
 
@@ -47,7 +47,7 @@ class Candidate:
         sides: True (held out) or False by content digest, of every content placed so far.
         judged: the held-out contents it was judged on: one of each group of near-duplicates, none that has one in training.
         decision: what the gate says.
-        broken: labelled tasks that cannot be read.
+        broken: what of labelled tasks cannot be read.
         unavailable: labelled tasks that could not be had this time.
         findings: what is wrong with the labelled tasks, and what was done about it, one line each.
     """
@@ -60,7 +60,7 @@ class Candidate:
     sides: dict[str, bool]
     judged: frozenset[str]
     decision: GateDecision
-    broken: dict[int, BrokenItem]
+    broken: dict[Place, BrokenItem]
     unavailable: frozenset[int]
     findings: tuple[str, ...] = ()
 

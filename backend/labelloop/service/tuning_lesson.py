@@ -8,7 +8,7 @@ from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
 from labelloop.records import Control, stratum
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedded
+from labelloop.service.embedding import Embedded, place_of
 from labelloop.service.labelling import in_queue
 from labelloop.service.reading import media_of
 from labelloop.service.tuning_scene import Scene
@@ -79,7 +79,9 @@ def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
     if not TUNERS[control.kind].unlabelled or scene.context.settings.fine_tune_method == "supervised":
         return ()
     overlap = scene.project.overlap
-    pool = sorted(t.id for t in scene.book.tasks.values() if in_queue(t, overlap) and t.id not in scene.broken)
+    pool = sorted(
+        t.id for t in scene.book.tasks.values() if in_queue(t, overlap) and place_of(t, control) not in scene.broken
+    )
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 

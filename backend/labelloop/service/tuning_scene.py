@@ -11,7 +11,7 @@ from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import sides_of
 from labelloop.service.labelling import Labelled, all_labels
 from labelloop.service.projects import Project
-from labelloop.service.state import BrokenItem, read_broken
+from labelloop.service.state import BrokenItem, Place, read_broken
 from labelloop.service.versions import LearnerRecord, Version
 
 
@@ -26,7 +26,7 @@ class Scene:
         book: its tasks.
         config: its label config.
         labelled: its labels, by control name.
-        broken: tasks set aside; more are added as they are met.
+        broken: what is set aside; more are added as they are met.
     """
 
     context: Context
@@ -35,7 +35,7 @@ class Scene:
     book: Book
     config: LabelConfig
     labelled: dict[str, Labelled]
-    broken: dict[int, BrokenItem]
+    broken: dict[Place, BrokenItem]
 
     @classmethod
     def of(cls, context: Context, project: Project, live: Version) -> Self:

@@ -92,9 +92,9 @@ def last_round(case: Case) -> Iterator[Seen]:
     else:
         yield warn("none has ended yet", "look at `labelloop status`; without a worker none starts")
     if state.broken:
-        task_id, note = next(iter(state.broken.items()))
+        (task_id, _), note = next(iter(state.broken.items()))
         yield warn(
-            f"{len(state.broken)} tasks are set aside, such as {task_id}: {note.reason}",
+            f"{len({task for task, _ in state.broken})} tasks are set aside, such as {task_id}: {note.reason}",
             "mend the tasks' data or media",
         )
     for line in state.set_aside:
