@@ -10,6 +10,7 @@ from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningErro
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
+from labelloop.service.considered import read_considered, write_considered
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import incumbent_of, sides_of
@@ -77,19 +78,18 @@ def run_round(context: Context, project: Project, report: Progress, *, force: bo
 def _run(context: Context, project: Project, mark: Mark, force: bool, report: Progress) -> ProjectState:
     scene = _look(context, project, mark, report)
     state = _seen(read_state(context.store, project.folder), scene)
-    considered: Any = context.store.read_json(_considered_path(project)) or {}
-    changes = count_changes(plain(scene.labelled), considered.get("labels", {}))
-    force = force or considered.get("controls", _signature(scene.config)) != _signature(scene.config)
-    now = time.time()
+    considered = read_considered(context.store, project.folder)
+    now, signature = time.time(), _signature(scene.config)
+    changes = count_changes(plain(scene.labelled), considered.labels_at(now))
+    force = force or (considered.controls or signature) != signature
     state = _with_changes(state, changes, now)
     decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
-    stopped = "" if force else _stopped(context, scene, considered.get("labels", {}))
+    stopped = "" if force else _stopped(context, scene, considered.labels)
     state = replace(state, stopped=stopped)
     if decision.due and not stopped:
         state, missed = _train(context, scene, state, decision, report)
-        context.store.write_json(
-            _considered_path(project),
-            {"labels": _without(plain(scene.labelled), missed), "controls": _signature(scene.config)},
+        write_considered(
+            context.store, project.folder, considered.after(plain(scene.labelled), signature, missed, time.time())
         )
     else:
         state = replace(state, percent=decision.percent, waiting_for=stopped or decision.reason)
@@ -272,15 +272,3 @@ def _train_one(
 def _signature(config: LabelConfig) -> dict[str, list[Any]]:
     """What a training depends on in a label config; one that differs calls for a training."""
     return {one.name: [one.tag, one.kind, one.answer, one.modality, *one.labels] for one in config.controls}
-
-
-def _without(labels: Labels, missed: set[int]) -> Labels:
-    """Labels less those of some tasks, which so count as changed until they have been trained on."""
-    return {
-        name: {task: label for task, label in found.items() if int(task) not in missed}
-        for name, found in labels.items()
-    }
-
-
-def _considered_path(project: Project) -> str:
-    return f"{project.folder}/considered.json"
