@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from rq import Worker
@@ -16,7 +15,7 @@ from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import PUSHES, QUEUES, ROUNDS, queue_of
-from labelloop.service.state import ProjectState, progress_to, write_state
+from labelloop.service.state import ProjectState, failed, progress_to, write_state
 from labelloop.service.workers import listening_workers
 from support.serving import publish
 
@@ -69,7 +68,7 @@ def test_a_training_that_only_an_earlier_round_preceded_is_asked_for_again(conte
 def test_a_training_that_failed_says_why(context: Context, project: Project) -> None:
     ask_training(context, project)
     end(context, project, ROUNDS)
-    write_state(context.store, project.folder, replace(ProjectState(), error="round: no room."))
+    write_state(context.store, project.folder, failed(ProjectState(), "round", "no room."))
     standing = training_standing(context, project)
     assert (standing.ended, standing.error) == (True, "round: no room.")
 
@@ -88,9 +87,9 @@ def test_a_push_goes_on_until_nothing_is_left_of_it(context: Context, project: P
 
 
 def test_only_an_error_of_the_push_is_one(context: Context, project: Project) -> None:
-    write_state(context.store, project.folder, ProjectState(error="round: no room."))
+    write_state(context.store, project.folder, failed(ProjectState(), "round", "no room."))
     assert push_standing(context, project).error == ""
-    write_state(context.store, project.folder, ProjectState(error="push: refused."))
+    write_state(context.store, project.folder, failed(ProjectState(), "push", "refused."))
     assert push_standing(context, project).error == "push: refused."
 
 

@@ -162,3 +162,16 @@ def test_a_forgotten_project_is_no_longer_served(context: Context, endpoint: End
     wait_for(lambda: version_of(endpoint) == name)
     context.projects.forget(project.slug)
     wait_for(lambda: version_of(endpoint) == "untrained", seconds=2.0)
+
+
+def test_a_project_that_was_forgotten_is_served_when_it_is_heard_of_again(context: Context, endpoint: Endpoint) -> None:
+    endpoint.setup(KEY, CONFIG)
+    key = ProjectKey.parse(KEY)
+    wait_for(lambda: context.projects.get(key), seconds=1.0)
+    name = publish(context, context.projects.get(key)).name
+    wait_for(lambda: version_of(endpoint) == name)
+    context.projects.forget(context.projects.slug(key))
+    wait_for(lambda: version_of(endpoint) == "untrained", seconds=2.0)
+
+    endpoint.setup(KEY, CONFIG)
+    wait_for(lambda: version_of(endpoint) == name, seconds=2.0)

@@ -13,7 +13,7 @@ from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.report import report_on
 from labelloop.service.report_records import LearnerReport
-from labelloop.service.state import BrokenItem, ProjectState, note_broken, progress_to, write_state
+from labelloop.service.state import BrokenItem, Failure, ProjectState, note_broken, progress_to, write_state
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project, publish
 
@@ -36,12 +36,15 @@ def test_a_project_nobody_has_looked_at_yet_is_reported(context: Context) -> Non
     assert (report.live, report.now, report.workers, report.labels, report.ordered) == (None, None, 0, 0, False)
 
 
-def test_the_state_of_the_last_round_and_the_hints_since_are_added_up(context: Context) -> None:
+def test_the_state_of_the_last_round_and_the_hints_since_are_told(context: Context) -> None:
     project = a_project(context)
     state = ProjectState(tasks=10, labels=4, pool=6, changes=2, last_refusal="Worse.")
     note_broken(context.store, project.folder, {(7, "text:text"): BrokenItem("gone", "")}, {7})
     write_state(context.store, project.folder, replace(state, unsupported=("'box' is not learnt.",)))
-    Marks(context.redis, project.slug).note(2)
+    marks = Marks(context.redis, project.slug)
+    marks.note(2)  # as a round does that leaves them to the next
+    assert report_on(context, project).changes == 2
+    marks.note(2)
     progress_to(context.redis, project.slug)("embed", 3, 9)
     report = report_on(context, project)
     assert (report.tasks, report.labels, report.pool) == (10, 4, 6)
@@ -75,7 +78,7 @@ def test_what_cannot_be_asked_is_named_and_the_rest_is_told(tmp_path: Path) -> N
     context = a_context(tmp_path, f"unix://{tmp_path}/none.sock")
     project = a_project(context)
     version = publish(context, project)
-    write_state(context.store, project.folder, ProjectState(labels=3, error="round: no room left."))
+    write_state(context.store, project.folder, ProjectState(labels=3, failing={"round": Failure("no room left.", 1)}))
     report = report_on(context, project)
     assert (report.labels, report.workers, report.studio) == (3, None, None)
     assert report.live is not None and report.live.name == version.name

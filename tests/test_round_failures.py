@@ -1,16 +1,20 @@
-"""What a round does about a control that cannot be learnt."""
+"""What a round does about what fails: a control that cannot be learnt, a project that is away, another job."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labelloop.errors import LearningError
+from labelloop.errors import LabelStudioRejected, LearningError
 from labelloop.service import round as rounds
 from labelloop.service.context import Context
+from labelloop.service.jobs import _forget, _remember
+from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
-from labelloop.service.state import read_state
+from labelloop.service.round import GONE_AFTER
+from labelloop.service.state import PUSH, ROUND, read_state
 from support.paper import PaperStudio, label, opened
 from support.redis_process import RedisProcess
 
@@ -42,6 +46,45 @@ def test_what_was_never_learnt_is_told_of_and_stops_no_round(
     assert told.waiting_for == "'topic' is not learnt: A library is not installed."
     assert told.last_training.endswith(told.waiting_for)
     assert label(context, project, studio, 24) != before, "it is learnt as soon as it can be"
+
+
+def test_a_project_is_gone_when_it_stays_away(
+    site: tuple[Context, Project], studio: PaperStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = site
+    label(context, project, studio, 12)
+
+    def away(project_id: int) -> dict[str, Any]:
+        raise LabelStudioRejected("404 Not Found", 404)
+
+    def fail() -> bool:
+        """Do a round that fails; whether the project is still served."""
+        with monkeypatch.context() as patch:
+            patch.setattr(studio, "project", away)
+            with pytest.raises(LabelStudioRejected):
+                label(context, project, studio, 12)
+        _remember(context, project, ROUND, "404")
+        return context.projects.get(project.key) is not None
+
+    assert fail() and fail(), "a proxy answers so while Label Studio starts again"
+    label(context, project, studio, 12)
+    assert not read_state(context.store, project.folder).failing
+    assert [fail() for _ in range(GONE_AFTER + 1)] == [True] * GONE_AFTER + [False]
+
+
+def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project], studio: PaperStudio) -> None:
+    context, project = site
+    marks = Marks(context.redis, project.slug)
+    waits = []
+    for _ in range(4):
+        _remember(context, project, PUSH, "Label Studio takes no predictions.")
+        waits.append(round((marks.due_at() or 0) - time.time()))
+        label(context, project, studio, 12)
+
+    assert waits == [5, 10, 20, 40]
+    assert read_state(context.store, project.folder).error == "push: Label Studio takes no predictions."
+    _forget(context, project, PUSH)
+    assert read_state(context.store, project.folder).error == ""
 
 
 def test_what_is_live_is_not_given_up_for_a_failure(

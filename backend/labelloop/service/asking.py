@@ -9,7 +9,7 @@ from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import enqueue_push, enqueue_round, job_state
-from labelloop.service.state import read_progress, read_state
+from labelloop.service.state import PUSH, ROUND, read_progress, read_state
 from labelloop.service.versions import Version
 from labelloop.service.workers import listening_workers
 
@@ -62,9 +62,9 @@ def training_standing(context: Context, project: Project) -> Standing:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if not wanted:
         return Standing(True, False, None)
-    error = read_state(context.store, project.folder).error
-    if error:
-        return Standing(True, False, None, error)
+    failure = read_state(context.store, project.folder).failing.get(ROUND)
+    if failure:
+        return Standing(True, False, None, f"{ROUND}: {failure.reason}")
     enqueue_round(context.redis, project.slug, context.settings, force=True)
     return Standing(False, True, None)
 
@@ -95,5 +95,5 @@ def push_standing(context: Context, project: Project) -> Standing:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if Marks(context.redis, project.slug).push_wanted():
         return Standing(False, True, None)
-    error = read_state(context.store, project.folder).error
-    return Standing(True, False, None, error if error.startswith("push:") else "")
+    failure = read_state(context.store, project.folder).failing.get(PUSH)
+    return Standing(True, False, None, f"{PUSH}: {failure.reason}" if failure else "")

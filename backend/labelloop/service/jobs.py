@@ -15,12 +15,16 @@ from labelloop.service.publisher import push_part
 from labelloop.service.queueing import others_wait, rounds_wait
 from labelloop.service.round import run_round
 from labelloop.service.state import (
+    PUSH,
+    ROUND,
+    TUNING,
     ProjectState,
     back_off,
     clear_progress,
     failed,
     progress_to,
     read_state,
+    went_well,
     write_state,
 )
 from labelloop.service.tuning import tune
@@ -30,17 +34,17 @@ logger = logging.getLogger(__name__)
 
 def round_job(slug: str, force: bool = False) -> None:
     """One round of a project."""
-    _guarded(slug, "round", lambda context, project: _round(context, project, force))
+    _guarded(slug, ROUND, lambda context, project: _round(context, project, force))
 
 
 def push_job(slug: str) -> None:
     """A project's push and what is cleared up after it, or as much as is done before a round wants the worker."""
-    _guarded(slug, "push", _push)
+    _guarded(slug, PUSH, _push)
 
 
 def tuning_job(slug: str) -> None:
     """A project's fine-tuning, or as much as is done before something more urgent wants the worker."""
-    _guarded(slug, "fine-tuning", _tune)
+    _guarded(slug, TUNING, _tune)
 
 
 def _round(context: Context, project: Project, force: bool) -> None:
@@ -75,25 +79,33 @@ def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> 
         return
     try:
         work(context, project)
+        _forget(context, project, name)
     except LabelloopError as error:
         logger.error("Project %d: the %s failed: %s", project.key.id, name, error)
-        _remember(context, project, f"{name}: {error}")
+        _remember(context, project, name, str(error))
     except Exception as error:
         logger.exception("Project %d: the %s failed", project.key.id, name)
-        _remember(context, project, f"{name}: {type(error).__name__}: {error}")
+        _remember(context, project, name, f"{type(error).__name__}: {error}")
     finally:
         _silence(context, slug)
 
 
-def _remember(context: Context, project: Project, error: str) -> None:
+def _forget(context: Context, project: Project, name: str) -> None:
+    """What the job failed of before is over."""
+    state = read_state(context.store, project.folder)
+    if name in state.failing:
+        write_state(context.store, project.folder, went_well(state, name))
+
+
+def _remember(context: Context, project: Project, name: str, reason: str) -> None:
     """Keep the reason for `status`, and look again after a while that grows with each failure in a row."""
-    state = ProjectState(failures=1, error=error)
+    state = failed(ProjectState(), name, reason)
     try:
-        state = failed(read_state(context.store, project.folder), error)
+        state = failed(read_state(context.store, project.folder), name, reason)
         write_state(context.store, project.folder, state)
     except LabelloopError as trouble:
         logger.error("Project %d: the reason could not be kept: %s", project.key.id, trouble)
-    Marks(context.redis, project.slug).set_due(time.time() + back_off(state.failures))
+    Marks(context.redis, project.slug).set_due(time.time() + back_off(state.failing[name].times))
 
 
 def _silence(context: Context, slug: str) -> None:

@@ -121,7 +121,11 @@ class LiveModels:
         while self._heard.pending:
             self._remember(*self._heard.pending.popitem())
         models = {}
-        for project in self._context.projects.all():
+        known = {project.key: project for project in self._context.projects.all()}
+        for key in list(self._heard.configs):  # requests add to it meanwhile
+            if key not in known and key not in self._heard.pending:  # forgotten; heard of again it is new
+                self._heard.configs.pop(key, None)
+        for project in known.values():
             if project.key not in self._heard.pending:
                 self._heard.configs[project.key] = project.label_config
             models[project.key] = self._model(project, self._models.get(project.key))

@@ -39,7 +39,8 @@ def report_on(context: Context, project: Project) -> Report:
     studio = _attempt(lambda: _studio(context.label_studio.project(project.key.id)), errors)
     push = read_push(context.store, project.folder)
     current = push if push is not None and live is not None and push.version == live.name else None
-    changes = state.changes + hinted
+    # A round that leaves the rest of a batch for the next notes it as a hint again.
+    changes = max(state.changes, hinted)
     return Report(
         project=project.key.id,
         title=project.title,

@@ -21,6 +21,7 @@ from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.releases import learner_record, release, release_cold
 from labelloop.service.state import (
+    ROUND,
     BrokenItem,
     Place,
     Progress,
@@ -28,6 +29,7 @@ from labelloop.service.state import (
     note_broken,
     now_iso,
     read_state,
+    went_well,
     write_state,
 )
 from labelloop.service.stopping import spent_on, why_stopped
@@ -40,6 +42,9 @@ from labelloop.service.versions import Version
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+GONE_AFTER = 4
+"""Failed rounds in a row after which a project that Label Studio does not find is gone: more than a minute, with the waits between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,9 @@ def run_round(context: Context, project: Project, report: Progress, *, force: bo
     except BaseException:
         marks.note(mark.changes, arrivals=mark.arrivals, force=mark.force, full=mark.full)
         raise
-    write_state(context.store, project.folder, state)
+    # Of the project's other jobs another worker may have written meanwhile.
+    failing = read_state(context.store, project.folder).failing
+    write_state(context.store, project.folder, went_well(replace(state, failing=failing), ROUND))
 
 
 def _run(context: Context, project: Project, mark: Mark, force: bool, report: Progress) -> ProjectState:
@@ -103,7 +110,7 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     if changes and not decision.due:
         # The rest of the batch is counted on from here, or a look in its middle would put the training off until it is quiet.
         marks.note(changes)
-    return replace(state, last_round_at=now_iso(), error="", failures=0)
+    return replace(state, last_round_at=now_iso())
 
 
 def _stopped(context: Context, scene: _Scene, considered: Labels) -> str:
@@ -147,15 +154,17 @@ def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _
 
 
 def _ask_for(context: Context, project: Project) -> dict[str, Any]:
-    """The project as Label Studio has it now; one that is gone is served no longer.
+    """The project as Label Studio has it now; one that stays away is served no longer.
 
     Raises:
-        LabelStudioRejected: it is gone, or another has its id.
+        LabelStudioRejected: it is not there, or another has its id.
     """
     try:
         record = context.label_studio.project(project.key.id)
     except LabelStudioRejected as error:
-        if error.status == HTTPStatus.NOT_FOUND:
+        failure = read_state(context.store, project.folder).failing.get(ROUND)
+        # A proxy answers so, too, while Label Studio starts again.
+        if error.status == HTTPStatus.NOT_FOUND and failure and failure.times >= GONE_AFTER:
             context.projects.forget(project.slug)
         raise
     if ProjectKey.from_project(record) != project.key:

@@ -15,6 +15,8 @@ from labelloop.service.store import Store
 T = TypeVar("T")
 
 PROGRESS_TTL = 120
+ROUND, PUSH, TUNING = "round", "push", "fine-tuning"
+"""The kinds of jobs a project has."""
 BACK_OFF_FIRST, BACK_OFF_MOST = 5.0, 300.0
 
 
@@ -33,6 +35,19 @@ class BrokenItem:
 
     reason: str
     updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a kind of job last failed of.
+
+    Attributes:
+        reason: one sentence.
+        times: how often in a row.
+    """
+
+    reason: str
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +74,7 @@ class ProjectState:
         set_aside: notes about labels that are not used, one line each.
         findings: what is wrong with the labelled tasks, and what the last training did about it, one line each.
         broken: what is set aside, by task and object.
-        error: why the last round or push failed; empty when it did not.
-        failures: failed rounds in a row.
+        failing: what keeps failing, by the name of the job: one that goes well says nothing of another.
         synced_at: ISO time of the last complete look at Label Studio.
     """
 
@@ -83,9 +97,13 @@ class ProjectState:
     set_aside: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     broken: dict[Place, BrokenItem] = field(default_factory=dict)
-    error: str = ""
-    failures: int = 0
+    failing: dict[str, Failure] = field(default_factory=dict)
     synced_at: str = ""
+
+    @property
+    def error(self) -> str:
+        """Why the last round, push or fine-tuning failed; empty when none did."""
+        return " ".join(f"{job}: {failure.reason}" for job, failure in self.failing.items())
 
 
 _ADAPTER = TypeAdapter(ProjectState)
@@ -116,9 +134,16 @@ def note_broken(store: Store, folder: str, found: Mapping[Place, BrokenItem], ta
         store.write(f"{folder}/broken.json", _BROKEN.dump_json(list(after.items())))
 
 
-def failed(state: ProjectState, error: str) -> ProjectState:
-    """The state after one more failed round."""
-    return replace(state, error=error, failures=state.failures + 1, last_round_at=now_iso())
+def failed(state: ProjectState, job: str, reason: str) -> ProjectState:
+    """The state after one more job of that name failed."""
+    before = state.failing.get(job)
+    failure = Failure(reason, before.times + 1 if before else 1)
+    return replace(state, failing={**state.failing, job: failure}, last_round_at=now_iso())
+
+
+def went_well(state: ProjectState, job: str) -> ProjectState:
+    """The state after a job of that name did not fail."""
+    return replace(state, failing={name: failure for name, failure in state.failing.items() if name != job})
 
 
 def back_off(failures: int) -> float:
