@@ -72,6 +72,14 @@ def test_chance_is_the_exact_binomial_tail(gains: int, losses: int) -> None:
     assert _one_sided(gains, losses) == pytest.approx(expected)
 
 
+def test_a_candidate_that_loses_more_than_a_thousand_items_is_refused() -> None:
+    decision = judge(~_correct(1024, 3000), _correct(3000, 3000), minimum=20, tolerance=0.02)
+
+    assert not decision.accepted
+    assert "0 gained, 1024 lost, p = 0.00" in decision.reason
+    assert _one_sided(1000, 1000) == pytest.approx(binomtest(1000, 2000, 0.5, alternative="less").pvalue)
+
+
 def test_different_items_cannot_be_compared() -> None:
     with pytest.raises(LearningError, match="5 for the candidate and 6"):
         judge(_correct(1, 5), _correct(1, 6), minimum=1, tolerance=0.0)

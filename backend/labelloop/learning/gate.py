@@ -152,7 +152,8 @@ def _discordant(candidate: Bools, live: Bools) -> tuple[int, int]:
 def _one_sided(gains: int, losses: int) -> float:
     """Probability that fair coin tosses give at most `gains` heads in `gains + losses`."""
     tosses = gains + losses
-    return sum(comb(tosses, heads) for heads in range(gains + 1)) / float(2**tosses)
+    # Whole numbers, which Python divides exactly: past 1,023 tosses neither fits a float.
+    return sum(comb(tosses, heads) for heads in range(gains + 1)) / (1 << tosses)
 
 
 def _one_sided_weighted(tosses: Ints, balance: Array, weights: Array) -> float:
