@@ -8,11 +8,12 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import LEARNERS, Dense, MasksLearner, Training, TrainingOptions
-from labelloop.learning.backbones.maps import pack
+from labelloop.learning.backbones.maps import pack, unpack
 from labelloop.learning.masks import fitting, windows
 from labelloop.learning.masks.areas import class_map, coverage
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.head import MaskHead
+from labelloop.learning.masks.learner import _told_apart
 from labelloop.learning.uncertainty import margin
 from labelloop.records import Kind, Mask, MasksTarget
 
@@ -224,6 +225,35 @@ def test_where_areas_overlap_the_smaller_counts() -> None:
         found = class_map(masks, ["large", "small"], 4, 4)
         assert (found == np.where(small, 2, 1)).all()
     assert class_map([Mask.of("large", large)], ["large"], 2, 8).tolist() == [[1] * 8] * 2
+
+
+def test_more_labels_than_a_byte_can_number_are_told_apart() -> None:
+    inside = np.zeros((2, 2), bool)
+    inside[0, 0] = True
+    labels = [str(number) for number in range(300)]
+    for count in (255, 256, 300):
+        found = class_map([Mask.of(labels[count - 1], inside)], labels[:count], 2, 2)
+        assert found.tolist() == [[count, 0], [0, 0]]
+    assert class_map([], labels[:255], 2, 2).dtype == np.uint8
+
+
+@pytest.mark.usefixtures("_quick")
+def test_areas_of_the_last_of_many_classes_are_judged() -> None:
+    """One class is known and it is everywhere, so that whatever was learnt of it is right."""
+    classes = [str(number) for number in range(300)]
+    inputs, _ = _items(range(2))
+    targets = [MasksTarget((Mask.of("299", np.ones(SIZE, bool)),))] * 2
+    learner = MasksLearner.train(Training(inputs, targets, classes))
+
+    assert learner.quality(inputs, targets) == pytest.approx([1, 1])
+    assert set(learner.evaluate(inputs, targets).per_class) == {"299"}
+
+
+def test_more_found_classes_than_a_byte_can_number_are_told_apart() -> None:
+    scaled = np.zeros((301, 2, 2), np.float32)
+    scaled[300] = 9
+
+    assert (_told_apart(scaled, unpack(pack(4, 4, [np.ones((1, 2, 2))]))) == 300).all()
 
 
 def test_coverage_says_how_much_of_a_cell_is_of_each_class() -> None:

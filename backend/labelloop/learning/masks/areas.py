@@ -20,13 +20,13 @@ def working_size(height: int, width: int) -> tuple[int, int]:
 
 
 def class_map(masks: Sequence[Mask], labels: Sequence[str], height: int, width: int) -> Ints:
-    """The class of each pixel, uint8 [height, width]: 0 is none, i + 1 is labels[i].
+    """The class of each pixel, [height, width]: 0 is none, i + 1 is labels[i]; uint8, from 256 labels on uint16.
 
     Where areas of several classes overlap, the one that is smaller in the image counts: small things are drawn on large ones.
     Masks of an image of another size are brought to this one.
     """
     insides = [together([mask for mask in masks if mask.label == label], height, width) for label in labels]
-    found = np.zeros((height, width), dtype=np.uint8)
+    found = np.zeros((height, width), dtype=np.min_scalar_type(len(labels)))
     for column in sorted(range(len(labels)), key=lambda column: -int(insides[column].sum())):
         found[insides[column]] = column + 1
     return found

@@ -180,14 +180,17 @@ class MasksLearner:
         """Of every class, what is right, found and there in an image: see `areas.overlap_shares`."""
         dense, target = item
         maps = unpack(dense)
-        own = np.concatenate([[0], self._seen + 1]).astype(np.uint8)
+        own = np.concatenate([[0], self._seen + 1]).astype(np.min_scalar_type(len(self.classes)))
         truth = class_map(target.masks, self.classes, *working_size(maps.height, maps.width))
         return overlap_shares(own[_told_apart(self._scaled(maps), maps)], truth, len(self.classes))
 
 
 def _told_apart(scaled: Floats, maps: Maps) -> Ints:
-    """The class of each pixel of the image at its working size, int; logits between places give smooth boundaries."""
+    """The class of each pixel of the image at its working size, as `areas.class_map` numbers them.
+
+    Logits between places give smooth boundaries.
+    """
     rivals = np.flatnonzero(np.bincount(scaled.argmax(axis=0).ravel()))
     fine = resampled(scaled[rivals], *working_size(maps.height, maps.width))
-    found: Ints = rivals[fine.argmax(axis=0)].astype(np.uint8)
+    found: Ints = rivals.astype(np.min_scalar_type(len(scaled) - 1))[fine.argmax(axis=0)]
     return found
