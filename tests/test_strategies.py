@@ -20,6 +20,7 @@ from labelloop.learning import (
 )
 from labelloop.learning.acquisition import diverse
 from labelloop.learning.acquisition.auto import Auto
+from labelloop.learning.acquisition.clusters import spread
 from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 
@@ -145,6 +146,22 @@ class TestDiverseMargin(StrategyQuestions):
         order = STRATEGIES["diverse_margin"].order(replace(pool, batch=16), 0)
         assert is_permutation(order, 120)
         assert set(member[order[:16]]) == {2, 3, 4, 5}
+
+    @pytest.mark.parametrize("kinds", [1, 7])
+    def test_few_different_rows_take_no_more_steps_than_many(self, kinds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        runs: list[int] = []
+
+        def counted(rows: np.ndarray, weights: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+            runs.append(count)
+            return spread(rows, weights, count, generator)
+
+        monkeypatch.setattr(diverse, "spread", counted)
+        pool = replace(equal_pool(300), features=np.eye(kinds + 1, dtype=np.float32)[np.arange(300) % kinds], batch=20)
+        order = STRATEGIES["diverse_margin"].order(pool, 0)
+
+        assert is_permutation(order, 300)
+        assert runs == [20, 20]
+        assert len(set((order[:kinds] % kinds).tolist())) == kinds
 
     def test_behind_the_chosen_batches_comes_the_order_by_margin(self) -> None:
         pool = replace(made_pool(100), batch=5)

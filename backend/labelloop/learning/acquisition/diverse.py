@@ -92,7 +92,8 @@ class DiverseMargin(Strategy):
         while len(picked) < view.front:
             short = then(picked, ranked)[len(picked) :][: SHORTLIST * step]
             best = spread(view.take(short).features, doubt[short], step, view.generator)
-            picked = np.concatenate([picked, short[best]])
+            # Among few different rows k-means finds fewer than it was asked for; going on from those would take a run for each.
+            picked = np.concatenate([picked, then(short[best], short)[:step]])
         return then(picked, ranked)
 
 
