@@ -1,12 +1,14 @@
 """When a candidate may go live."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
 from labelloop.errors import LearningError
-from labelloop.learning import judge, judge_quality
-from labelloop.learning.gate import _one_sided, _one_sided_weighted
+from labelloop.learning import gate, judge, judge_quality
+from labelloop.learning.gate import _one_sided, _one_sided_signs, _one_sided_weighted
 
 
 def _correct(right: int, items: int) -> np.ndarray:
@@ -161,6 +163,30 @@ def test_a_loss_of_quality_that_chance_explains_is_let_through() -> None:
     candidate[1] = 0.0
     candidate[2] = 1.0
     assert judge_quality(candidate, live, minimum=20, tolerance=0.001).accepted
+
+
+def test_quality_on_many_items_is_judged_in_little_memory() -> None:
+    generator = np.random.default_rng(0)
+    live = generator.random(3000)
+    candidate = np.clip(live + generator.normal(-0.03, 0.3, 3000), 0, 1)
+    tracemalloc.start()
+    try:
+        judge_quality(candidate, live, minimum=20, tolerance=0.0)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+def test_chance_of_a_loss_of_quality_is_the_same_however_many_signs_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    differences = np.random.default_rng(0).normal(-0.1, 1, 61)
+    at_once = _one_sided_signs(differences)
+    assert 0.01 < at_once < 0.99
+    for signs in (1, 1000, 61 * gate.DRAWS - 1):
+        monkeypatch.setattr(gate, "SIGNS_AT_ONCE", signs)
+        assert _one_sided_signs(differences) == at_once
 
 
 def test_better_quality_and_few_items_are_let_through() -> None:

@@ -15,6 +15,8 @@ CHANCE: Final = 0.2
 # Stricter, since a loss in few items of a rare class is looked for beside the first test.
 CHANCE_IN_CLASSES: Final = 0.1
 DRAWS: Final = 10_000
+# Coins tossed at a time: 8 MB of them.
+SIGNS_AT_ONCE: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,12 @@ def _one_sided_weighted(tosses: Ints, balance: Array, weights: Array) -> float:
 def _one_sided_signs(differences: Floats) -> float:
     """Probability that differences of random sign sum up to as little: an estimate from seeded draws that is never 0."""
     differing = differences[differences != 0]
-    signs = np.random.default_rng(0).choice(np.array([-1.0, 1.0]), size=(DRAWS, differing.size))
-    return float((((signs @ np.abs(differing)) <= differing.sum() + 1e-9).sum() + 1) / (DRAWS + 1))
+    generator, rows = np.random.default_rng(0), max(SIGNS_AT_ONCE // max(differing.size, 1), 1)
+    below = 0
+    for start in range(0, DRAWS, rows):
+        signs = generator.choice(np.array([-1.0, 1.0]), size=(min(rows, DRAWS - start), differing.size))
+        below += int((signs @ np.abs(differing) <= differing.sum() + 1e-9).sum())
+    return (below + 1) / (DRAWS + 1)
 
 
 def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
