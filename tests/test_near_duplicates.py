@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelloop.learning.preparation import near_duplicate_groups
+from labelloop.learning.preparation import near_duplicate_groups, near_duplicates
+from labelloop.learning.preparation.near_duplicates import _merged
 
 
 def _strangers(rows: int, columns: int = 40, seed: int = 0) -> np.ndarray:
@@ -35,6 +36,23 @@ def test_no_pair_is_missed_among_many_rows() -> None:
 
     assert (groups != np.arange(1500)).sum() == len(rows[::7])
     assert (groups[::7] == groups[1::7]).all()
+
+
+def test_pairs_that_are_joined_already_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1,000 rows that are all near each other there are 499,500 pairs; one row's would do."""
+    rows = _strangers(2200)
+    rows[1200:] = rows[0] + 0.01 * _strangers(1000, seed=6)
+    pairs: list[int] = []
+
+    def counted(joined: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        pairs.append(left.size)
+        return _merged(joined, left, right)
+
+    monkeypatch.setattr(near_duplicates, "_merged", counted)
+    monkeypatch.setattr(near_duplicates, "PAIRS", 4096)
+
+    assert near_duplicate_groups(rows).tolist() == [*range(1200), *[0] * 1000]
+    assert sum(pairs) < 10_000
 
 
 def test_a_chain_of_near_pairs_is_one_group() -> None:

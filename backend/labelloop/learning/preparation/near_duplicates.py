@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 
@@ -21,6 +21,8 @@ SAMPLE: Final = 512
 MAIN_DIRECTIONS: Final = 32
 RANDOM_DIRECTIONS: Final = 64
 BLOCK: Final = 512
+# Pairs measured at a time, between which those already joined are looked up.
+PAIRS: Final = 65536
 # What single precision leaves of the distance between equal rows.
 ROUNDING: Final = 1e-5
 
@@ -77,34 +79,45 @@ def _distinct(rows: Floats) -> tuple[Ints, Ints]:
 
 def _connected(rows: Floats, limit: float) -> Ints:
     """A component number for each of the rows [n, d], those within `limit` of each other being connected."""
-    joined: Ints = np.arange(len(rows), dtype=np.int64)
-    for left, right in _close_pairs(rows, limit):
-        # Folding each block into the components so far keeps memory small where everything is close to everything.
-        joined = _merged(joined, left, right)
-    return joined
-
-
-def _close_pairs(rows: Floats, limit: float) -> Iterator[tuple[Ints, Ints]]:
-    """Every pair of rows at most `limit` apart, in pieces."""
     coordinates = _coordinates(rows)
     order = np.argsort(coordinates[:, 0], kind="stable")
-    coordinates = coordinates[order]
+    joined: Ints = np.arange(len(rows), dtype=np.int64)  # of the places in that order
+    for start, near in _near(coordinates[order], limit):
+        near &= joined[start : start + len(near), None] != joined[None, start : start + near.shape[1]]
+        candidates = np.flatnonzero(near)
+        for piece in range(0, candidates.size, PAIRS):
+            left, right = np.divmod(candidates[piece : piece + PAIRS], near.shape[1])
+            joined = _joined_if_close(rows, order, joined, start + left, start + right, limit)
+    components: Ints = np.empty_like(joined)
+    components[order] = joined
+    return components
+
+
+def _joined_if_close(rows: Floats, order: Ints, joined: Ints, left: Ints, right: Ints, limit: float) -> Ints:
+    """`joined` with the components connected of those pairs of places whose rows are at most `limit` apart."""
+    # Among n rows that are all close, one row's pairs join all; the other n^2 need not be measured.
+    apart = joined[left] != joined[right]
+    left, right = left[apart], right[apart]
+    close = np.linalg.norm(rows[order[left]] - rows[order[right]], axis=1) <= limit
+    return _merged(joined, left[close], right[close]) if close.any() else joined
+
+
+def _near(coordinates: Floats, limit: float) -> Iterator[tuple[int, Bools]]:
+    """What may be at most `limit` apart, told by coordinates [n, k] that are sorted by the first of them.
+
+    Yields:
+        the first place of a block, and bool [block, places from there on]: whether a pair may be; each pair is told once.
+    """
     along = coordinates[:, 0]
     squares = np.einsum("ij,ij->i", coordinates, coordinates)
     slack = (limit + ROUNDING) ** 2 + 1e-6  # what single precision may add to a square
-    for start in range(0, len(rows), BLOCK):
-        stop = min(start + BLOCK, len(rows))
+    for start in range(0, len(coordinates), BLOCK):
+        stop = min(start + BLOCK, len(coordinates))
         # Sorted along one direction, rows farther apart in it alone need no look.
         end = int(np.searchsorted(along, along[stop - 1] + limit + ROUNDING, side="right"))
         apart = squares[start:stop, None] + squares[None, start:end]
         apart -= 2 * (coordinates[start:stop] @ coordinates[start:end].T)
-        left, right = np.nonzero(np.triu(apart <= slack, k=1))
-        left, right = order[start + left], order[start + right]
-        for piece in range(0, left.size, 65536):
-            one, other = left[piece : piece + 65536], right[piece : piece + 65536]
-            close = np.linalg.norm(rows[one] - rows[other], axis=1) <= limit
-            if close.any():
-                yield one[close], other[close]
+        yield start, np.triu(apart <= slack, k=1)
 
 
 def _coordinates(rows: Floats) -> Floats:
