@@ -1,5 +1,6 @@
 """Every query strategy is asked the same questions, and then what is particular to it."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from labelloop.learning import (
 from labelloop.learning.acquisition import diverse
 from labelloop.learning.acquisition.auto import Auto
 from labelloop.learning.acquisition.clusters import spread
+from labelloop.learning.uncertainty import disagreement
 from support.strategy_questions import NO_MODEL, StrategyQuestions, clusters, equal_pool, is_permutation, made_pool
 
 
@@ -65,6 +67,19 @@ class TestBald(StrategyQuestions):
         doubt = [[0.5, 0.5], [0.5, 0.5]]
         members = np.stack([np.array(doubt), np.array(dispute)], axis=1)
         assert STRATEGIES["bald"].order(Pool(np.eye(2), members=members), 0).tolist() == [1, 0]
+
+    def test_what_members_say_is_never_copied_whole(self) -> None:
+        members = np.random.default_rng(0).dirichlet(np.ones(50), size=(10, 4000))
+        pool = Pool(np.ones((4000, 2), np.float32), members=members)
+        tracemalloc.start()
+        try:
+            order = STRATEGIES["bald"].order(pool, 0)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < members.nbytes
+        assert is_permutation(order, 4000)
+        assert (np.diff(disagreement(members)[order]) <= 0).all()
 
 
 class TestCoverage(StrategyQuestions):
