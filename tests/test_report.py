@@ -57,7 +57,7 @@ def test_the_state_of_the_last_round_and_the_hints_since_are_told(context: Conte
 def test_the_live_version_and_how_far_its_scores_are_written(context: Context) -> None:
     project = a_project(context)
     version = publish(context, project)
-    write_state(context.store, project.folder, ProjectState(tasks=10, pool=6))
+    write_state(context.store, project.folder, ProjectState(tasks=10, pool=9, queue=6))
     write_push(context.store, project.folder, PushState(version.name, {1: 0.1, 2: 0.2, 3: 0.3}, {1, 2}, switched=True))
     report = report_on(context, project)
     assert report.live is not None

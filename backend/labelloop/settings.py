@@ -4,6 +4,7 @@ Names in the environment are `LABELLOOP_` and the field's name in capitals, exce
 `LABEL_STUDIO_URL`, `LABEL_STUDIO_API_KEY` and `REDIS_URL`.
 """
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +32,16 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 def _comma_list(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _json_object(value: object) -> object:
+    """A value of the environment as JSON; one that is none is told of like every other setting at fault."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or "{}")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error.msg} at character {error.pos})") from None
 
 
 class Settings(BaseSettings):
@@ -250,7 +261,7 @@ class Settings(BaseSettings):
         default="max",
         description="A task of several controls is as uncertain as the most uncertain of them, or as their mean.",
     )
-    control_weights: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+    control_weights: Annotated[dict[str, Share], NoDecode, BeforeValidator(_json_object)] = Field(
         default={},
         description='Weight of a control\'s uncertainty by its name, 1 where none is given, as JSON: {"boxes": 1, "remark": 0.2}.',
     )

@@ -73,8 +73,11 @@ def _clear(context: Context, project: Project, live: Version, push: PushState, i
             return gone > 0
         part = clearable[start : start + SLICE]
         push.done -= set(part)
+        push.certain = False  # until it is known that they are gone, or they would be written beside those there are
         write_push(context.store, project.folder, push)
         gone += context.label_studio.clear_predictions(project.key.id, part)
+        push.certain = True
+        write_push(context.store, project.folder, push)
     context.store.write_json(_path(project), {"number": live.number})
     logger.info("Project %d: %d predictions are removed from Label Studio", project.key.id, gone)
     return gone > 0

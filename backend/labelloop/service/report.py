@@ -133,5 +133,5 @@ def _choice(kept: object) -> str:
 
 
 def _unwritten(state: ProjectState, done: set[int], scored: set[int]) -> int:
-    """Tasks that wait for their score: those that have one here, and those of the pool that were not scored yet."""
-    return max(len(scored - done), state.pool - len(done))
+    """Tasks that wait for their score: those that have one here, and those of the queue that were not scored yet."""
+    return max(len(scored - done), state.queue - len(done))

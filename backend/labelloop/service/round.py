@@ -183,6 +183,7 @@ def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
         tasks=len(scene.book.tasks),
         labels=labels,
         pool=len(scene.book.tasks) - labels,
+        queue=sum(in_queue(task, scene.project.overlap) for task in scene.book.tasks.values()),
         annotations=spent.annotations,
         hours=spent.hours,
         unsupported=scene.config.unsupported,

@@ -58,6 +58,7 @@ class ProjectState:
         tasks: tasks in the project.
         labels: tasks with a usable label.
         pool: tasks without one.
+        queue: tasks that Label Studio still serves.
         annotations: answers people gave, skips left out.
         hours: hours people had tasks open, skips included.
         changes: labels changed since the last training.
@@ -81,6 +82,7 @@ class ProjectState:
     tasks: int = 0
     labels: int = 0
     pool: int = 0
+    queue: int = 0
     annotations: int = 0
     hours: float = 0.0
     changes: int = 0

@@ -1,0 +1,33 @@
+"""What is cleared up after a push."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from labelloop.errors import LabelStudioUnreachable
+from labelloop.service.chores import _clear
+from labelloop.service.push_state import PushState, read_push
+from support.redis_process import RedisProcess
+from support.serving import a_context, a_project, publish
+
+
+def test_a_clearing_that_breaks_off_has_label_studio_asked_what_it_holds(
+    tmp_path: Path, redis_server: RedisProcess
+) -> None:
+    context = a_context(tmp_path, redis_server.url, push_first=2)
+    project = a_project(context)
+    push = PushState(publish(context, project).name, {n: n / 10 for n in range(6)}, set(range(6)), True, certain=True)
+
+    def away(project_id: int, tasks: list[int]) -> int:
+        raise LabelStudioUnreachable("It does not answer.")
+
+    vars(context)["label_studio"] = SimpleNamespace(clear_predictions=away)
+    live = context.versions(project).live()
+    assert live is not None
+    with pytest.raises(LabelStudioUnreachable):
+        _clear(context, project, live, push, lambda: False)
+    left = read_push(context.store, project.folder)
+    assert left is not None
+    assert (left.done, left.certain) == ({0, 1}, False)
+    context.redis.close()
