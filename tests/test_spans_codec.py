@@ -227,6 +227,12 @@ def test_text_to_be_marked_is_as_the_task_has_it() -> None:
         ("<ul><li>a<li>b</ul>", False, "ab"),
         ("a\0b", False, "ab"),
         ("1 & 2", False, "1 & 2"),
+        ("<p>AT&T rocks</p>", False, "AT&T rocks"),
+        ("AT&T", False, "AT&T"),
+        ("a&", False, "a&"),
+        ("<p>&copy2 &copy;2 &ampfoo &notit; &lt;p&gt</p>", False, "\u00a92 \u00a92 &foo \u00acit; <p>"),
+        ("<p>&unknown; &unknown &#65a &#x41; &#65z; &#; &#x</p>", False, "&unknown; &unknown Aa A Az; &#; &#x"),
+        ("<p title='&quot' lang=&copy><!-- &#45;-> &amp -->a</p>", False, "a"),
     ],
 )
 def test_text_of_a_page_is_what_its_text_nodes_hold(page: str, inline: bool, text: str) -> None:

@@ -6,6 +6,8 @@ whole parser, the page is refused.
 """
 
 import html
+import re
+from html.entities import html5
 from html.parser import HTMLParser
 from typing import Final
 
@@ -36,6 +38,8 @@ _VOID: Final = frozenset(
 _TABLES: Final = frozenset(("table", "thead", "tbody", "tfoot", "tr", "colgroup"))
 _IN_TABLES: Final = _TABLES | {"caption", "td", "th", "col"}
 _BREAK: Final = "\n"
+_LONGEST: Final = max(map(len, html5))
+_REFERENCE: Final = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*;?)?")
 
 
 def page_text(page: str, *, inline: bool) -> str:
@@ -51,7 +55,8 @@ def page_text(page: str, *, inline: bool) -> str:
     """
     # A browser takes every way to end a line for one, and zeros out, before it reads anything.
     reader = _Reader(inline=inline)
-    reader.feed(page.replace("\r\n", "\n").replace("\r", "\n").replace("\0", ""))
+    page = page.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    reader.feed(_REFERENCE.sub(_ended, page))
     reader.close()
     return reader.text
 
@@ -138,6 +143,19 @@ class _Reader(HTMLParser):
         if around in _TABLES and text.strip(" \t\n\f"):
             raise _refused(f"it has text directly in a <{around}>")
         self._parts.append(text)
+
+
+def _ended(reference: re.Match[str]) -> str:
+    """A reference as it is meant, its `;` written out, and what is none with its `&` escaped.
+
+    `HTMLParser` does not say whether there was a `;`, and loses an `&` that is followed by the last letter of a page.
+    """
+    name = reference[1] or ""
+    if name.startswith("#"):
+        return f"&{name.removesuffix(';')};"
+    # A browser takes the longest of the old names, which need no `;`, and leaves the rest as it stands.
+    known = next((name[:size] for size in range(min(len(name), _LONGEST), 1, -1) if name[:size] in html5), "")
+    return f"&{known.removesuffix(';')};{name[len(known) :]}" if known else f"&amp;{name}"
 
 
 def _refused(reason: str) -> MediaBroken:
