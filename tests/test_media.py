@@ -229,6 +229,21 @@ def test_an_upload_that_label_studio_has_deleted_is_broken_though_it_answers_500
         fetch("/data/upload/1/gone.png")
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("https://[bucket].s3.amazonaws.com/a.jpg?X-Amz-Signature=1", "not an address"),
+        ("http://[x/a.jpg?x=1", "not an address"),
+        ("https://exa\u2100mple.com/a.jpg?x=1", "not an address"),
+        ("data:image/png,\ud800", "not an image"),
+        ("data:image/png;base64,\ud800", "not an image"),
+    ],
+)
+def test_what_is_no_address_or_no_character_is_broken(fetch: Callable[..., bytes], value: str, reason: str) -> None:
+    with pytest.raises(MediaBroken, match=reason):
+        fetch(value)
+
+
 PIECES = st.sampled_from(
     [
         "http://",

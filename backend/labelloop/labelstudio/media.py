@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from labelloop.errors import MediaBroken
 from labelloop.labelstudio.client import LabelStudio
@@ -94,7 +94,8 @@ def _part_of(value: str) -> tuple[str, Part]:
     file, _, query = value.rpartition("?")
     if not file:
         return value, Part()
-    stored = urlsplit(file).scheme.lower() in STORAGES and names_part(query)
+    scheme, separator, _ = file.partition("://")
+    stored = bool(separator) and scheme.lower() in STORAGES and names_part(query)
     return (file if stored else value), Part.parse(query)
 
 
@@ -102,7 +103,8 @@ def _decoded(uri: str, max_bytes: int) -> bytes:
     header, _, body = uri.partition(",")
     if len(body) > 3 * max_bytes:  # percent-encoding takes three characters a byte
         raise MediaBroken(f"it is larger than the {max_bytes:,} bytes of LABELLOOP_MEDIA_MAX_BYTES.")
-    data = unquote_to_bytes(body)
+    # A lone surrogate, which JSON can carry, is no character and cannot be encoded.
+    data = unquote_to_bytes(body.encode(errors="replace"))
     if header.lower().endswith(";base64"):
         try:
             data = base64.b64decode(data)
