@@ -1,5 +1,6 @@
 """What of a label config can be learnt, read as Label Studio's own parser reads it."""
 
+import re
 import time
 import xml.etree.ElementTree as ET
 
@@ -85,6 +86,41 @@ def test_what_is_not_learnt_is_named_with_the_reason(xml: str, reason: str) -> N
     (line,) = config.unsupported
     assert line.startswith("'c' (")
     assert reason in line
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        view(
+            IMAGE,
+            choices('<Choice value="a"><Choice value="b"/><Choice value="c"/></Choice>', more='allowNested="true"'),
+        ),
+        view(IMAGE, choices(more='perRegion="true" whenLabelValue="x"'), '<Rectangle name="r" toName="img"/>'),
+        view(
+            IMAGE,
+            '<RectangleLabels name="r" toName="img"><Label value="x"/><Label value="y"/></RectangleLabels>',
+            choices(more='perRegion="true" whenLabelValue="x" required="true"'),
+        ),
+        view(IMAGE, choices(more='perItem="true"')),
+        view(IMAGE, '<Taxonomy name="c" toName="img" leafsOnly="true" maxUsages="2">', TWO, "</Taxonomy>"),
+        view(IMAGE, '<Taxonomy name="c" toName="img" apiUrl="http://x">', TWO, "</Taxonomy>"),
+        view('<Paragraphs name="img" value="$talk" nameKey="who" textKey="said"/>', choices()),
+        view(
+            '<Paragraphs name="img" value="$talk" contextScroll="true"/>',
+            '<ParagraphLabels name="c" toName="img"><Label value="a"/></ParagraphLabels>',
+        ),
+        view('<Text name="img" value="$url" valueType="url"/>', choices()),
+    ],
+)
+def test_attributes_are_taken_in_any_spelling_as_the_editor_takes_them(xml: str) -> None:
+    lower = re.sub(r"\b(?!toName)\w+=", lambda name: name[0].lower(), xml)
+    assert lower != xml
+    assert parse_label_config(lower) == parse_label_config(xml)
+
+
+def test_the_usual_spelling_of_an_attribute_holds_before_another() -> None:
+    xml = view(IMAGE, choices(more='peritem="true" perItem="false" PERITEM="true"'))
+    assert parse_label_config(xml) == parse_label_config(view(IMAGE, choices()))
 
 
 def test_what_can_be_learnt_is_learnt_beside_what_cannot() -> None:

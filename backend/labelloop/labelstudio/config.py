@@ -121,4 +121,4 @@ def _share(text: str) -> float:
 
 
 def _value_type(tag: Tag) -> str:
-    return (tag.attributes.get("valueType") or tag.attributes.get("valuetype") or "").lower()
+    return tag.attributes.get("valueType", "").lower()

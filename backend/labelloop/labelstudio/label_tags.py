@@ -5,6 +5,7 @@ types are refused, and with them every entity of a config's own.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 from xml.parsers import expat
 
 from labelloop.errors import LabelConfigError
@@ -16,6 +17,16 @@ NOT_CONTROLS = frozenset({"Filter"})
 MOST_CONDITIONS = 20
 
 Attributes = dict[str, str]
+
+# Label Studio's editor takes these however they are written. Its server takes `toName`, `choice` and `maxRating` in this spelling
+# alone when it checks what is imported, and so they are taken here.
+_SPELLINGS: Final = {
+    name.lower(): name
+    for name in (
+        *("allowNested", "apiUrl", "contextScroll", "encoding", "granularity", "inline", "labeling", "leafsOnly"),
+        *("maxUsages", "nameKey", "perItem", "perRegion", "required", "textKey", "valueType", "whenLabelValue"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class Tag:
 
     Attributes:
         kind: the tag, for example `Choices`.
-        attributes: as written.
+        attributes: as written; what the editor takes in any spelling is under the usual one too.
         repeated: it lies in a `Repeater`.
         conditions: the attributes, names in lower case, of each tag that shows it under a condition only, outermost first, its
             own last; no more than `MOST_CONDITIONS` + 1.
@@ -111,6 +122,7 @@ class _Reader:
         self.parser.StartDoctypeDeclHandler = _refuse
 
     def _start(self, kind: str, attributes: Attributes) -> None:
+        attributes = _spelt(attributes)
         around = replace(
             self._open[-1],
             repeated=self._open[-1].repeated or kind == "Repeater",
@@ -129,6 +141,12 @@ class _Reader:
 
     def _end(self, kind: str) -> None:
         self._open.pop()
+
+
+def _spelt(attributes: Attributes) -> Attributes:
+    """The attributes, also under their usual names; what is written under such a name itself holds."""
+    usual = {known: value for name, value in attributes.items() if (known := _SPELLINGS.get(name.lower()))}
+    return {**usual, **attributes}
 
 
 def _add_label(around: _Around, attributes: Attributes) -> int | None:
