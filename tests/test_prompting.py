@@ -48,6 +48,23 @@ def test_boxes_points_and_stretches_are_prompts() -> None:
     assert not prompts_about(replace(BOXES, to_name="other"), drawn, None)
 
 
+@pytest.mark.parametrize(
+    ("size", "left", "right", "top", "bottom"),
+    [
+        ({}, 0.1, 0.5, 0.5, 0.7),
+        ({"original_width": 200, "original_height": 100}, 0.3, 0.5, 0.5, 0.9),
+        ({"original_width": 200, "original_height": 0}, 0.1, 0.5, 0.5, 0.7),
+    ],
+)
+def test_a_turned_box_is_looked_for_where_it_lies(
+    size: dict[str, int], left: float, right: float, top: float, bottom: float
+) -> None:
+    drawn = region("rectanglelabels", x=50, y=50, width=20, height=40, rotation=90, rectanglelabels=["car"])
+    (box,) = prompts_about(BOXES, [{**drawn, **size}], None).boxes
+    assert (box.label, box.rotation) == ("car", 0)
+    assert [box.x, box.x + box.width, box.y, box.y + box.height] == pytest.approx([left, right, top, bottom])
+
+
 def test_a_rectangle_is_named_by_what_was_said_of_it() -> None:
     drawn = [
         {**region("choices", choices=["dog"], x=0, y=0, width=10, height=10), "id": "a"},

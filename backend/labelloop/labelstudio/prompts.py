@@ -7,6 +7,7 @@ from typing import Any
 from labelloop.labelstudio.codecs import codec_for
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, Control, Kind, Span, SpansTarget
+from labelloop.records.geometry import hulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Prompts:
     """Prompts about one object.
 
     Attributes:
-        boxes: where to look in an image; a point is a box of no size. The label is empty where none was chosen.
+        boxes: where to look in an image, upright around what is turned; a point is a box of no size. The label is empty where
+            none was chosen.
         spans: stretches of a text.
     """
 
@@ -53,7 +55,17 @@ def _box(region: Region, beside: Sequence[Region]) -> Box | None:
     if corner is None or size is None:
         return None
     x, y, width, height = (number / 100 for number in (*corner, *size))
-    return Box(_label(region, value) or _chosen(region, beside), x, y, width, height)
+    turn = _numbers(value, ("rotation",)) or [0.0]
+    box = Box(_label(region, value) or _chosen(region, beside), x, y, width, height, turn[0] % 360)
+    return _upright(box, region) if box.rotation else box
+
+
+def _upright(box: Box, region: Region) -> Box:
+    """The upright box around a turned one, in an image that is taken for square where the region does not say its size."""
+    size = _numbers(region, ("original_width", "original_height"))
+    aspect = size[0] / size[1] if size and min(size) > 0 else 1.0
+    left, top, right, bottom = hulls([box], aspect)[0].tolist()
+    return Box(box.label, left, top, right - left, bottom - top)
 
 
 def _spans(control: Control, drawn: Sequence[Region], value: object) -> tuple[Span, ...]:
