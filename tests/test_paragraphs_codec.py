@@ -150,6 +150,13 @@ def test_annotations_are_merged_by_what_the_task_shows() -> None:
     assert merge(control(), task) == SpansTarget((Span("PER", 5, 7),), 1.0)
 
 
+def test_the_words_of_a_span_can_be_encoded_and_its_place_stays() -> None:
+    (one,) = written(talk("ab", "c\ud800d"), Span("PER", 1, 5))
+
+    assert one["value"]["text"] == "b\nc?"
+    assert places(one) == ("0", 1, "1", 2)
+
+
 words = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from(["\n", "\r", GLOBE, "é"]), max_size=12)
 
 

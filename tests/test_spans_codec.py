@@ -142,6 +142,13 @@ def test_spans_beyond_the_text_and_texts_that_cannot_be_read_are_not_written() -
     assert written("<script>x</script>", Span("PER", 0, 1), xml=HYPER) == []
 
 
+@pytest.mark.parametrize("xml", [TEXT, HYPER])
+def test_the_words_of_a_span_can_be_encoded_and_its_place_stays(xml: str) -> None:
+    (one,) = written("ab\ud800c\U0001f600 d", Span("PER", 1, 5), xml=xml)
+
+    assert (one["value"]["text"], one["value"]["start"], one["value"]["end"]) == ("b?c\U0001f600", 1, 5)
+
+
 spans = st.builds(
     lambda label, start, length, score: Span(label, start, start + length, score),
     st.sampled_from(["PER", "LOC"]),

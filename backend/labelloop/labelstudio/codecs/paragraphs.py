@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from labelloop.errors import MediaBroken
 from labelloop.labelstudio.codecs.base import own, region_id, region_of
-from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, whole_number
+from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, sendable, whole_number
 from labelloop.labelstudio.conversations import Conversation, Place
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
@@ -67,7 +67,7 @@ def _region(control: Control, span: Span, talk: Conversation, start: Place, end:
         "end": str(end[0]),
         "startOffset": start[1],
         "endOffset": end[1],
-        "text": talk.text[talk.offset(start) : talk.offset(end)],
+        "text": sendable(talk.text[talk.offset(start) : talk.offset(end)]),
         key: [span.label],
     }
     said = f"{control.name} {span.label} {start} {end}"

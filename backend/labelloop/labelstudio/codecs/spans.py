@@ -110,6 +110,11 @@ def whole_number(value: object) -> int:
         return -1
 
 
+def sendable(text: str) -> str:
+    """A text as an answer can hold it: a lone surrogate, which JSON can carry, is no character and cannot be encoded."""
+    return text.encode(errors="replace").decode()
+
+
 def _text(control: Control, value: object) -> str:
     if control.option("object") == "Paragraphs":
         return conversation(control, value).text
@@ -133,7 +138,7 @@ def _spans(control: Control, value: dict[str, Any]) -> Iterable[Span]:
 def _region(control: Control, span: Span, text: str) -> Region:
     said = f"{control.name} {span.label} {span.start} {span.end}"
     key = control.tag.lower()
-    value = {"start": span.start, "end": span.end, "text": text[span.start : span.end], key: [span.label]}
+    value = {"start": span.start, "end": span.end, "text": sendable(text[span.start : span.end]), key: [span.label]}
     return region_of(control, key, value, span.score, id=region_id(said))
 
 
