@@ -245,6 +245,21 @@ def test_bitmap_without_transparency_says_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize("tag", TAGS)
+def test_size_of_the_image_may_be_whole_floats(tag: str) -> None:
+    sent = _write(tag, Mask.of("cell", _disc()))
+    floats = [{**one, "original_width": 60.0, "original_height": 60.0} for one in sent]
+
+    assert _read(tag, floats) == _read(tag, sent) is not None
+
+
+@pytest.mark.parametrize("side", [60.5, -60.0, float("nan"), float("inf"), 1e300, True, None])
+def test_size_that_is_none_is_unknown(side: object) -> None:
+    sent = _write("BrushLabels", Mask.of("cell", _disc()))
+
+    assert _read("BrushLabels", [{**one, "original_width": side} for one in sent]) is None
+
+
 def test_polygon_of_an_image_of_unknown_size_keeps_its_shares() -> None:
     value = {"points": [[0, 0], [25, 0], [25, 100], [0, 100]], "polygonlabels": ["cell"]}
     target = _read("PolygonLabels", [{"from_name": "area", "value": value}])

@@ -135,6 +135,16 @@ def of_control(control: Control, result: list[Region]) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)]
 
 
+def whole_number(value: object) -> int:
+    """A count, however JSON has it; -1 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return -1
+    try:
+        return int(value) if float(value).is_integer() else -1
+    except (ValueError, OverflowError):
+        return -1
+
+
 def region_of(control: Control, kind: str, value: dict[str, Any], score: float, **more: Any) -> Region:
     """A region to write.
 

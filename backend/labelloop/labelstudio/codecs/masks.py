@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
-from labelloop.labelstudio.codecs.base import RegionsCodec, region_id, region_of
+from labelloop.labelstudio.codecs.base import RegionsCodec, region_id, region_of, whole_number
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Part, Target
@@ -171,10 +171,8 @@ class BitmaskCodec(MasksCodec):
 
 def _size(region: Region) -> tuple[int, int] | None:
     """Height and width of the image; None where the region does not say them."""
-    height, width = region.get("original_height"), region.get("original_width")
-    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0 and height * width <= MOST_PIXELS:
-        return height, width
-    return None
+    height, width = (whole_number(region.get(name)) for name in ("original_height", "original_width"))
+    return (height, width) if min(height, width) > 0 and height * width <= MOST_PIXELS else None
 
 
 def _points(value: object) -> NDArray[np.float64] | None:

@@ -3,8 +3,8 @@
 from typing import Any, ClassVar
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import own, region_id, region_of
-from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, sendable, whole_number
+from labelloop.labelstudio.codecs.base import own, region_id, region_of, whole_number
+from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, sendable
 from labelloop.labelstudio.conversations import Conversation, Place
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region

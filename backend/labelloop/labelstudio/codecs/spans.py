@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 from labelloop.errors import MediaBroken
-from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of, whole_number
 from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
@@ -98,16 +98,6 @@ def conversation(control: Control, value: object) -> Conversation:
         MediaBroken: it is no conversation.
     """
     return Conversation.parse(value, control.option("text_key", "text"))
-
-
-def whole_number(value: object) -> int:
-    """A count, however JSON has it; -1 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return -1
-    try:
-        return int(value) if float(value).is_integer() else -1
-    except (ValueError, OverflowError):
-        return -1
 
 
 def sendable(text: str) -> str:
