@@ -158,6 +158,11 @@ def test_only_what_a_task_offers_is_written() -> None:
     assert told is not None and told.summary == "dog"
 
 
+def test_what_a_task_offers_may_lie_deeper_in_its_data() -> None:
+    deep = control_of(choices("", 'value="$asked.options"'))
+    assert offered(deep, {"asked": {"options": [{"value": "a"}, {"value": "b"}]}}) == ("a", "b")
+
+
 def test_a_task_may_offer_a_tree() -> None:
     data = {"options": [{"value": "a", "children": [{"value": "b"}, {"value": "c", "children": []}]}, {"value": "d"}]}
     nested = control_of(choices("", 'value="$options" allowNested="true"'))

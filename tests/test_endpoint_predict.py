@@ -142,6 +142,14 @@ def test_a_moved_data_key_and_object_name_are_followed(endpoint: Endpoint) -> No
     assert LabelInterface(moved).validate_prediction(answer, return_errors=True) == []
 
 
+def test_a_data_key_may_be_a_path(endpoint: Endpoint) -> None:
+    deep = CONFIG.replace("$text", "$doc.pages[0].text")
+    known, missing = {"doc": {"pages": [{"text": texts(1)[0][0]}]}}, {"doc": {"pages": []}}
+    answer, nothing = endpoint.predict([{"id": 1, "data": known}, {"id": 2, "data": missing}], KEY, deep)
+    assert choice(answer) == "fruit"
+    assert nothing == []
+
+
 def test_without_a_config_in_the_request_the_one_last_heard_of_counts(endpoint: Endpoint) -> None:
     assert choice(endpoint.predict(tasks([texts(1)[0][0]]), KEY)[0]) == "fruit"
 

@@ -150,6 +150,16 @@ def test_annotations_are_merged_by_what_the_task_shows() -> None:
     assert merge(control(), task) == SpansTarget((Span("PER", 5, 7),), 1.0)
 
 
+def test_a_conversation_may_lie_deeper_in_the_data() -> None:
+    deep, moment = control(XML.replace("$talk", "$doc.talk")), "2026-11-24T02:00:00.000000Z"
+    said = AnnotationRecord(1, 1, False, False, moment, [region("1", 0, "1", 2, "PER")])
+    data = {"doc": {"talk": talk("Anna", "Bo")}}
+    found = merge(deep, TaskRecord(1, data, moment, (said,)))
+    assert found == SpansTarget((Span("PER", 5, 7),), 1.0)
+    sent = prediction_json(1, "v1", 0.5, [(deep, SpansPrediction((Span("PER", 5, 7),), 1, 0))], data)
+    assert [places(one) for one in sent["result"]] == [("1", 0, "1", 2)]
+
+
 def test_the_words_of_a_span_can_be_encoded_and_its_place_stays() -> None:
     (one,) = written(talk("ab", "c\ud800d"), Span("PER", 1, 5))
 

@@ -23,9 +23,47 @@ from labelloop.records import (
     TextPrediction,
     TextTarget,
     stratum,
+    value_of,
 )
 
 CAT, DOG = Box("cat", 0.1, 0.2, 0.3, 0.4, score=0.9), Box("dog", 0.5, 0.5, 0.2, 0.2, score=0.4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("text", "a"),
+        ("doc.text", "flat"),
+        ("doc.title", "b"),
+        ("doc.pages[1].text", "d"),
+        ("doc.pages.0.text", "c"),
+        ("images[0]", "e"),
+        ("matrix[1][0]", 3),
+        ("none", None),
+        ("none.more", None),
+        ("doc", {"title": "b", "pages": [{"text": "c"}, {"text": "d"}]}),
+        ("doc.pages[2].text", None),
+        ("doc.pages[-1].text", None),
+        ("doc.pages[" + "9" * 5000 + "]", None),
+        ("doc.pages.length", None),
+        ("text[0]", None),
+        ("other", None),
+        ("other.text", None),
+        ("", None),
+        (".", None),
+        ("[]", None),
+    ],
+)
+def test_a_key_is_looked_up_as_it_stands_and_else_as_a_path(key: str, value: object) -> None:
+    data = {
+        "text": "a",
+        "doc.text": "flat",
+        "doc": {"title": "b", "pages": [{"text": "c"}, {"text": "d"}]},
+        "images": ["e", "f"],
+        "matrix": [[1], [3]],
+        "none": None,
+    }
+    assert value_of(data, key) == value
 
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=9)))

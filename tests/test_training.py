@@ -1,8 +1,10 @@
 """One control's training: what is held out stays out, the gate compares on the same items, what is broken is left aside."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from labelloop.errors import NotEnoughLabels
@@ -27,10 +29,10 @@ class Bench:
     def __init__(self, folder: Path, count: int = 90, spec: BackboneSpec = SPEC) -> None:
         self.settings = Settings(data_dir=folder, holdout_share=0.2, holdout_from=10, holdout_min=5)
         context = Context(self.settings)
-        project = context.projects.register(_key(), "", "texts")
+        self.project = context.projects.register(_key(), "", "texts")
         resolved = resolve_backbone(spec)
         self.record = LearnerRecord(CONTROL, CONTROL.labels, "", spec, resolved)
-        self.embedder = Embedder(context, project, CONTROL, spec, resolved, {})
+        self.embedder = Embedder(context, self.project, CONTROL, spec, resolved, {})
         texts = sentences(count)
         self.tasks = [TaskRecord(i, {"text": text}, "2026") for i, (text, _) in enumerate(texts)]
         self.targets = {i: ClassTarget(topic) for i, (_, topic) in enumerate(texts)}
@@ -172,3 +174,13 @@ def test_joined_backbones_are_trained_block_by_block(tmp_path: Path) -> None:
     candidate = bench.train(60)
     assert candidate.record.meta["blocks"] == list(bench.record.backbone.blocks)
     assert len(set(candidate.record.backbone.blocks)) == 1
+
+
+def test_what_lies_deeper_in_the_data_is_embedded_as_what_lies_at_the_top(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, 3)
+    deep = replace(CONTROL, data_key="doc[0].text")
+    embedder = Embedder(Context(bench.settings), bench.project, deep, SPEC, resolve_backbone(SPEC), {})
+    tasks = [TaskRecord(task.id, {"doc": [task.data]}, task.updated_at) for task in bench.tasks]
+    found = embedder.embed(tasks, _silent)
+    assert not found.broken
+    np.testing.assert_array_equal(found.features, bench.embedder.embed(bench.tasks, _silent).features)

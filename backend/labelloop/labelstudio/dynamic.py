@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.paths import join_path
-from labelloop.records import ClassPrediction, Control, Prediction, Target
+from labelloop.records import ClassPrediction, Control, Prediction, Target, value_of
 
 OPTION: Final = "labels_from"
 """The name of the option that holds the data key of such a control's labels."""
@@ -45,7 +45,7 @@ def offered(control: Control, data: Mapping[str, Any]) -> tuple[str, ...]:
     leaves = control.tag == "Choices" or control.option("leaves") == "true"
     found: dict[str, None] = {}
     waiting: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-        (item, ()) for item in reversed(_items(data.get(control.option(OPTION))))
+        (item, ()) for item in reversed(_items(value_of(data, control.option(OPTION))))
     ]
     while waiting:
         item, above = waiting.pop()

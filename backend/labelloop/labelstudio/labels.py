@@ -8,7 +8,7 @@ from typing import Any
 from labelloop.labelstudio import conditions, dynamic
 from labelloop.labelstudio.codecs import ATTRIBUTES, codec_for
 from labelloop.labelstudio.tasks import AnnotationRecord, Region, TaskRecord
-from labelloop.records import AttributesPrediction, Control, Prediction, Target
+from labelloop.records import AttributesPrediction, Control, Prediction, Target, value_of
 
 Vote = tuple[AnnotationRecord, Target]
 
@@ -72,11 +72,11 @@ def prediction_json(
 def _written(told: Sequence[tuple[Control, Prediction]], data: Mapping[str, Any]) -> list[tuple[Control, list[Region]]]:
     """The regions of each control; what is said of regions beside those that the others draw."""
     asked = any(isinstance(said, AttributesPrediction) for _, said in told)
-    placed = [one for c, said in told if asked for one in codec_for(c).placed(c, said, data.get(c.data_key))]
+    placed = [one for c, said in told if asked for one in codec_for(c).placed(c, said, value_of(data, c.data_key))]
     return [
         (control, ATTRIBUTES.write_beside(control, said, placed))
         if isinstance(said, AttributesPrediction)
-        else (control, codec_for(control).write(control, said, data.get(control.data_key)))
+        else (control, codec_for(control).write(control, said, value_of(data, control.data_key)))
         for control, said in told
     ]
 
@@ -88,7 +88,7 @@ def _upheld(result: list[Region], asking: Collection[str]) -> list[Region]:
 
 
 def _votes(control: Control, task: TaskRecord) -> list[Vote]:
-    codec, value = codec_for(control), task.data.get(control.data_key)
+    codec, value = codec_for(control), value_of(task.data, control.data_key)
     said = [
         (annotation, codec.read(control, annotation.result, value))
         for annotation in task.annotations

@@ -4,6 +4,7 @@
 """
 
 from labelloop.records.controls import Control, Kind, Modality
+from labelloop.records.lookup import value_of
 from labelloop.records.masks import Mask
 from labelloop.records.parts import parts_of
 from labelloop.records.predictions import (
@@ -56,4 +57,5 @@ __all__ = [
     "TextTarget",
     "parts_of",
     "stratum",
+    "value_of",
 ]

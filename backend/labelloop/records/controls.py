@@ -46,7 +46,7 @@ class Control:
         name: the tag's name, `from_name` in a result.
         tag: the tag's kind as written in the config, for example `Choices`.
         to_name: the object tag's name, `to_name` in a result.
-        data_key: the key of a task's `data` that holds the object.
+        data_key: the key of a task's `data` that holds the object, as the config writes it; see `lookup.value_of`.
         modality: what the object shows.
         labels: the classes as they appear in results (an alias replaces its value), in the config's order; none where the
             answer is a text.

@@ -22,7 +22,7 @@ from labelloop.learning import (
     Reads,
     ResolvedBackbone,
 )
-from labelloop.records import Control, Part
+from labelloop.records import Control, Part, value_of
 from labelloop.service.context import Context
 from labelloop.service.features import DenseRows, Matrix, content_key, item_key
 from labelloop.service.projects import Project
@@ -160,7 +160,7 @@ class Embedder:
 
     def _media(self, task: TaskRecord) -> bytes | str | MediaBroken | MediaUnavailable:
         try:
-            return media_of(self._context, self._control, task.id, task.data.get(self._control.data_key))
+            return media_of(self._context, self._control, task.id, value_of(task.data, self._control.data_key))
         except (MediaBroken, MediaUnavailable) as error:
             return error
 
@@ -173,7 +173,7 @@ class Embedder:
         return place_of(task, self._control)
 
     def _key(self, task: TaskRecord) -> str:
-        return item_key(self._control.modality, task.data.get(self._control.data_key))
+        return item_key(self._control.modality, value_of(task.data, self._control.data_key))
 
 
 def place_of(task: TaskRecord, control: Control) -> Place:

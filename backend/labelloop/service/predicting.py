@@ -14,7 +14,7 @@ from labelloop.labelstudio.pieces import in_pieces
 from labelloop.labelstudio.prompts import prompts_about
 from labelloop.labelstudio.tasks import Region
 from labelloop.learning import AskedItems, Reads
-from labelloop.records import Control, Kind, Part, Prediction
+from labelloop.records import Control, Kind, Part, Prediction, value_of
 from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
@@ -123,11 +123,11 @@ def _by_name(said: Said) -> dict[str, Prediction]:
 
 def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
     """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
-    found = {control: prompts_about(control, drawn, data.get(control.data_key)) for control in said}
+    found = {control: prompts_about(control, drawn, value_of(data, control.data_key)) for control in said}
     asked = {control: prompts for control, prompts in found.items() if prompts}
     if not asked:
         return None
-    answers = [(c, answer_prompts(c, said[c], prompts, data.get(c.data_key))) for c, prompts in asked.items()]
+    answers = [(c, answer_prompts(c, said[c], prompts, value_of(data, c.data_key))) for c, prompts in asked.items()]
     # What is said of regions goes along with those that are proposed, and is left out where these are.
     answers += [(c, prediction) for c, prediction in said.items() if c.kind is Kind.ATTRIBUTES]
     shown = ((c, answer.shown(c.labels, 0.0)) for c, answer in answers if answer is not None)
@@ -158,6 +158,5 @@ def _inputs(reads: Reads, found: Sequence[Found], parts: Sequence[Sequence[Part]
 
 def _item_of(control: Control, task: Mapping[str, Any]) -> Item | None:
     data, task_id = task.get("data"), task.get("id")
-    if not isinstance(data, dict) or data.get(control.data_key) is None:
-        return None
-    return Item(task_id if isinstance(task_id, int) else 0, data[control.data_key])
+    value = value_of(data, control.data_key) if isinstance(data, dict) else None
+    return None if value is None else Item(task_id if isinstance(task_id, int) else 0, value)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
-from labelloop.records import Control, stratum
+from labelloop.records import Control, stratum, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, place_of
 from labelloop.service.labelling import in_queue
@@ -108,4 +108,4 @@ class _Media(Sequence[Any]):
 
     def __getitem__(self, place: Any) -> Any:
         task = self._tasks[place]
-        return media_of(self._context, self._control, task.id, task.data.get(self._control.data_key))
+        return media_of(self._context, self._control, task.id, value_of(task.data, self._control.data_key))

@@ -6,7 +6,7 @@ from typing import Any
 from labelloop.errors import LearningError, MediaError
 from labelloop.labelstudio import CODECS
 from labelloop.learning import BackboneSpec, Parts, resolve_backbone
-from labelloop.records import Control
+from labelloop.records import Control, value_of
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.reading import media_of
@@ -63,7 +63,7 @@ def _parts(spec: BackboneSpec) -> str:
 
 
 def _read(case: Case, control: Control, task: dict[str, Any]) -> Seen:
-    value = task["data"].get(control.data_key)
+    value = value_of(task["data"], control.data_key)
     if value is None:
         return broken(
             f"task {task['id']} has no {control.data_key!r} in its data",
