@@ -51,7 +51,7 @@ def test_digits_are_learnt_and_calibrated(
     assert metrics.ece < 0.04
     assert learner.cv_metrics is not None
     assert learner.cv_metrics.source == "cross-validation"
-    assert learner.cv_metrics.items == 500
+    assert learner.cv_metrics.items == 200  # of a candidate two folds of five are enough
     assert learner.cv_metrics.accuracy > 0.92
 
 
