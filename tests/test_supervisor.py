@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ import pytest
 
 from labelloop.cli.child import Child, Program
 from labelloop.cli.ports import free_port, require_free
+from labelloop.cli.stack import backend_url
 from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import StartError
+from labelloop.settings import load_settings
 
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 60"]
 
@@ -163,3 +166,28 @@ def test_a_missing_program_is_told_as_an_early_end(tmp_path: Path) -> None:
 
 def test_a_free_port_can_be_had() -> None:
     require_free(free_port(), "a test", "")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_a_port_of_the_newer_internet_protocol_can_be_had_and_taken() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StartError, match=f"Port {port} cannot be had"):
+            require_free(port, "a test", "stop it", "::1")
+    require_free(free_port(), "a test", "", "::1")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9090"),
+        ("localhost", "http://127.0.0.1:9090"),
+        ("0.0.0.0", "http://127.0.0.1:9090"),
+        ("::1", "http://[::1]:9090"),
+        ("::", "http://[::1]:9090"),
+        ("fd00::5", "http://[fd00::5]:9090"),
+        ("studio.example", "http://studio.example:9090"),
+    ],
+)
+def test_a_server_is_called_where_it_listens(host: str, url: str) -> None:
+    assert backend_url(load_settings(host=host, port=9090, basic_auth="user:password")) == url

@@ -19,7 +19,7 @@ def require_free(port: int, purpose: str, mend: str, host: str = "127.0.0.1") ->
     Raises:
         StartError: something else listens there; the message ends with `mend`.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -20,11 +20,10 @@ from labelloop.cli.studio import Studio
 from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import SettingsError, StartError
 from labelloop.service.redis_server import redis_command
-from labelloop.settings import LOOPBACK, Settings, load_settings
+from labelloop.settings import Settings, load_settings
 
 REDIS_TIMEOUT = 30.0
 SERVER_TIMEOUT = 60.0
-ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
 _HANDED_ON = ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "REDIS_URL", "LABELLOOP_DATA_DIR", "LABELLOOP_PORT")
 
 
@@ -46,8 +45,8 @@ def own_studio_wanted() -> bool:
 
 def backend_url(settings: Settings) -> str:
     """Where a Label Studio on this machine calls the server."""
-    host = "127.0.0.1" if settings.host in LOOPBACK | ANY_ADDRESS else settings.host
-    return f"http://{host}:{settings.port}"
+    host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 @contextmanager
