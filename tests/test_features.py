@@ -85,6 +85,20 @@ def test_a_remote_store_is_mapped_through_local_copies(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, matrix[1:2])
 
 
+def test_copies_of_a_remote_stores_shards_go_when_these_are_compacted(tmp_path: Path) -> None:
+    store, matrix = Store(f"memory://{tmp_path.name}"), rows(COMPACT_ABOVE + 1)
+    writer = Features(store, "p", "plain", tmp_path / "one")
+    for number in range(COMPACT_ABOVE):
+        writer.add(keys(number), keys(number), matrix[number : number + 1])
+    reader = Features(store, "p", "plain", tmp_path / "two")
+    writer.add(keys(COMPACT_ABOVE), keys(COMPACT_ABOVE), matrix[COMPACT_ABOVE:])
+    reader.refresh()
+
+    for features, cache in ((writer, "one"), (reader, "two")):
+        assert len(list((tmp_path / cache).rglob("*.safetensors"))) == 1
+        np.testing.assert_array_equal(features.get(keys(*range(COMPACT_ABOVE + 1)))[0], matrix)
+
+
 @pytest.mark.parametrize("value", ["", "a\0b", "\ud800 lone surrogate", 12, None, {"nested": [1]}])
 def test_any_data_value_has_a_key(value: object) -> None:
     assert len(item_key(Modality.IMAGE, value)) == 64

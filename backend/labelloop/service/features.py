@@ -111,6 +111,7 @@ class Features:
         names = self._store.names(self._folder)
         if set(names) == set(self._shards):
             return
+        self._drop_copies(self._shards.keys() - set(names))
         self._index = {key: place for key, place in self._index.items() if place[0] in names}
         self._shards = {name: shard for name, shard in self._shards.items() if name in names}
         for name in names:
@@ -185,6 +186,12 @@ class Features:
         for name in old:
             self._store.delete(f"{self._folder}/{name}")
             del self._shards[name]
+        self._drop_copies(old)
+
+    def _drop_copies(self, names: Iterable[str]) -> None:
+        """Delete what is kept here of a remote store's shards that are gone; whoever still maps one keeps it."""
+        for name in names:
+            (self._cache / self._folder / name).unlink(missing_ok=True)
 
     def _open(self, name: str) -> None:
         path = self._store.local(f"{self._folder}/{name}", self._cache)
