@@ -141,7 +141,7 @@ def test_damaged_features_leave_those_seen_before_in_place(
     wait_for(lambda: version_of(endpoint) == name)
     (folder,) = (Path(context.store.location) / project.folder / "features").iterdir()
     (folder / "damaged.safetensors").write_bytes(b"half a shard")
-    wait_for(lambda: "cannot be read" in caplog.text, seconds=2.0)
+    wait_for(lambda: "damaged.safetensors is damaged" in caplog.text, seconds=2.0)
     assert endpoint.predict(tasks([texts(1)[0][0]]), KEY, CONFIG) != [[]]
 
 

@@ -99,6 +99,21 @@ def test_copies_of_a_remote_stores_shards_go_when_these_are_compacted(tmp_path: 
         np.testing.assert_array_equal(features.get(keys(*range(COMPACT_ABOVE + 1)))[0], matrix)
 
 
+def test_a_damaged_shard_costs_its_own_items_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    features, matrix = open_features(tmp_path), rows(4)
+    features.add(keys(1, 2), keys(1, 2), matrix[:2])
+    (sound,) = (tmp_path / "projects/p/features/plain").iterdir()
+    features.add(keys(3, 4), keys(3, 4), matrix[2:])
+    (other,) = {*(tmp_path / "projects/p/features/plain").iterdir()} - {sound}
+    other.write_bytes(other.read_bytes()[: other.stat().st_size // 2])
+
+    again = open_features(tmp_path)
+    assert again.get(keys(1, 2, 3, 4))[1].tolist() == [True, True, False, False]
+    assert f"{other.name} is damaged" in caplog.text
+    again.add(keys(3, 4), keys(3, 4), matrix[2:])
+    np.testing.assert_array_equal(open_features(tmp_path).get(keys(1, 2, 3, 4))[0], matrix)
+
+
 @pytest.mark.parametrize("value", ["", "a\0b", "\ud800 lone surrogate", 12, None, {"nested": [1]}])
 def test_any_data_value_has_a_key(value: object) -> None:
     assert len(item_key(Modality.IMAGE, value)) == 64

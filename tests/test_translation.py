@@ -156,6 +156,19 @@ def test_any_of_several_answers_is_right() -> None:
     assert figures.others["BLEU"] == pytest.approx(1)
 
 
+def test_a_second_answer_of_one_item_changes_nothing_for_the_others() -> None:
+    words = [f"word{number}" for number in range(60)]
+    right = [" ".join(words[n : n + 20]) for n in range(40)]
+    said = [" ".join(text.split()[:8]) for text in right]
+
+    def bleu(targets: list[TextTarget]) -> float:
+        shown = np.ones(len(targets), dtype=bool)
+        return figures_of(said, targets, shown=shown, expected=np.zeros(len(targets)), source="holdout").others["BLEU"]
+
+    one = [TextTarget((text,)) for text in right]
+    assert bleu([TextTarget((right[0], right[0] + " again")), *one[1:]]) == pytest.approx(bleu(one), abs=0.01)
+
+
 def test_chinese_is_told_apart_by_characters() -> None:
     said, right = ["我喜欢喝茶。"], [TextTarget(("我喜欢喝咖啡。",))]
     figures = figures_of(said, right, shown=np.ones(1, bool), expected=np.zeros(1), source="holdout")

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelloop.errors import LearningError, StoreError
+from labelloop.errors import LearningError, MediaBroken, MediaError, MediaUnavailable, StoreError
 from labelloop.labelstudio import ProjectKey
 from labelloop.learning import GateDecision
 from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
+from labelloop.service import tuning_lesson
 from labelloop.service.context import Context
 from labelloop.service.live import LiveModels
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
@@ -278,6 +279,34 @@ def test_a_failure_is_kept_and_not_tried_again_at_once(bench: TuningProject, mon
         tune(bench.context, bench.project, never, silent)
     assert read_tuning(bench.context.store, bench.project.folder).outcome == "Failed: The device melted."
     assert not tuning_is_due(bench.context, bench.project)
+
+
+@pytest.mark.parametrize("error", [MediaBroken, MediaUnavailable])
+def test_media_that_is_gone_is_left_out_of_it(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch, error: type[MediaError], caplog: pytest.LogCaptureFixture
+) -> None:
+    had, gone = tuning_lesson.media_of, set[int]()
+
+    def media_of(context: Any, control: Any, task_id: int, value: Any) -> Any:
+        if not gone or task_id in gone:
+            gone.add(task_id)
+            raise error("answers 404.")
+        return had(context, control, task_id, value)
+
+    monkeypatch.setattr(tuning_lesson, "media_of", media_of)
+    assert tune(bench.context, bench.project, never, silent)
+    assert "is left out of the fine-tuning" in caplog.text
+    assert not read_tuning(bench.context.store, bench.project.folder).outcome.startswith("Failed")
+
+
+def test_a_host_that_is_away_is_waited_for(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> Any:
+        raise MediaUnavailable("The host does not answer.")
+
+    monkeypatch.setattr(tuning_lesson, "media_of", away)
+    with pytest.raises(MediaUnavailable):
+        tune(bench.context, bench.project, never, silent)
+    assert read_tuning(bench.context.store, bench.project.folder).attempt is not None
 
 
 def test_a_changed_label_config_ends_the_attempt(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:

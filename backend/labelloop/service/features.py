@@ -6,6 +6,7 @@ float16 and `places` int32, and `value_ends` and `place_ends`, int64 [n], tell w
 """
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from labelloop.learning import Dense
 from labelloop.records import Modality
 from labelloop.service.store import Store
+
+logger = logging.getLogger(__name__)
 
 Matrix = NDArray[np.float32]
 COMPACT_ABOVE = 40
@@ -198,6 +201,13 @@ class Features:
         try:
             file: Any = safe_open(str(path), framework="np")
         except FileNotFoundError:  # compacted by another process between listing and opening
+            return
+        except SafetensorError as error:
+            logger.warning(
+                "%s/%s is damaged (%s) and is removed; its items are embedded again.", self._folder, name, error
+            )
+            self._store.delete(f"{self._folder}/{name}")
+            self._drop_copies([name])
             return
         keys = file.get_tensor("keys")
         ends = (file.get_tensor("value_ends"), file.get_tensor("place_ends")) if "values" in file.keys() else None  # noqa: SIM118

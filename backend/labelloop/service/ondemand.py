@@ -32,6 +32,8 @@ FETCHERS = 8
 CHUNK = 16
 REMEMBERED = 64 * 2**20
 """Bytes kept in memory: a row is 1 to 8 kB, dense features up to a megabyte."""
+NETWORKS = 4
+"""Networks kept in memory; every fine-tuning that is published brings one of its own."""
 LOAD_AGAIN_AFTER = 60.0
 
 
@@ -80,7 +82,7 @@ class OnDemand:
         self._context = context
         self._fetchers = ThreadPoolExecutor(FETCHERS, "labelloop-fetch")
         self._embedding = ThreadPoolExecutor(1, "labelloop-embed")
-        self._backbones: dict[str, Backbone] = {}
+        self._backbones: OrderedDict[str, Backbone] = OrderedDict()
         self._failed: dict[str, tuple[float, str]] = {}
         self._found: OrderedDict[tuple[str, str], Found] = OrderedDict()
         self._bytes = 0
@@ -157,7 +159,7 @@ class OnDemand:
             self._bytes -= self._found.popitem(last=False)[1].size
 
     def _backbone(self, record: LearnerRecord) -> Backbone:
-        """The loaded network; called in the embedding thread only."""
+        """The loaded network, one of a few that are kept; called in the embedding thread only."""
         name = record.backbone.id
         if name not in self._backbones:
             failed_at, reason = self._failed.get(name, (-LOAD_AGAIN_AFTER, ""))
@@ -169,6 +171,9 @@ class OnDemand:
             except LabelloopError as error:
                 self._failed[name] = (time.monotonic(), str(error))
                 raise
+        self._backbones.move_to_end(name)
+        while len(self._backbones) > NETWORKS:
+            self._backbones.popitem(last=False)
         return self._backbones[name]
 
     def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Found | None:

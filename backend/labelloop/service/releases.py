@@ -51,7 +51,7 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
     spec = backbone_spec(settings, control)
     learners = live.learners if live else ()
     for known in sorted(learners, key=lambda known: known.control.name != control.name):
-        if known.backbone.tuned and known.control.name != control.name:
+        if known.backbone.tuned and (known.control.name != control.name or _has_outgrown(control, known)):
             continue
         # What is tuned may tell of other parts than what it was tuned from.
         asked = replace(known.backbone_spec, parts=spec.parts) if known.backbone.tuned else known.backbone_spec
@@ -61,6 +61,11 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
     if resolved.note:
         logger.warning("%s", resolved.note)
     return LearnerRecord(control, control.labels, "", spec, resolved)
+
+
+def _has_outgrown(control: Control, known: LearnerRecord) -> bool:
+    """Whether a control asks for classes that a network which answers by itself was not trained to tell."""
+    return known.backbone_spec.parts is Parts.OUTPUT and not set(control.labels) <= set(known.control.labels)
 
 
 def backbone_spec(settings: Settings, control: Control) -> BackboneSpec:

@@ -1,12 +1,14 @@
 """What a fine-tuning learns: settled when it begins, so that it can go on from where it was."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+from labelloop.errors import MediaError, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
-from labelloop.records import Control, stratum, value_of
+from labelloop.records import Control, Modality, stratum, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, place_of
 from labelloop.service.labelling import in_queue
@@ -15,6 +17,10 @@ from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
 
+logger = logging.getLogger(__name__)
+
+# Share of the items that may be away; with more, their host is, and it is better to wait for it.
+AWAY_MOST: Final = 0.1
 VALIDATION_SHARE: Final = 0.2
 VALIDATION_MOST: Final = 300
 UNLABELLED_MOST: Final = 2000
@@ -96,16 +102,28 @@ def _media(scene: Scene, control: Control, task_ids: Sequence[int]) -> Any:
 
 
 class _Media(Sequence[Any]):
-    """What tasks show, read when it is needed."""
+    """What tasks show, read when it is needed; nothing for what is there no longer, which is then left out like what is broken.
+
+    Raises:
+        MediaUnavailable: so much cannot be had for now that the rest would not stand for it.
+    """
 
     def __init__(self, context: Context, control: Control, tasks: Sequence[TaskRecord]) -> None:
         self._context = context
         self._control = control
         self._tasks = tasks
+        self._away: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def __getitem__(self, place: Any) -> Any:
         task = self._tasks[place]
-        return media_of(self._context, self._control, task.id, value_of(task.data, self._control.data_key))
+        try:
+            return media_of(self._context, self._control, task.id, value_of(task.data, self._control.data_key))
+        except MediaError as error:
+            self._away.add(task.id)
+            if isinstance(error, MediaUnavailable) and len(self._away) > max(1, AWAY_MOST * len(self._tasks)):
+                raise
+            logger.warning("Task %d is left out of the fine-tuning: %s", task.id, error)
+            return b"" if self._control.modality is Modality.IMAGE else ""

@@ -99,10 +99,13 @@ def _check_numbers(texts: Sequence[str], targets: Sequence[TextTarget]) -> None:
         raise LearningError(f"There are {len(targets)} targets for {len(texts)} texts.")
 
 
-def _streams(targets: Sequence[TextTarget]) -> list[list[str]]:
-    """The references as sacrebleu wants them: every item's first, every item's second, …; empty where an item has no more."""
+def _streams(targets: Sequence[TextTarget]) -> list[list[Any]]:
+    """The references as sacrebleu wants them: every item's first, every item's second, …; None where an item has no more.
+
+    An empty text would count as a reference, and as the nearest in length to whatever is short.
+    """
     cut = [[text[:MEASURED] for text in target.texts] for target in targets]
-    return [list(stream) for stream in zip_longest(*cut, fillvalue="")]
+    return [list(stream) for stream in zip_longest(*cut, fillvalue=None)]
 
 
 def _tokenizer(targets: Sequence[TextTarget]) -> str:
