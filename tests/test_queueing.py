@@ -86,3 +86,8 @@ def test_a_round_that_waits_needs_no_look(redis: Redis) -> None:
 def test_a_long_push_lets_looks_in_between(redis: Redis) -> None:
     assert enqueue_look(redis, "p", SETTINGS)
     assert rounds_wait(redis)
+
+
+@pytest.mark.parametrize("name", ["round-p1-5*", "", "a b", "../x", "ü"])
+def test_a_name_that_no_job_can_have_is_no_job(redis: Redis, name: str) -> None:
+    assert job_state(redis, name) is None

@@ -1,6 +1,7 @@
 """`labelloop simulate`: from data on disk to a table, JSON and a page; stopped and resumed."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -102,6 +103,48 @@ def test_cells_of_another_plan_or_other_data_are_not_taken(photos: Path, tmp_pat
 
     kept = [json.loads(line)["fingerprint"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
     assert len(set(kept)) == 3
+
+
+def _table(path: Path, start: int, count: int) -> Path:
+    rows = [
+        f"{('apples and pears', 'iron and steel')[n % 2]} {n * n},{('fruit', 'metal')[n % 2]}" for n in range(count)
+    ]
+    path.write_text("\n".join(["text,label", *(row.replace(" ", f" {start} ", 1) for row in rows)]))
+    return path
+
+
+def test_cells_of_another_test_set_are_not_taken(tmp_path: Path) -> None:
+    one, other = _table(tmp_path / "one.csv", 1, 30), _table(tmp_path / "other.csv", 2, 30)
+    small = (*SMALL, "-s", "margin")
+    simulate(str(one), "--test", str(other), *small, "-o", str(tmp_path / "out"))
+    simulate(str(other), "--test", str(one), *small, "-o", str(tmp_path / "out"), "--resume")
+    simulate(str(other), "--test", str(one), *small, "-o", str(tmp_path / "fresh"))
+
+    assert results(tmp_path / "out")["cells"] == results(tmp_path / "fresh")["cells"]
+
+
+def test_budget_that_nobody_named_fits_beside_a_large_test_set(tmp_path: Path) -> None:
+    small, large = _table(tmp_path / "small.csv", 1, 20), _table(tmp_path / "large.csv", 2, 60)
+    simulate(str(small), "--test", str(large), "--backbone", "plain", "--seeds", "1", "-o", str(tmp_path / "out"))
+
+    assert results(tmp_path / "out")["cells"]
+
+
+def test_a_file_whose_name_is_no_text_is_played_like_others(photos: Path, tmp_path: Path) -> None:
+    folder = next(path for path in sorted(photos.iterdir()) if path.is_dir())
+    first = sorted(folder.iterdir())[0]
+    first.rename(folder / os.fsdecode(b"caf\xe9.png"))
+    said = simulate(str(photos), *SMALL, "-o", str(tmp_path / "out"))
+
+    assert "48 of 48 items" in said
+
+
+def test_results_that_cannot_be_written_are_told_before_anything_takes_time(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    for where in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        said = simulate(str(photos), *SMALL, "-o", str(where), code=1)
+        assert "cannot hold the results" in " ".join(said.split())
+        assert "embedding" not in said
 
 
 def test_without_resume_it_begins_anew(photos: Path, tmp_path: Path) -> None:
@@ -250,13 +293,14 @@ def test_the_cats_and_dogs_recipe_is_the_classic_study() -> None:
     ("text", "said"),
     [
         ("budget = ", "is not TOML"),
+        ("# caf\xe9", "is not TOML"),
         ("labels = 3", "says 'labels', which means nothing; it may say strategies, budget"),
         ('budget = "many"', "has 'many' for 'budget', which is of the wrong kind"),
         ("seeds = true", "has True for 'seeds'"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_told(tmp_path: Path, text: str, said: str) -> None:
-    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "own.toml").write_text(text, encoding="latin-1")
     with pytest.raises(SettingsError, match=said):
         read_recipe(str(tmp_path / "own.toml"))
 

@@ -149,6 +149,13 @@ def test_an_export_reads_nothing_beside_the_folder(tmp_path: Path) -> None:
         assert find_image(tmp_path / "inside", reference) is None
 
 
+@pytest.mark.parametrize("reference", ["http://[host/cat.png", "data:image/png;base64," + "A" * 20_000, "cat\0.png"])
+def test_a_reference_that_no_file_can_have_means_none(tmp_path: Path, reference: str) -> None:
+    (tmp_path / "cat.png").write_bytes(b"")
+
+    assert find_image(tmp_path, reference) is None
+
+
 @pytest.mark.parametrize(
     ("tasks", "columns", "said"),
     [

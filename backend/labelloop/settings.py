@@ -8,6 +8,7 @@ import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -44,6 +45,31 @@ def _json_object(value: object) -> object:
         raise ValueError(f"is not JSON ({error.msg} at character {error.pos})") from None
 
 
+def _token(value: object) -> object:
+    """A token without the ends of line that files leave on it; a message about it must not repeat it."""
+    if not isinstance(value, str):
+        return value
+    token = value.strip()
+    if not token.isascii() or not token.isprintable():
+        raise ValueError("holds a character that no token has")
+    return token
+
+
+def _require_url(setting: str, url: str, schemes: tuple[str, ...]) -> None:
+    """See that an address can be read; a message about it must not repeat it, since it may hold a password.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        parts = urlsplit(url)
+        known, port = parts.scheme in schemes, parts.port
+    except ValueError:
+        known, port = False, None
+    if not known or port == 0:
+        raise ValueError(f"{setting} is not an address such as {schemes[0]}://127.0.0.1:1234")
+
+
 class Settings(BaseSettings):
     """Labelloop's settings.
 
@@ -59,7 +85,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LABEL_STUDIO_URL", "label_studio_url"),
         description="Where Label Studio answers, as seen from this machine.",
     )
-    label_studio_api_key: SecretStr = Field(
+    label_studio_api_key: Annotated[SecretStr, BeforeValidator(_token)] = Field(
         default=SecretStr(""),
         validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "label_studio_api_key"),
         description="Personal access token (recommended) or legacy token of a user who may manage the project.",
@@ -293,6 +319,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _coherent(self) -> "Settings":
         self.label_studio_url = self.label_studio_url.rstrip("/")
+        _require_url("LABEL_STUDIO_URL", self.label_studio_url, ("http", "https"))
+        if "@" in urlsplit(self.label_studio_url).netloc:
+            raise ValueError("LABEL_STUDIO_URL holds a user or a password; leave them out and set LABEL_STUDIO_API_KEY")
+        if self.redis_url:
+            _require_url("REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
         auth = self.basic_auth.get_secret_value()
         if auth and ":" not in auth:
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")

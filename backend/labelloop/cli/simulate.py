@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from labelloop.cli.console import JsonOption, print_json
+from labelloop.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -155,7 +156,8 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
     settings = get_settings()
     history = source.history is not None
     # A wrong name is told before anything takes time.
-    plan_of(wanted, settings, len(source.ids), len(source.classes), history=history)
+    tested = sum(source.test or ())
+    plan_of(wanted, settings, len(source.ids), len(source.classes), history=history, tested=tested)
     image = source.modality is Modality.IMAGE
     spec = BackboneSpec(
         modality=source.modality,
@@ -166,11 +168,16 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
     )
     backbone = resolve_backbone(spec)
     where = settings.data_dir / "simulations"
+    folder = output or where / Path(source.name).stem
+    _make(folder)
     with _progress() as progress:
         prepared = _prepared(progress, source, spec, backbone, where)
         show_findings(progress.console, source, backbone, prepared)
-        plan = plan_of(wanted, settings, len(prepared.data.labels), len(prepared.data.classes), history=history)
-        folder = output or where / Path(source.name).stem
+        given = prepared.data.given_test
+        tested = 0 if given is None else int(given.sum())
+        plan = plan_of(
+            wanted, settings, len(prepared.data.labels), len(prepared.data.classes), history=history, tested=tested
+        )
         cells = _cells(progress, Simulation(prepared.data, plan), backbone, prepared, folder, resume=resume)
     results = results_of(source, backbone, prepared, plan, cells)
     page = page_of(results)
@@ -211,8 +218,7 @@ def _cells(
     from labelloop.cli.simulating.keeping import NAME, CellFile, fingerprint
 
     plan: Plan = simulation.plan
-    told = fingerprint(backbone.id, prepared.contents, prepared.data.labels, plan.cell_facts())
-    folder.mkdir(parents=True, exist_ok=True)
+    told = fingerprint(backbone.id, prepared.contents, prepared.data, plan.cell_facts())
     kept = CellFile(folder / NAME, told)
     if not resume:
         kept.clear()
@@ -227,6 +233,20 @@ def _cells(
             )
             kept.add(done[name, seed])
     return [done[cell] for cell in plan.cells]
+
+
+def _make(folder: Path) -> None:
+    """Make the folder of the results, before anything takes time.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot hold the results: {error.strerror}; name another with --output."
+        ) from None
 
 
 def _write(folder: Path, results: dict[str, Any], page: str) -> None:

@@ -90,7 +90,7 @@ def job_state(redis: Redis, job_id: str) -> str | None:
     """`queued`, `started`, … or None when there is no such job."""
     try:
         status = Job.fetch(job_id, connection=redis, serializer=JSONSerializer).get_status()
-    except NoSuchJobError:
+    except (NoSuchJobError, ValueError):  # RQ takes no name with other signs in it
         return None
     return status.value if status else None
 

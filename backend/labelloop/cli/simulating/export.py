@@ -53,18 +53,29 @@ def find_image(folder: Path, reference: str) -> Path | None:
     `/data/upload/4/0a1b2c3d-cat.png` as `upload/4/0a1b2c3d-cat.png` or as `cat.png`, `/data/local-files/?d=pets/cat.png`
     as `pets/cat.png`.
     """
-    parts = urlsplit(reference)
+    try:
+        parts = urlsplit(reference)
+    except ValueError:
+        return None
     told = parse_qs(parts.query).get("d", [unquote(parts.path)])[0].lstrip("/")
     steps = [step for step in told.split("/") if step]
     tails = ["/".join(steps[start:]) for start in range(len(steps))]
     guesses = [*tails, Path(told).name.partition("-")[2]]
     root = folder.resolve()
     for guess in guesses:
-        found = (root / guess).resolve()
         # What an export refers to was written by others, and is no reason to read elsewhere on the disk.
-        if guess and found.is_relative_to(root) and found.is_file():
+        if guess and (found := _file_below(root, guess)):
             return found
     return None
+
+
+def _file_below(root: Path, name: str) -> Path | None:
+    """The file of that name below a folder; None where there is none, or no file can be called so."""
+    try:
+        found = (root / name).resolve()
+        return found if found.is_relative_to(root) and found.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _tasks(path: Path) -> list[TaskRecord]:

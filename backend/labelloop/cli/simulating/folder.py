@@ -1,5 +1,6 @@
 """A folder with a folder of images for each class."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,11 +31,16 @@ def read(where: str, columns: Columns) -> Source:
     return Source(
         root.resolve().name,
         Modality.IMAGE,
-        [file.relative_to(root).as_posix() for file in files],
-        [label for _, label, _ in found],
+        [_readable(file.relative_to(root).as_posix()) for file in files],
+        [_readable(label) for _, label, _ in found],
         lambda row: bytes_of(files[row]),
         test if any(test) else None,
     )
+
+
+def _readable(name: str) -> str:
+    """The name of a file as text, where the disk has bytes in it that are no characters."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _found(root: Path) -> Iterator[tuple[Path, str, bool]]:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelloop.learning.simulation import Cell
+from labelloop.learning.simulation import Cell, LabelledData
 
 NAME = "cells.jsonl"
 
 
-def fingerprint(backbone_id: str, contents: Sequence[str], labels: Sequence[str], facts: dict[str, Any]) -> str:
+def fingerprint(backbone_id: str, contents: Sequence[str], data: LabelledData, facts: dict[str, Any]) -> str:
     """A digest of everything the result of a cell depends on, besides its strategy and seed."""
-    items = sorted(zip(contents, labels, strict=True))
+    count = len(contents)
+    tested = [False] * count if data.given_test is None else data.given_test.tolist()
+    history = [0] * count if data.history is None else data.history.tolist()
+    items = sorted(zip(contents, data.labels, tested, history, strict=True))
     told = json.dumps([backbone_id, items, facts], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

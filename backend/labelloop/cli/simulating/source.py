@@ -104,7 +104,7 @@ def bytes_of(path: Path | None) -> bytes:
     """What is in a file; nothing where it cannot be read."""
     try:
         return b"" if path is None else path.read_bytes()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have is a ValueError
         return b""
 
 

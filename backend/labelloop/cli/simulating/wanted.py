@@ -67,12 +67,10 @@ def read_recipe(name: str) -> Wanted:
         there = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir() if file.name.endswith(".toml"))
         if name not in there:
             raise SettingsError(f"There is no recipe {name!r}; name a TOML file or one of {', '.join(there)}.")
-    text = (
-        path.read_text(encoding="utf-8") if path.is_file() else (shipped / f"{name}.toml").read_text(encoding="utf-8")
-    )
+    file = path if path.is_file() else shipped / f"{name}.toml"
     try:
-        said = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        said = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The recipe {name} is not TOML: {error}.") from None
     return _wanted(name, said)
 
@@ -96,7 +94,9 @@ def _kinds(name: str) -> tuple[type, ...]:
     return {"batch": (int, str), "test": (int, float)}.get(name, (str,))
 
 
-def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int, *, history: bool = False) -> Plan:
+def plan_of(
+    wanted: Wanted, settings: Settings, items: int, classes: int, *, history: bool = False, tested: int = 0
+) -> Plan:
     """The plan that is wanted of a data set.
 
     Args:
@@ -105,12 +105,13 @@ def plan_of(wanted: Wanted, settings: Settings, items: int, classes: int, *, his
         items: how many items there are.
         classes: how many classes.
         history: it is known in which order they were labelled, which then is played too.
+        tested: how many of the items are of a test set of their own.
 
     Raises:
         LearningError: a name in it is not known, or its numbers contradict each other.
         SettingsError: the budget is larger than the data, or the batch is neither a number nor `double`.
     """
-    budget = wanted.budget if wanted.budget is not None else min(LABELS_PER_CLASS * classes, items // 2)
+    budget = wanted.budget if wanted.budget is not None else min(LABELS_PER_CLASS * classes, (items - tested) // 2)
     if budget > items:
         raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)

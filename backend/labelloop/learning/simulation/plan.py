@@ -1,5 +1,6 @@
 """What is to be simulated: which strategies, how many labels, in which rounds."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -72,7 +73,7 @@ class Plan:
         self._require(1 <= self.start <= self.budget, f"a start of {self.start} labels is not within the budget")
         self._require(self.batch >= DOUBLING, f"a round buys at least one label, not {self.batch}")
         self._require(self.seeds >= 1, f"at least one seed is needed, not {self.seeds}")
-        self._require(self.test > 0, f"a test share or number is above 0, not {self.test:g}")
+        self._require(0 < self.test < math.inf, f"a test share or number is above 0, not {self.test:g}")
         self._require(self.validation >= 0, f"a number of validation items is at least 0, not {self.validation}")
 
     @property
