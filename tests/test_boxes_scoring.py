@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from labelloop.learning.backbones.maps import pack
+from labelloop.learning.boxes import fitting
 from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.learning.boxes.figures import Judged, _coco, figures, mean_precision
 from labelloop.learning.boxes.fitting import fit_head
@@ -156,3 +157,15 @@ def test_levels_of_several_sizes_become_one_grid() -> None:
     assert grid.shape == (4, 48, 48)
     assert np.allclose(grid[0], fine[0].reshape(48, 2, 48, 2).mean(axis=(1, 3)), atol=1e-3)
     assert np.allclose(grid[2:], 7)
+
+
+def test_a_part_of_the_cells_of_many_images_tells_what_channels_vary_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(6, 6))
+    grids = [(mix @ rng.normal(size=(6, 400))).reshape(6, 20, 20).astype(np.float32) for _ in range(60)]
+    monkeypatch.setattr(fitting, "MOST_CELLS", 2000)
+    centre, basis = fitting._whitening(grids)
+    cells = basis @ (np.concatenate([grid.reshape(6, -1) for grid in grids], axis=1) - centre[:, None])
+
+    assert cells.mean(axis=1) == pytest.approx(np.zeros(6), abs=0.1)
+    assert np.cov(cells) == pytest.approx(np.eye(6), abs=0.1)
