@@ -33,11 +33,15 @@ def text_of(value: object, max_chars: int, *, name_key: str = "author", text_key
     text = str(value)[: max_chars * READ_AHEAD]
     if _MARKUP.search(text):
         text = _without_markup(text)
-    # A lone surrogate, which JSON can carry, is no character and makes tokenizers fail.
-    text = " ".join(text.encode(errors="replace").decode().replace("\0", " ").split())[:max_chars].rstrip()
+    text = " ".join(encodable(text).replace("\0", " ").split())[:max_chars].rstrip()
     if not text:
         raise MediaBroken("its text is empty; a task needs some to be learnt from.")
     return text
+
+
+def encodable(text: str) -> str:
+    """A text as tokenizers and answers take it: a lone surrogate, which JSON can carry, is no character and cannot be encoded."""
+    return text.encode(errors="replace").decode()
 
 
 def _conversation(utterances: list[object], enough: int, name_key: str, text_key: str) -> str:

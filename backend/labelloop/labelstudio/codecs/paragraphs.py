@@ -4,10 +4,11 @@ from typing import Any, ClassVar
 
 from labelloop.errors import MediaBroken
 from labelloop.labelstudio.codecs.base import own, region_id, region_of, whole_number
-from labelloop.labelstudio.codecs.spans import SpansCodec, conversation, sendable
+from labelloop.labelstudio.codecs.spans import SpansCodec, conversation
 from labelloop.labelstudio.conversations import Conversation, Place
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
+from labelloop.labelstudio.texts import encodable
 from labelloop.records import Control, Part, Span, SpansPrediction, SpansTarget
 
 
@@ -67,7 +68,7 @@ def _region(control: Control, span: Span, talk: Conversation, start: Place, end:
         "end": str(end[0]),
         "startOffset": start[1],
         "endOffset": end[1],
-        "text": sendable(talk.text[talk.offset(start) : talk.offset(end)]),
+        "text": encodable(talk.text[talk.offset(start) : talk.offset(end)]),
         key: [span.label],
     }
     said = f"{control.name} {span.label} {start} {end}"

@@ -10,6 +10,7 @@ from labelloop.labelstudio.conversations import Conversation
 from labelloop.labelstudio.hypertext import page_text
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
+from labelloop.labelstudio.texts import encodable
 from labelloop.records import Control, Kind, Part, Span, SpansPrediction, SpansTarget, Target
 
 # Attributes of the text's tag that say what its characters are, and where people may begin and end a span.
@@ -100,11 +101,6 @@ def conversation(control: Control, value: object) -> Conversation:
     return Conversation.parse(value, control.option("text_key", "text"))
 
 
-def sendable(text: str) -> str:
-    """A text as an answer can hold it: a lone surrogate, which JSON can carry, is no character and cannot be encoded."""
-    return text.encode(errors="replace").decode()
-
-
 def _text(control: Control, value: object) -> str:
     if control.option("object") == "Paragraphs":
         return conversation(control, value).text
@@ -128,7 +124,7 @@ def _spans(control: Control, value: dict[str, Any]) -> Iterable[Span]:
 def _region(control: Control, span: Span, text: str) -> Region:
     said = f"{control.name} {span.label} {span.start} {span.end}"
     key = control.tag.lower()
-    value = {"start": span.start, "end": span.end, "text": sendable(text[span.start : span.end]), key: [span.label]}
+    value = {"start": span.start, "end": span.end, "text": encodable(text[span.start : span.end]), key: [span.label]}
     return region_of(control, key, value, span.score, id=region_id(said))
 
 

@@ -6,6 +6,7 @@ from labelloop.labelstudio.codecs.base import Codec, Described, of_control, regi
 from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, of_whole, why_not_whole
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
+from labelloop.labelstudio.texts import encodable
 from labelloop.records import Control, Kind, TextPrediction, TextTarget
 
 
@@ -43,4 +44,4 @@ def _texts(value: dict[str, Any]) -> list[str]:
     """The texts of a value, as databases and tokenizers take them: no lone surrogates, which JSON can carry, and no zeros."""
     texts = value.get("text")
     many = texts if isinstance(texts, list) else [texts]
-    return [text.encode(errors="replace").decode().replace("\0", " ") for text in many if isinstance(text, str)]
+    return [encodable(text).replace("\0", " ") for text in many if isinstance(text, str)]
