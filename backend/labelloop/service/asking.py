@@ -62,9 +62,9 @@ def training_standing(context: Context, project: Project) -> Standing:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if not wanted:
         return Standing(True, False, None)
-    failure = read_state(context.store, project.folder).failing.get(ROUND)
-    if failure:
-        return Standing(True, False, None, f"{ROUND}: {failure.reason}")
+    error = read_state(context.store, project.folder).error_of(ROUND)
+    if error:
+        return Standing(True, False, None, error)
     enqueue_round(context.redis, project.slug, context.settings, force=True)
     return Standing(False, True, None)
 
@@ -95,5 +95,4 @@ def push_standing(context: Context, project: Project) -> Standing:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if Marks(context.redis, project.slug).push_wanted():
         return Standing(False, True, None)
-    failure = read_state(context.store, project.folder).failing.get(PUSH)
-    return Standing(True, False, None, f"{PUSH}: {failure.reason}" if failure else "")
+    return Standing(True, False, None, read_state(context.store, project.folder).error_of(PUSH))

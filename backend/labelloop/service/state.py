@@ -105,7 +105,11 @@ class ProjectState:
     @property
     def error(self) -> str:
         """Why the last round, push or fine-tuning failed; empty when none did."""
-        return " ".join(f"{job}: {failure.reason}" for job, failure in self.failing.items())
+        return " ".join(map(self.error_of, self.failing))
+
+    def error_of(self, job: str) -> str:
+        """Why the last job of that name failed; empty when it did not."""
+        return f"{job}: {self.failing[job].reason}" if job in self.failing else ""
 
 
 _ADAPTER = TypeAdapter(ProjectState)
