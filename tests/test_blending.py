@@ -8,7 +8,8 @@ from safetensors.numpy import load, save
 
 from labelloop.learning import heads
 from labelloop.learning.blending import BLEND, BlendHead, blend
-from labelloop.learning.candidates import Unseen, train_candidates
+from labelloop.learning.candidates import train_candidates
+from labelloop.learning.contest import Unseen
 from labelloop.learning.heads import HEADS, LinearHead, Recipe
 from labelloop.learning.recipes import AUTO, ensemble_of, methods_named
 from labelloop.learning.semisupervised import METHODS

@@ -5,8 +5,9 @@ import pytest
 
 from labelloop.errors import LearningError
 from labelloop.learning.blending import BLEND
-from labelloop.learning.candidates import POOL_ROWS, Unseen, sampled_pool, train_candidates, worth_trying
+from labelloop.learning.candidates import POOL_ROWS, sampled_pool, train_candidates, worth_trying
 from labelloop.learning.choice import Choice, Comparison, Prior, TrackRecord, choose, compare, expect
+from labelloop.learning.contest import Unseen
 from labelloop.learning.heads import HEADS, Head, Lesson, Recipe
 from labelloop.learning.recipes import methods_named, recipe_named
 from labelloop.learning.semisupervised import METHODS

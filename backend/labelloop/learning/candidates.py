@@ -9,11 +9,12 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.blending import BLEND, BLEND_TRACK_RECORD, blend
-from labelloop.learning.calibrating import Reliability, choose_calibration
+from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import Calibration
-from labelloop.learning.choice import Choice, Comparison, choose, compare, expect
+from labelloop.learning.choice import Choice
+from labelloop.learning.contest import Entrant, Unseen, decide, enter
 from labelloop.learning.ensembles import UNTRAINABLE
-from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe, Tested
+from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe
 from labelloop.learning.logistic import assign_folds
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Trained:
         reliability: what the calibration does.
         choice: why this head.
         rows: int [k], rows of the lesson that were tested.
-        logits: [k, C], what heads that had not seen them said of those rows.
+        logits: [k, C] of those rows, from heads that had not seen them and were chosen without them.
     """
 
     head: Head
@@ -56,30 +57,6 @@ class Trained:
     choice: Choice
     rows: Ints
     logits: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """Labelled rows that nothing is trained on: rows [h, d], scaled like the lesson's, and targets int [h]; h may be 0."""
-
-    rows: Floats
-    targets: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _Entrant:
-    """A tested recipe with its calibration."""
-
-    tested: Tested
-    calibration: Calibration
-    reliability: Reliability
-
-    def said(self, rows: Ints, unseen: Unseen) -> Floats:
-        """Probabilities of tested rows, given by their numbers in the lesson, and then of the unseen ones."""
-        logits = self.tested.logits[np.searchsorted(self.tested.rows, rows)]
-        if len(unseen.targets):
-            logits = np.concatenate([logits, self.tested.head.logits(unseen.rows)])
-        return self.calibration.probabilities(logits)
 
 
 def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Trained:
@@ -104,38 +81,22 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     ]
     base = _enter(supervised, lesson, seed)
     lesson = replace(lesson, strength=base.tested.strength, run=_candidate_run(lesson))
-    entrants: dict[str, _Entrant] = {supervised.name: base}
+    entered: list[tuple[Recipe, Entrant]] = [(supervised, base)]
     failed: dict[str, str] = {}
     for recipe in recipes:
         try:
-            entrants[recipe.name] = _enter(recipe, lesson, seed)
+            entered.append((recipe, _enter(recipe, lesson, seed)))
         except UNTRAINABLE as error:
             failed[recipe.name] = str(error)
             logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
-    trained = [(recipe, entrants[recipe.name].tested) for recipe in (supervised, *recipes) if recipe.name in entrants]
-    between = blend(trained) if len(lesson.pool) else None
+    candidates = [entrant for _, entrant in entered[1:]]
+    between = blend([(recipe, entrant.tested) for recipe, entrant in entered]) if len(lesson.pool) else None
     if between is not None:
-        entrants[BLEND] = _calibrated(between, lesson)
-    records = {BLEND: BLEND_TRACK_RECORD, **{recipe.name: recipe.track_record for recipe in recipes}}
-    priors = {name: record.at(labels_a_class) for name, record in records.items() if record}
-    comparisons = [
-        expect(
-            _compare(name, entrants[name], base, lesson, unseen), priors.get(name), _apart(entrants[name], base, lesson)
-        )
-        for name in entrants
-        if name != supervised.name
-    ]
-    kept = [c for c in comparisons if not _loses(c.name, entrants, unseen)]
-    choice = choose(supervised.name, comparisons, [c.name for c in kept], failed)
-    winner = entrants[choice.method]
-    return Trained(
-        winner.tested.head,
-        winner.calibration,
-        winner.reliability,
-        choice,
-        winner.tested.rows,
-        winner.tested.logits,
-    )
+        prior = BLEND_TRACK_RECORD.at(labels_a_class)
+        candidates.append(enter(BLEND, between, lesson, prior=prior, usual=1.0))
+    outcome = decide(base, candidates, lesson, unseen, failed, seed)
+    winner = outcome.winner.tested
+    return Trained(winner.head, outcome.calibration, outcome.reliability, outcome.choice, winner.rows, outcome.logits)
 
 
 def worth_trying(labels: int, classes: int, pool: int) -> str:
@@ -163,37 +124,12 @@ def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:
     return pool[rows]
 
 
-def _enter(recipe: Recipe, lesson: Lesson, seed: int) -> _Entrant:
-    return _calibrated(recipe.fit_tested(lesson, seed), lesson, recipe.usual_temperature)
-
-
-def _calibrated(tested: Tested, lesson: Lesson, usual: float = 1.0) -> _Entrant:
-    targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
-    return _Entrant(tested, *choose_calibration(tested.logits, targets, weights, usual))
+def _enter(recipe: Recipe, lesson: Lesson, seed: int) -> Entrant:
+    tested, record = recipe.fit_tested(lesson, seed), recipe.track_record
+    prior = record.at(len(lesson.rows) / lesson.classes) if record else None
+    return enter(recipe.name, tested, lesson, prior=prior, usual=recipe.usual_temperature)
 
 
 def _candidate_run(lesson: Lesson) -> range:
     folds = next((folds for labels, folds in CANDIDATE_FOLDS if len(lesson.targets) <= labels), 1)
     return range(min(folds, len(lesson.run)))
-
-
-def _compare(name: str, entrant: _Entrant, base: _Entrant, lesson: Lesson, unseen: Unseen) -> Comparison:
-    rows = entrant.tested.rows
-    targets = np.concatenate([lesson.targets[rows], unseen.targets])
-    return compare(name, entrant.said(rows, unseen), base.said(rows, unseen), targets)
-
-
-def _apart(entrant: _Entrant, base: _Entrant, lesson: Lesson) -> float:
-    """The share of the pool that the two heads answer differently; 1 where there is none."""
-    if not len(lesson.pool):
-        return 1.0
-    said, by_base = (one.tested.head.logits(lesson.pool).argmax(axis=1) for one in (entrant, base))
-    return float((said != by_base).mean())
-
-
-def _loses(name: str, entrants: dict[str, _Entrant], unseen: Unseen) -> bool:
-    """Whether a candidate is worse on the unseen rows alone, by more than their standard error."""
-    nothing = np.zeros(0, dtype=np.int64)
-    said, base = (entrants[one].said(nothing, unseen) for one in (name, HEADS["logistic"].name))
-    alone = compare(name, said, base, unseen.targets)
-    return alone.gain < -alone.error

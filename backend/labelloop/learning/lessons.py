@@ -7,7 +7,8 @@ import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.candidates import Unseen, fold_rows, sampled_pool, worth_trying
+from labelloop.learning.candidates import fold_rows, sampled_pool, worth_trying
+from labelloop.learning.contest import Unseen
 from labelloop.learning.heads import Lesson
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.records import ClassTarget

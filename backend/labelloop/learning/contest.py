@@ -1,0 +1,179 @@
+"""The contest of several trained heads: which is taken, and how well one that is taken this way does on new items."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from labelloop.learning.arrays import Bools, Floats, Ints
+from labelloop.learning.calibrating import Reliability, choose_calibration
+from labelloop.learning.calibration import Calibration
+from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
+from labelloop.learning.folds import deal_out
+from labelloop.learning.heads import Lesson, Tested
+
+# Parts of the tested rows, each of which the choice is made again without.
+PARTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Labelled rows that nothing is trained on: rows [h, d], scaled like the lesson's, and targets int [h]; h may be 0."""
+
+    rows: Floats
+    targets: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A head that was trained and tested.
+
+    Attributes:
+        name: of the way it was trained.
+        tested: the head, and what heads trained without them said of the tested rows.
+        prior: what it is expected to gain beside the supervised head; None: nothing is known of it.
+        usual: the temperature that its logits usually need.
+        calibration: fitted on the tested rows.
+        reliability: what the calibration does.
+    """
+
+    name: str
+    tested: Tested
+    prior: Prior | None
+    usual: float
+    calibration: Calibration
+    reliability: Reliability
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The head that is taken.
+
+    Attributes:
+        winner: it.
+        choice: why.
+        logits: [k, C] of the rows that the winner was tested on, from heads that had not seen them and that were chosen without
+            them, on the scale of the winner's logits.
+        calibration: the winner's, fitted on these.
+        reliability: what the calibration does.
+    """
+
+    winner: Entrant
+    choice: Choice
+    logits: Floats
+    calibration: Calibration
+    reliability: Reliability
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A candidate beside the supervised head.
+
+    Attributes:
+        candidate: who.
+        rows: int [k], the lesson's rows that both were tested on.
+        said: probabilities [k + h, C] by the candidate, of those rows and then of the unseen ones.
+        supervised: the same by the supervised head.
+        targets: int [k + h].
+        apart: share of the pool that the two answer differently; 1 where there is no pool.
+    """
+
+    candidate: Entrant
+    rows: Ints
+    said: Floats
+    supervised: Floats
+    targets: Ints
+    apart: float
+
+    def compared(self, left_out: Ints) -> Comparison:
+        """The two on all these items but the given rows of the lesson."""
+        kept = np.ones(len(self.targets), dtype=bool)
+        kept[: len(self.rows)] = ~np.isin(self.rows, left_out)
+        found = compare(self.candidate.name, self.said[kept], self.supervised[kept], self.targets[kept])
+        return expect(found, self.candidate.prior, self.apart)
+
+    @property
+    def loses(self) -> bool:
+        """Whether the candidate is worse on the unseen rows alone, by more than their standard error."""
+        alone = slice(len(self.rows), None)
+        found = compare(self.candidate.name, self.said[alone], self.supervised[alone], self.targets[alone])
+        return found.gain < -found.error
+
+
+def enter(name: str, tested: Tested, lesson: Lesson, *, prior: Prior | None, usual: float) -> Entrant:
+    """Calibrate a tested head, so that its probabilities can be compared; arguments as in `Entrant`."""
+    targets, weights = lesson.targets[tested.rows], lesson.weights[tested.rows]
+    return Entrant(name, tested, prior, usual, *choose_calibration(tested.logits, targets, weights, usual))
+
+
+def decide(
+    supervised: Entrant,
+    candidates: Sequence[Entrant],
+    lesson: Lesson,
+    unseen: Unseen,
+    failed: Mapping[str, str],
+    seed: int,
+) -> Outcome:
+    """Choose by what each head says of items that none has seen.
+
+    The best of several on a few items is partly the luckiest on them, so its own figures promise too much (Cawley and Talbot,
+    2010). What is told of the winner is therefore of heads chosen without the items they are told of, as in nested
+    cross-validation: each tenth of the tested rows is left out in turn and the choice made again by the others.
+
+    Args:
+        supervised: what is taken where no candidate is better.
+        candidates: the others; one that is worse on the unseen rows by more than their standard error cannot win.
+        lesson: what all were trained on.
+        unseen: the holdout, where it is large enough to be trusted; it has a say in each choice.
+        failed: why, by name, of candidates that could not be trained.
+        seed: deals out the rows.
+    """
+    matches = [_match(candidate, supervised, lesson, unseen) for candidate in candidates]
+    allowed = [match.candidate.name for match in matches if not match.loses]
+    entrants = {entrant.name: entrant for entrant in (supervised, *candidates)}
+
+    def chosen(left_out: Ints) -> Choice:
+        return choose(supervised.name, [match.compared(left_out) for match in matches], allowed, failed)
+
+    choice = chosen(np.zeros(0, dtype=np.int64))
+    winner = entrants[choice.method]
+    rows, targets = winner.tested.rows, lesson.targets[winner.tested.rows]
+    logits = winner.tested.logits.copy()
+    part = deal_out([(target,) for target in targets.tolist()], PARTS, seed)
+    for number in np.unique(part):
+        taken = entrants[chosen(rows[part == number]).method]
+        if taken is not winner:
+            _replace(logits, rows, part == number, taken, winner.usual)
+    if np.array_equal(logits, winner.tested.logits):
+        return Outcome(winner, choice, logits, winner.calibration, winner.reliability)
+    fitted = choose_calibration(logits, targets, lesson.weights[rows], winner.usual)
+    return Outcome(winner, choice, logits, *fitted)
+
+
+def _replace(logits: Floats, rows: Ints, part: Bools, taken: Entrant, usual: float) -> None:
+    """Put in what another entrant says of a part of the rows, where it was tested on them, on the scale of `usual`."""
+    _, here, there = np.intersect1d(rows[part], taken.tested.rows, return_indices=True)
+    logits[np.flatnonzero(part)[here]] = taken.tested.logits[there] * (usual / taken.usual)
+
+
+def _match(candidate: Entrant, supervised: Entrant, lesson: Lesson, unseen: Unseen) -> _Match:
+    rows = candidate.tested.rows
+    said, by_supervised = (_said(entrant, rows, unseen) for entrant in (candidate, supervised))
+    targets = np.concatenate([lesson.targets[rows], unseen.targets])
+    return _Match(candidate, rows, said, by_supervised, targets, _apart(candidate, supervised, lesson.pool))
+
+
+def _said(entrant: Entrant, rows: Ints, unseen: Unseen) -> Floats:
+    """Probabilities of tested rows, given by their numbers in the lesson, and then of the unseen ones."""
+    logits = entrant.tested.logits[np.searchsorted(entrant.tested.rows, rows)]
+    if len(unseen.targets):
+        logits = np.concatenate([logits, entrant.tested.head.logits(unseen.rows)])
+    return entrant.calibration.probabilities(logits)
+
+
+def _apart(candidate: Entrant, supervised: Entrant, pool: Floats) -> float:
+    if not len(pool):
+        return 1.0
+    said, by_supervised = (entrant.tested.head.logits(pool).argmax(axis=1) for entrant in (candidate, supervised))
+    return float((said != by_supervised).mean())
