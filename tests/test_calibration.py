@@ -63,6 +63,17 @@ def test_a_usual_temperature_that_is_wrong_is_overruled(usual: float) -> None:
     assert fit_calibration(*_items(4000, 1.0), usual=usual).temperature == pytest.approx(1, rel=0.1)
 
 
+def test_few_items_are_enough_to_say_that_logits_tell_nothing() -> None:
+    sure = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        logits, targets = 4 * rng.normal(size=(524, 3)), rng.integers(3, size=524)
+        fitted = fit_calibration(logits[:24], targets[:24], np.ones(24))
+        sure.append(fitted.probabilities(logits[24:]).max(axis=1).mean())
+
+    assert np.mean(sure) < 0.5
+
+
 def test_without_an_item_the_usual_temperature_is_taken() -> None:
     nothing = np.zeros((0, 3)), np.zeros(0, dtype=np.int64), np.zeros(0)
     calibration, chosen = choose_calibration(*nothing, 1.8)

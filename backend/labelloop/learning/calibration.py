@@ -9,9 +9,12 @@ import numpy as np
 from labelloop.learning.arrays import Array, Floats, Ints
 
 # How strongly the temperature's logarithm is drawn to the usual one, and each offset to 0: a few rows say little of either.
-# Over made and real data the best temperature lay within a factor of two of the usual, give or take, so 1 / (2 * 0.7^2).
+# Over 24 data sets and 2 to 16 labels a class the best temperature was mostly within a factor of two of the usual, but ten
+# times and more where the features tell little. So the pull towards it grows no more beyond a factor of e^FLATTER: a quadratic
+# pull all the way left an expected calibration error of 0.141 at four labels a class, this one leaves 0.129.
 TEMPERATURE_PRIOR: Final = 1.0
 OFFSET_PRIOR: Final = 1.0
+FLATTER: Final = 0.25
 LARGEST: Final = 20.0
 # Share of the straight line in an isotonic curve: its steps alone would make the probabilities of many classes equal.
 STRAIGHT: Final = 0.02
@@ -79,10 +82,10 @@ def fit_calibration(
 ) -> Calibration:
     """Fit a temperature and an offset for each class: bias-corrected temperature scaling (Alexandari et al., 2020).
 
-    The weighted log loss is minimised under Gaussian priors on the temperature's logarithm and the offsets. The offsets
-    matter where one class has most of the labels: with few labels in many dimensions an unseen item's logits are small
-    beside the bias, so that the model would answer that class for all. Classes without a target are left aside: what the
-    others' items say against them is no evidence, and their offset stays 0.
+    The weighted log loss is minimised under priors: Gaussian on the offsets and on the temperature's logarithm, there with a
+    long tail towards flatter answers. The offsets matter where one class has most of the labels: with few labels in many
+    dimensions an unseen item's logits are small beside the bias, so that the model would answer that class for all. Classes
+    without a target are left aside: what the others' items say against them is no evidence, and their offset stays 0.
 
     Args:
         logits: [n, C] of items the model was not trained on.
@@ -110,8 +113,9 @@ def fit_calibration(
         likelihood = log_softmax(scaled + shift)
         wrong = (np.exp(likelihood) - right) * weights[:, None]
         off = sharpness - expected
-        value = TEMPERATURE_PRIOR * off**2 + OFFSET_PRIOR * (shift @ shift)
-        slope = np.concatenate([[2 * TEMPERATURE_PRIOR * off], 2 * OFFSET_PRIOR * shift])
+        near = max(off, -FLATTER)
+        value = TEMPERATURE_PRIOR * (2 * off - near) * near + OFFSET_PRIOR * (shift @ shift)
+        slope = np.concatenate([[2 * TEMPERATURE_PRIOR * near], 2 * OFFSET_PRIOR * shift])
         slope += np.concatenate([[(wrong * scaled).sum()], wrong.sum(axis=0)])
         return float(value - weights @ (likelihood * right).sum(axis=1)), slope
 
