@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.service.disconnection import disconnect
 from labelloop.service.projects import Project
 from labelloop.service.state import read_state
 from labelloop.service.versions import Version
-from support.annotating import assert_served_by_score, scores_of
+from support.annotating import scores_of
 from support.kinds import KINDS, KindJob, make_job
 from support.loop_process import LoopProcesses, label_studio_of, live_or_none, until
 from support.redis_process import RedisProcess
+from support.served import assert_predictions_are_valid, learn_along_the_served_order
 from support.studio_process import StudioProcess
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
@@ -51,26 +51,9 @@ def connected(loop: LoopProcesses, studio: StudioProcess) -> Iterator[Connected]
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_project_is_learnt_along_the_served_order(loop: LoopProcesses, connected: Connected, kind: str) -> None:
-    (job, project), context = connected(kind, TASKS), loop.context()
-
-    def ordered_by(stage: str, labels: int) -> str:
-        live = live_or_none(context, project)
-        if live is None or live.stage != stage or live.labels + live.holdout != labels * len(live.learners):
-            return ""
-        record = job.label_studio.project(job.project_id)
-        if record["model_version"] != live.name:
-            return ""
-        return str(live.name) if set(job.unlabelled()) <= scores_of(job, live.name).keys() else ""
-
-    def story() -> str:
-        return f"{live_or_none(context, project)}\n{loop.logs()}"
-
-    cold = until(lambda: ordered_by("cold", 0), 90, story, every=0.5)
-    assert_served_by_score(job, cold)
-    job.answer_served(ANSWERED)
-    name = until(lambda: ordered_by("trained", ANSWERED), 120, story, every=0.5)
-    assert_served_by_score(job, name)
-    _assert_predictions_are_valid(job, name)
+    job, project = connected(kind, TASKS)
+    name = learn_along_the_served_order(loop, job, project, ANSWERED)
+    assert_predictions_are_valid(job, name, said=1 / 3)
 
 
 @pytest.mark.parametrize(("kind", "before", "after"), [("spans", "LOC", "PLACE"), ("set", "travel", "journey")])
@@ -98,19 +81,8 @@ def test_a_class_is_renamed_in_the_middle(
 
     name = until(learnt, 120, lambda: f"{live_or_none(context, project)}\n{loop.logs()}", every=0.5)
     assert any(repr(before) in note for note in read_state(context.store, project.folder).set_aside)
-    _assert_predictions_are_valid(job, name)
+    assert_predictions_are_valid(job, name, said=1 / 3)
 
 
 def _labels_of(live: Version | None) -> int:
     return live.labels + live.holdout if live else 0
-
-
-def _assert_predictions_are_valid(job: KindJob, version: str) -> None:
-    interface, waiting = LabelInterface(job.config), set(job.unlabelled())
-    found = [prediction for prediction in job.predictions(version) if prediction["task"] in waiting]
-    assert len(found) == len(waiting)
-    for prediction in found:
-        assert 0 <= prediction["score"] <= 1
-        assert interface.validate_prediction(prediction, return_errors=True) == []
-    said = [prediction for prediction in found if any(r["from_name"] == job.control for r in prediction["result"])]
-    assert len(said) >= len(found) / 3, "hardly anything is predicted"

@@ -65,19 +65,12 @@ def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tu
     Returns:
         Its id, and what an annotator would say of each task that waits, by id, the distinct ones first.
     """
-    shown, tag = CONFIGS[task.name]
-    label = "".join(f'<Label value="{name}"/>' for name in task.classes)
-    config = f'<View><{shown.title()} name="{shown}" value="${shown}"/><{tag} name="answer" toName="{shown}">{label}</{tag}></View>'
-    (control,) = parse_label_config(config).controls
-    found = list(zip([*task.items, *task.test_items], [*task.targets, *task.test_targets], strict=True))
-    if task.name == "nuclei":
-        found = [one for item, target in found for one in _symmetries(item, target)]
+    shown, config, found = project_of(task)
     count = labelled + QUEUE + ROUNDS * whole.context.settings.train_after
     items: list[dict[str, Any]] = [
-        {"data": {shown: _address(item) if shown == "image" else item, "number": number}}
-        for number, (item, _) in enumerate(islice(cycle(found), count))
+        {"data": {shown: value, "number": number}} for number, (value, _) in enumerate(islice(cycle(found), count))
     ]
-    said = [_result(control, target, item, task.name) for item, target in found]
+    said = [result for _, result in found]
     for number in range(labelled):
         items[number]["annotations"] = [{"result": said[number]}]
     label_studio = whole.context.label_studio
@@ -86,6 +79,24 @@ def _make_project(whole: Whole, task: Task, labelled: int) -> tuple[int, list[tu
         label_studio.import_tasks(project_id, items[start : start + 100])
     tasks = sorted(label_studio.tasks(project_id), key=lambda one: int(one["data"]["number"]))
     return project_id, [(one["id"], said[number % len(said)]) for number, one in enumerate(tasks)][labelled:]
+
+
+def project_of(task: Task) -> tuple[str, str, list[tuple[str, Result]]]:
+    """What a project about a data set is made of.
+
+    Returns:
+        The key of its tasks' data, its label config, and the value of each task with what a person who knows would submit.
+    """
+    shown, tag = CONFIGS[task.name]
+    label = "".join(f'<Label value="{name}"/>' for name in task.classes)
+    config = f'<View><{shown.title()} name="{shown}" value="${shown}"/><{tag} name="answer" toName="{shown}">{label}</{tag}></View>'
+    (control,) = parse_label_config(config).controls
+    found = list(zip([*task.items, *task.test_items], [*task.targets, *task.test_targets], strict=True))
+    if task.name == "nuclei":
+        found = [one for item, target in found for one in _symmetries(item, target)]
+    values = (_address(item) if shown == "image" else item for item, _ in found)
+    said = (_result(control, target, item, task.name) for item, target in found)
+    return shown, config, list(zip(values, said, strict=True))
 
 
 def _result(control: Control, target: Any, item: Any, name: str) -> Result:

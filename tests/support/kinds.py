@@ -90,9 +90,12 @@ class KindJob:
 
 
 def make_job(label_studio: LabelStudio, kind: str, count: int) -> KindJob:
-    """Create the project and import its tasks."""
-    made = KINDS[kind]
-    project = label_studio.create_project(kind, made.config)
+    """Create the project of a kind and import its tasks."""
+    return make_job_of(label_studio, KINDS[kind], kind, count)
+
+
+def make_job_of(label_studio: LabelStudio, made: Made, title: str, count: int) -> KindJob:
+    project = label_studio.create_project(title, made.config)
     job = KindJob(label_studio, project["id"], made)
     items = [made.item(number) for number in range(count)]
     label_studio.import_tasks(project["id"], [{**data, "number": number} for number, (data, _) in enumerate(items)])
@@ -167,6 +170,28 @@ def _offered(number: int) -> Item:
     return {**data, "names": [{"value": "PER"}, {"value": "LOC"}]}, answer
 
 
+def _page(number: int) -> Item:
+    """What `_spans` says of a text, said of a page, whose places are a path and counts of its text."""
+    data, marked = _spans(number)
+    before, between, after = "<h1>News</h1><p>", "</p><p>in ", "</p>"
+    first, last = data["text"].split(" in ") if " in " in data["text"] else (data["text"], "")
+    answer = []
+    for region in marked:
+        name, label = region["value"]["text"], region["value"]["labels"]
+        paragraph, shown, offset = (1, first, len("News")) if name in first else (2, f"in {last}", len("News" + first))
+        path, start = f"/p[{paragraph}]/text()[1]", _units(shown[: shown.index(name)])
+        place = {"start": path, "end": path, "startOffset": start, "endOffset": start + _units(name), "text": name}
+        counted = {"start": offset + shown.index(name), "end": offset + shown.index(name) + len(name)}
+        value = {**place, "globalOffsets": counted, "hypertextlabels": label}
+        answer.append({**region, "type": "hypertextlabels", "value": value})
+    return {"text": f"{before}{first}{between}{last}{after}"}, answer
+
+
+def _units(text: str) -> int:
+    """How many units of UTF-16 a text has."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 def _conversation(number: int) -> Item:
     """What `_spans` says of a text, said of a conversation, whose places count UTF-16 units of an utterance."""
     data, marked = _spans(number)
@@ -176,7 +201,7 @@ def _conversation(number: int) -> Item:
     for region in marked:
         name, label = region["value"]["text"], region["value"]["labels"]
         at = next(place for place, words in enumerate(said) if name in words)
-        start = len(said[at][: said[at].index(name)].encode("utf-16-le")) // 2
+        start = _units(said[at][: said[at].index(name)])
         value = {"start": str(at), "startOffset": start, "end": str(at), "endOffset": start + len(name), "text": name}
         answer.append({**region, "type": "paragraphlabels", "value": {**value, "paragraphlabels": label}})
     return {"text": [{"author": "A", "text": words} for words in said]}, answer
@@ -225,6 +250,21 @@ def _scan(number: int) -> Item:
     else:
         address = f"data:application/dicom;base64,{base64.b64encode(dicom(pixels.astype(np.uint16), bits=12)).decode()}"
     return {"image": address}, [_region("shape", "image", "choices", {"choices": [shape]})]
+
+
+def _scanned_boxes(number: int) -> Item:
+    """A slice of a scan with a bright square in it, or with none."""
+    generator = np.random.default_rng(number)
+    pixels = generator.normal(400, 40, size=(SIDE, SIDE))
+    left, top = (int(at) for at in generator.integers(2, SIDE - 40, size=2))
+    answer = []
+    if number % 6 != 5:
+        pixels[top : top + 36, left : left + 36] += 900
+        place = {name: 100 * at / SIDE for name, at in {"x": left, "y": top, "width": 36, "height": 36}.items()}
+        value = {**place, "rotation": 0, "rectanglelabels": ["light"]}
+        answer = [_region("squares", "image", "rectanglelabels", value, id=f"s{number}", **SIZE)]
+    file = base64.b64encode(dicom(pixels.astype(np.uint16), bits=12)).decode()
+    return {"image": f"data:application/dicom;base64,{file}"}, answer
 
 
 SIZE = {"original_width": SIDE, "original_height": SIDE, "image_rotation": 0}
@@ -310,6 +350,16 @@ def _brush(number: int) -> Item:
     return {"image": uri}, [_region("squares", "image", "brushlabels", value, id=f"m{number}", **SIZE)]
 
 
+def _bitmask(number: int) -> Item:
+    uri, corners, label = _picture(number)
+    if corners is None:
+        return {"image": uri}, []
+    drawn = Image.new("LA", (SIDE, SIDE))
+    ImageDraw.Draw(drawn).rectangle(corners, fill=(0, 255))
+    value = {"format": "png", "imageDataURL": _address(drawn), "bitmasklabels": [label]}
+    return {"image": uri}, [_region("squares", "image", "bitmasklabels", value, id=f"b{number}", **SIZE)]
+
+
 def _painted(corners: tuple[int, int, int, int]) -> dict[str, Any]:
     """A square as a brush paints it."""
     from label_studio_sdk.converter.brush import mask2rle
@@ -342,6 +392,19 @@ def _several(number: int) -> Item:
     data, boxes = _boxes(number)
     _, _, label = _picture(number)
     return data, [*boxes, _region("kind", "image", "choices", {"choices": [label if boxes else "none"]})]
+
+
+def _conditional(number: int) -> Item:
+    """Whether there is a square, and only where there is one its shade."""
+    uri, corners, label = _picture(number)
+    said = [_region("there", "image", "choices", {"choices": ["yes" if corners else "no"]})]
+    return {"image": uri}, said + ([_region("shade", "image", "choices", {"choices": [label]})] if corners else [])
+
+
+def _two_objects(number: int) -> Item:
+    """A picture and a text in one task, each with a question of its own."""
+    (picture, shade), (text, topics) = _conditional(6 * number + number % 2), _set(number)
+    return {**picture, **text}, [shade[1], *topics]
 
 
 def _text_view(inside: str) -> str:
@@ -382,6 +445,12 @@ KINDS = {
         _spans,
     ),
     "offered": Made(_text_view('<Labels name="names" toName="text" value="$names"/>'), "names", _offered),
+    "page": Made(
+        '<View><HyperTextLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></HyperTextLabels>'
+        '<HyperText name="text" value="$text"/></View>',
+        "names",
+        _page,
+    ),
     "conversation": Made(
         '<View><ParagraphLabels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></ParagraphLabels>'
         '<Paragraphs name="text" value="$text"/></View>',
@@ -432,6 +501,26 @@ KINDS = {
     ),
     "brush": Made(
         _image_view(f'<BrushLabels name="squares" toName="image">{_SQUARES}</BrushLabels>'), "squares", _brush
+    ),
+    "bitmasks": Made(
+        _image_view(f'<BitmaskLabels name="squares" toName="image">{_SQUARES}</BitmaskLabels>'), "squares", _bitmask
+    ),
+    "scanned boxes": Made(_image_view(_RECTANGLES), "squares", _scanned_boxes),
+    "conditional": Made(
+        _image_view(
+            '<Choices name="there" toName="image"><Choice value="yes"/><Choice value="no"/></Choices>'
+            '<Choices name="shade" toName="image" visibleWhen="choice-selected" whenTagName="there" whenChoiceValue="yes">'
+            '<Choice value="light"/><Choice value="dark"/></Choices>'
+        ),
+        "there",
+        _conditional,
+    ),
+    "two objects": Made(
+        '<View><Image name="image" value="$image"/><Text name="text" value="$text"/>'
+        '<Choices name="shade" toName="image"><Choice value="light"/><Choice value="dark"/></Choices>'
+        '<Choices name="topics" toName="text" choice="multiple"><Choice value="food"/><Choice value="travel"/></Choices></View>',
+        "shade",
+        _two_objects,
     ),
     "several": Made(
         _image_view(
