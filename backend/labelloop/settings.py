@@ -154,6 +154,15 @@ class Settings(BaseSettings):
         description="The sequence-to-sequence model that answers a TextArea, such as Helsinki-NLP/opus-mt-en-de, by name or path; "
         "empty: what people answered to similar tasks.",
     )
+    text_writer_prefix: str = Field(
+        default="",
+        description="What the text_writer wants before each text, blank included, as T5 does: 'translate English to German: '.",
+    )
+    text_writer_languages: str = Field(
+        default="",
+        description="From which language to which a text_writer of many translates, by its own codes: en_XX:de_DE (mBART), en:de "
+        "(M2M100), eng_Latn:deu_Latn (NLLB). Empty: as it comes.",
+    )
     image_weights: str = Field(
         default="", description="Path of a local safetensors or .pth state dict for image_backbone."
     )
@@ -327,6 +336,8 @@ class Settings(BaseSettings):
         auth = self.basic_auth.get_secret_value()
         if auth and ":" not in auth:
             raise ValueError("LABELLOOP_BASIC_AUTH must look like user:password")
+        if self.text_writer_languages and not all(self.text_writer_languages.partition(":")):
+            raise ValueError("LABELLOOP_TEXT_WRITER_LANGUAGES must look like en_XX:de_DE, source and target")
         if self.cost_budget and not self.cost_per_label:
             raise ValueError("LABELLOOP_COST_BUDGET needs LABELLOOP_COST_PER_LABEL, the price of one annotation")
         if self.host not in LOOPBACK and not auth:

@@ -62,6 +62,24 @@ def made_writer(folder: Path, kind: str = "t5") -> Path:
     return folder
 
 
-def writer_spec(folder: Path) -> BackboneSpec:
+def made_multilingual(folder: Path, *, behind: bool = False) -> Path:
+    """An mBART of random weights with all its languages, which it has before a text, or behind it as the first mBART did."""
+    import torch
+    from transformers import MBart50Tokenizer, MBartConfig, MBartForConditionalGeneration, MBartTokenizer
+
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = [(piece, 0.0) for piece in (*special, *(f"\u2581{word}" for word in (*WORDS, *WORDS.values())))]
+    tokenizer = (MBartTokenizer if behind else MBart50Tokenizer)(vocab=pieces)
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 300}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = MBartForConditionalGeneration(MBartConfig(vocab_size=len(tokenizer), d_model=24, **sizes, **heads))
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    return folder
+
+
+def writer_spec(folder: Path, **asked: str) -> BackboneSpec:
     """The spec that means the model in a folder."""
-    return BackboneSpec(Modality.TEXT, str(folder), device="cpu", offline=True, parts=Parts.OUTPUT)
+    return BackboneSpec(Modality.TEXT, str(folder), device="cpu", offline=True, parts=Parts.OUTPUT, **asked)

@@ -91,7 +91,8 @@ def _answering_spec(settings: Settings, control: Control) -> BackboneSpec | None
         return None
     spec = BackboneSpec(control.modality, named, "", settings.device, settings.offline, Parts.OUTPUT)
     if control.kind is Kind.TEXT:  # what writes reads texts alone
-        return spec if control.modality is Modality.TEXT else None
+        told = replace(spec, prefix=settings.text_writer_prefix, languages=settings.text_writer_languages)
+        return told if control.modality is Modality.TEXT else None
     return spec if control.labels and control.labels == detected_labels(spec, control) else None
 
 

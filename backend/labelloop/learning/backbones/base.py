@@ -32,6 +32,8 @@ class BackboneSpec:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         offline: never try to download weights.
         parts: which parts have features beside the item as a whole; `Parts.NONE`: none.
+        prefix: what a sequence-to-sequence model wants before each text, as T5 does.
+        languages: from which language to which one of many translates, as `en_XX:de_DE`; empty: as it comes.
     """
 
     modality: Modality
@@ -40,6 +42,8 @@ class BackboneSpec:
     device: str = "auto"
     offline: bool = False
     parts: Parts = Parts.NONE
+    prefix: str = ""
+    languages: str = ""
 
 
 @dataclass(frozen=True, slots=True)

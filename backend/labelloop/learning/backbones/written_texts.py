@@ -13,6 +13,7 @@ from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.fetching import is_offline
+from labelloop.learning.backbones.languages import set_languages
 from labelloop.learning.backbones.outputs import pack_outputs
 from labelloop.learning.backbones.plain_texts import PLAIN_TEXTS, PlainTexts
 from labelloop.learning.backbones.sentence_texts import CHARS_PER_TOKEN, FILES, find_folder, folder_digest, safe_name
@@ -63,7 +64,8 @@ class WrittenTexts:
         self.id, self.dim = resolved.id, resolved.dim
         self._device = pick_device(spec.device)
         folder = find_folder(spec.name, offline=True, owner=OWNER, files=_FILES)
-        self._tokenizer, self._model = load_writer(folder, self._device)
+        self._tokenizer, self._model = load_writer(folder, self._device, spec.languages)
+        self._prefix = spec.prefix
         self._taught = read_taught(folder)
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
@@ -93,7 +95,7 @@ class WrittenTexts:
     def _run(
         self, items: Sequence[Any], written: list[tuple[list[str], list[float]]] | None, on_progress: OnProgress | None
     ) -> Floats:
-        texts = [prepared(str(item)) for item in items]
+        texts = [prepared(self._prefix + str(item)) for item in items]
         # Texts of like length together: a batch takes as long as its longest.
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         rows = np.empty((len(texts), self.dim), dtype=np.float32)
@@ -137,11 +139,11 @@ class WrittenTexts:
         return rows, [_best(outputs[at : at + BEAMS], said[at : at + BEAMS]) for at in range(0, len(said), BEAMS)]
 
 
-def load_writer(folder: Path, device: Any) -> tuple[Any, Any]:
-    """The tokenizer and the model in a folder, the model on a device.
+def load_writer(folder: Path, device: Any, languages: str = "") -> tuple[Any, Any]:
+    """The tokenizer and the model in a folder, the model on a device, writing what the languages say.
 
     Raises:
-        LearningError: they cannot be loaded.
+        LearningError: they cannot be loaded, or do not know the languages.
     """
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
@@ -153,6 +155,8 @@ def load_writer(folder: Path, device: Any) -> tuple[Any, Any]:
     # Reading a model touches three libraries, each with errors of its own.
     except Exception as error:
         raise LearningError(f"The sequence-to-sequence model at {folder} cannot be loaded: {error}") from error
+    if languages:
+        set_languages(tokenizer, model, languages)
     return tokenizer, model.to(device).eval()
 
 
@@ -167,7 +171,10 @@ def resolve_writer(spec: BackboneSpec) -> ResolvedBackbone:
         raise LearningError(f"The model {spec.name!r} needs transformers; install labelloop[text].")
     folder = writer_folder(spec, offline=is_offline(spec.offline))
     name = Path(spec.name).name
-    return ResolvedBackbone(name, f"written-{safe_name(name)}-{folder_digest(folder)}-{_REVISION}", _width(folder))
+    made_by = f"written-{safe_name(name)}-{folder_digest(folder)}-{_REVISION}"
+    if asked := spec.prefix + spec.languages:
+        made_by += f"-{digest_of(asked)}"
+    return ResolvedBackbone(name, made_by, _width(folder))
 
 
 def writer_folder(spec: BackboneSpec, *, offline: bool) -> Path:

@@ -64,11 +64,11 @@ def fine_tune_texts(
         from labelloop.learning.tuning.trainer import Trainer
         from labelloop.learning.tuning.writing import Pairs, WritingSteps
 
-        tokenizer, model = load_writer(writer_folder(spec, offline=True), pick_device(spec.device))
+        tokenizer, model = load_writer(writer_folder(spec, offline=True), pick_device(spec.device), spec.languages)
         train, validation = (
             Pairs.of(
                 tokenizer,
-                list(map(str, texts)),
+                [spec.prefix + str(text) for text in texts],
                 [one.texts[0] for one in targets],
                 np.array([one.weight for one in targets]),
             )
