@@ -195,8 +195,21 @@ def test_what_was_embedded_here_is_not_embedded_again(endpoint: Endpoint, monkey
     assert endpoint.predict(tasks([fresh]), KEY, CONFIG) == first
 
 
+def test_a_conversation_is_read_as_the_config_has_it_now(context: Context) -> None:
+    publish(context, a_project(context))
+    endpoint = Endpoint(context)
+    endpoint.start()
+    said = [[{"text": "ripe apple pear orchard", "other": "iron steel furnace rust"}]]
+    talk = CONFIG.replace("<Text ", "<Paragraphs ")
+    answers = [
+        endpoint.predict(tasks(said), KEY, config) for config in (talk, talk.replace("$text", '$text" textKey="other'))
+    ]
+    endpoint.stop()
+    assert [choice(answer) for (answer,) in answers] == ["fruit", "metal"]
+
+
 def test_a_failure_of_ours_is_answered_with_nothing(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelloop.service.predicting.item_key", _fail)
+    monkeypatch.setattr("labelloop.service.predicting.key_of", _fail)
     assert endpoint.predict(tasks(["ripe apple"]), KEY, CONFIG) == [[]]
 
 

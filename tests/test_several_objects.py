@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
+from labelloop.labelstudio import TaskRecord, parse_label_config
+from labelloop.records import Control
 from labelloop.service.context import Context
+from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.projects import Project
 from labelloop.service.publisher import _Push
 from labelloop.service.push_state import PushState, write_push
-from labelloop.service.state import read_state
+from labelloop.service.releases import learner_record
+from labelloop.service.state import BrokenItem, Place, read_state
 from support.paper import CREATED, PaperStudio, label, opened
 from support.redis_process import RedisProcess
+from support.serving import a_context, a_project
 
 HEADS = '<Text name="head" value="$head"/><Choices name="heads" toName="head"><Choice value="food"/><Choice value="sport"/></Choices>'
 BODIES = HEADS.replace("head", "body").replace("bodys", "bodies")
@@ -89,3 +94,61 @@ def test_a_control_that_comes_later_gets_predictions_of_what_waits(
     studio.config = f"<View>{BODIES}{HEADS}</View>"
     label(context, project, studio, 24, force=True)
     assert _predicted(context, project) == {"heads": 24, "bodies": 36}
+
+
+LABELS = '<Labels name="a" toName="a"><Label value="x"/></Labels>'
+PAGE_LABELS = '<HyperTextLabels name="b" toName="b"><Label value="x"/></HyperTextLabels>'
+CHOICES = '<Choices name="a" toName="a"><Choice value="x"/><Choice value="y"/></Choices>'
+OTHERS = CHOICES.replace('"a"', '"b"')
+
+
+def _embedded(
+    context: Context, control: Control, value: object, broken: dict[Place, BrokenItem] | None = None
+) -> Embedded:
+    """What a control's embedder gives of one task."""
+    record = learner_record(context.settings, control, None)
+    embedder = Embedder(context, a_project(context), control, record.backbone_spec, record.backbone, broken or {})
+    return embedder.embed([TaskRecord(1, {"value": value}, CREATED)], lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("xml", "value"),
+    [
+        (f'<Text name="a" value="$value"/>{LABELS}<HyperText name="b" value="$value"/>{PAGE_LABELS}', "<p>sweet</p>"),
+        (
+            f'<Paragraphs name="a" value="$value"/>{CHOICES}<Paragraphs name="b" value="$value" textKey="de"/>{OTHERS}',
+            [{"author": "Ada", "text": "sweet", "de": "sauer"}],
+        ),
+        (
+            f'<Paragraphs name="a" value="$value"/>{CHOICES}<Paragraphs name="b" value="$value" nameKey="who"/>{OTHERS}',
+            [{"author": "Ada", "who": "Bo", "text": "sweet"}],
+        ),
+    ],
+)
+def test_what_is_read_of_one_value_in_two_ways_has_features_of_each(
+    tmp_path: Path, redis_server: RedisProcess, xml: str, value: object
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain")
+    one, other = parse_label_config(f"<View>{xml}</View>").controls
+    assert _embedded(context, one, value).contents != _embedded(context, other, value).contents
+
+
+def test_a_text_is_embedded_again_where_more_of_it_is_read(tmp_path: Path, redis_server: RedisProcess) -> None:
+    (control,) = parse_label_config(f'<View><Text name="a" value="$value"/>{CHOICES}</View>').controls
+    few, many = (a_context(tmp_path, redis_server.url, text_backbone="plain", text_max_chars=n) for n in (5, 100))
+    assert _embedded(few, control, "sweet and sour").contents != _embedded(many, control, "sweet and sour").contents
+
+
+def test_a_page_whose_places_cannot_be_told_is_read_by_who_needs_none(
+    tmp_path: Path, redis_server: RedisProcess
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain")
+    others = OTHERS.replace('name="b"', 'name="c"')
+    xml = f'<View><HyperText name="b" value="$value"/>{PAGE_LABELS}{others}</View>'
+    marking, choosing = parse_label_config(xml).controls
+    page = "<style>p {color: red}</style><p>sweet</p>"
+    refused = _embedded(context, marking, page)
+
+    assert ["the places in its HTML cannot be told" in note.reason for note in refused.broken.values()] == [True]
+    assert _embedded(context, choosing, page, refused.broken).ids == [1]
+    assert _embedded(context, marking, page, refused.broken).broken == refused.broken

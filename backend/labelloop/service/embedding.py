@@ -24,9 +24,9 @@ from labelloop.learning import (
 )
 from labelloop.records import Control, Part, value_of
 from labelloop.service.context import Context
-from labelloop.service.features import DenseRows, Matrix, content_key, item_key
+from labelloop.service.features import DenseRows, Matrix, content_key
 from labelloop.service.projects import Project
-from labelloop.service.reading import media_of
+from labelloop.service.reading import key_of, media_of, place_of
 from labelloop.service.state import BrokenItem, Place, Progress
 from labelloop.service.tuned import load_recorded
 
@@ -170,15 +170,11 @@ class Embedder:
         return note is not None and note.updated_at == task.updated_at
 
     def _place(self, task: TaskRecord) -> Place:
-        return place_of(task, self._control)
+        return place_of(task, self._control, self._context.settings)
 
     def _key(self, task: TaskRecord) -> str:
-        return item_key(self._control.modality, value_of(task.data, self._control.data_key))
-
-
-def place_of(task: TaskRecord, control: Control) -> Place:
-    """The object of a task that a control looks at."""
-    return task.id, f"{control.modality}:{control.data_key}"
+        value = value_of(task.data, self._control.data_key)
+        return key_of(self._control, value, self._context.settings)
 
 
 def embed_whole(

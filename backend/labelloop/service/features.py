@@ -30,9 +30,9 @@ COMPACT_DENSE = 64
 """Shards of more items than this are left as they are when items have dense features, which are large."""
 
 
-def item_key(modality: Modality, value: object) -> str:
-    """Hex digest that names an item: what kind it is, and the reference or text in the task's data."""
-    return hashlib.sha256(f"{modality}\0{value}".encode(errors="replace")).hexdigest()
+def item_key(modality: Modality, value: object, how: str = "") -> str:
+    """Hex digest that names an item: what kind it is, how it is read, and the reference or text in the task's data."""
+    return hashlib.sha256(f"{modality}{how}\0{value}".encode(errors="replace")).hexdigest()
 
 
 def content_key(media: bytes | str) -> str:

@@ -18,8 +18,7 @@ from labelloop.learning import Backbone, Dense
 from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.embedding import embed_whole
-from labelloop.service.features import item_key
-from labelloop.service.reading import media_of
+from labelloop.service.reading import key_of, media_of
 from labelloop.service.tuned import load_recorded
 from labelloop.service.versions import LearnerRecord
 
@@ -147,7 +146,7 @@ class OnDemand:
         with self._lock:
             for item, one in zip(items, found, strict=True):
                 if one is not None:
-                    self._remember(_key(record, control, item), one)
+                    self._remember(self._key(record, control, item), one)
         return found
 
     def _remember(self, key: tuple[str, str], found: Found) -> None:
@@ -176,16 +175,15 @@ class OnDemand:
             self._backbones.popitem(last=False)
         return self._backbones[name]
 
+    def _key(self, record: LearnerRecord, control: Control, item: Item) -> tuple[str, str]:
+        return record.backbone.id, key_of(control, item.value, self._context.settings)
+
     def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Found | None:
-        key = _key(record, control, item)
+        key = self._key(record, control, item)
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
             return self._found.get(key)
-
-
-def _key(record: LearnerRecord, control: Control, item: Item) -> tuple[str, str]:
-    return record.backbone.id, item_key(control.modality, item.value)
 
 
 def _outcome(future: "Future[T]", deadline: float, what: str) -> T | None:

@@ -15,11 +15,11 @@ from labelloop.labelstudio.prompts import prompts_about
 from labelloop.labelstudio.tasks import Region
 from labelloop.learning import AskedItems, Reads
 from labelloop.records import Control, Kind, Part, Prediction, value_of
-from labelloop.service.features import item_key
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
 from labelloop.service.ordering import score_of, still_asked_for, worth_showing
 from labelloop.service.prompting import answer_prompts
+from labelloop.service.reading import key_of
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Predictor:
     ) -> list[Found | None]:
         items = {place: item for place, task in enumerate(tasks) if (item := _item_of(control, task)) is not None}
         features: list[Found | None] = [None] * len(tasks)
-        keys = [item_key(control.modality, item.value) for item in items.values()]
+        keys = [key_of(control, item.value, self._settings) for item in items.values()]
         matrix, found = live.features.get(keys)
         places = np.array(list(items), dtype=int)
         for place, row, dense in zip(places[found], matrix, live.features.dense(keys), strict=True):

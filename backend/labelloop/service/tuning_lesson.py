@@ -10,9 +10,9 @@ from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
 from labelloop.records import Control, Modality, stratum, value_of
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedded, place_of
+from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
-from labelloop.service.reading import media_of
+from labelloop.service.reading import media_of, place_of
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
@@ -84,10 +84,9 @@ def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) 
 def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
     if not TUNERS[control.kind].unlabelled or scene.context.settings.fine_tune_method == "supervised":
         return ()
-    overlap = scene.project.overlap
-    pool = sorted(
-        t.id for t in scene.book.tasks.values() if in_queue(t, overlap) and place_of(t, control) not in scene.broken
-    )
+    overlap, settings = scene.project.overlap, scene.context.settings
+    waiting = (task for task in scene.book.tasks.values() if in_queue(task, overlap))
+    pool = sorted(task.id for task in waiting if place_of(task, control, settings) not in scene.broken)
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 
