@@ -96,6 +96,34 @@ def test_a_control_that_comes_later_gets_predictions_of_what_waits(
     assert _predicted(context, project) == {"heads": 24, "bodies": 36}
 
 
+def test_an_object_that_moves_to_another_key_is_read_there_at_once_and_learnt_anew(
+    site: tuple[Context, Project], studio: TwoTexts
+) -> None:
+    context, project = site
+    studio.config = f"<View>{HEADS}</View>"
+    before = label(context, project, studio, 24)
+    assert _predicted(context, project) == {"heads": 24, "bodies": 0}
+
+    moved = studio.config.replace("$head", "$body")
+    context.projects.register(project.key, moved, "paper")
+    assert _predicted(context, project) == {"heads": 36, "bodies": 0}
+
+    studio.config = moved
+    after = label(context, project, studio, 24)
+    assert after != before
+    assert len(context.versions(project).labels(after)["labels"]["heads"]) == 24
+    assert label(context, project, studio, 24) == after
+
+
+@pytest.mark.parametrize("edit", ['textKey="words"', 'nameKey="who"'])
+def test_what_is_read_another_way_is_learnt_anew(site: tuple[Context, Project], studio: TwoTexts, edit: str) -> None:
+    context, project = site
+    studio.config = f"<View>{HEADS}</View>".replace("<Text", "<Paragraphs")
+    before = label(context, project, studio, 24)
+    studio.config = studio.config.replace("<Paragraphs", f"<Paragraphs {edit}")
+    assert label(context, project, studio, 24) != before
+
+
 LABELS = '<Labels name="a" toName="a"><Label value="x"/></Labels>'
 PAGE_LABELS = '<HyperTextLabels name="b" toName="b"><Label value="x"/></HyperTextLabels>'
 CHOICES = '<Choices name="a" toName="a"><Choice value="x"/><Choice value="y"/></Choices>'

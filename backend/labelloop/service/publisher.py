@@ -228,13 +228,12 @@ class _Push:
         embedded = {name: embedder.cached(rest) for name, embedder in self._embedders.items()}
         predictions = self._predicted | predict_all(self._learners, embedded)
         scores, name, threshold = self._state.scores, self._version.name, self._context.settings.show_threshold
-        controls = still_asked_for(self._version.learners, self._project.label_config).values()
         return [
             prediction_json(
                 task.id,
                 name,
                 scores[task.id],
-                worth_showing(controls, predictions.get(task.id, {}), threshold),
+                worth_showing(self._asked.values(), predictions.get(task.id, {}), threshold),
                 task.data,
             )
             for task in tasks
@@ -253,10 +252,11 @@ class _Push:
     def _known(self) -> Known:
         """What strategies go by beside the queue, of the first control."""
         record, settings = self._version.learners[0], self._context.settings
-        targets = labels_of(self._book, record.control).targets
+        control = self._controls[record.control.name]
+        targets = labels_of(self._book, control).targets
         labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
-        single = record.control.kind.single
-        found = self._embedders[record.control.name].cached([t for t in labelled if single or t.id in targets])
+        single = control.kind.single
+        found = self._embedders[control.name].cached([t for t in labelled if single or t.id in targets])
         number = {label: place for place, label in enumerate(record.classes)}
         labels = [number.get(targets[i].summary, -1) if i in targets else -1 for i in found.ids]
         return Known(
@@ -269,10 +269,25 @@ class _Push:
         )
 
     @cached_property
+    def _asked(self) -> dict[str, Control]:
+        """The controls that the config still has, as they are now, by name."""
+        return still_asked_for(self._version.learners, self._project.label_config)
+
+    @cached_property
+    def _controls(self) -> dict[str, Control]:
+        """Every control of the version, by name; what the config no longer has as it was trained."""
+        return {record.control.name: record.control for record in self._version.learners} | self._asked
+
+    @cached_property
     def _embedders(self) -> dict[str, Embedder]:
         return {
             record.control.name: Embedder(
-                self._context, self._project, record.control, record.backbone_spec, record.backbone, self._broken
+                self._context,
+                self._project,
+                self._controls[record.control.name],
+                record.backbone_spec,
+                record.backbone,
+                self._broken,
             )
             for record in self._version.learners
         }
@@ -280,12 +295,12 @@ class _Push:
     @property
     def _first_learner(self) -> Learner | None:
         """That of the control whose features strategies look at; None while it has learnt nothing."""
-        return self._learners.get(self._version.learners[0].control)
+        return self._learners.get(self._controls[self._version.learners[0].control.name])
 
     @cached_property
     def _learners(self) -> dict[Control, Learner]:
         versions, name = self._context.versions(self._project), self._version.name
-        return {record.control: versions.learner(name, record) for record in self._version.learnt}
+        return {self._controls[record.control.name]: versions.learner(name, record) for record in self._version.learnt}
 
     def _read_state(self) -> PushState:
         """How far this version's push is; where that is not certain, Label Studio is asked what it holds."""

@@ -19,6 +19,7 @@ from labelloop.service.marks import Mark, Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
+from labelloop.service.reading import how_read
 from labelloop.service.releases import learner_record, release, release_cold
 from labelloop.service.state import (
     ROUND,
@@ -86,7 +87,7 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     scene = _look(context, project, mark, report)
     state = _seen(read_state(context.store, project.folder), scene)
     considered = read_considered(context.store, project.folder)
-    now, signature = time.time(), _signature(scene.config)
+    now, signature = time.time(), _signature(scene.config, context.settings)
     changes = count_changes(plain(scene.labelled), considered.labels_at(now))
     force = force or (considered.controls or signature) != signature
     state = _with_changes(state, changes, now)
@@ -279,6 +280,9 @@ def _train_one(
     )
 
 
-def _signature(config: LabelConfig) -> dict[str, list[Any]]:
-    """What a training depends on in a label config; one that differs calls for a training."""
-    return {one.name: [one.tag, one.kind, one.answer, one.modality, *one.labels] for one in config.controls}
+def _signature(config: LabelConfig, settings: Settings) -> dict[str, list[Any]]:
+    """What a training depends on in a label config and in how it is read; one that differs calls for a training."""
+    return {
+        one.name: [one.tag, one.kind, one.answer, one.modality, one.data_key, how_read(one, settings), *one.labels]
+        for one in config.controls
+    }
