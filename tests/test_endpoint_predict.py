@@ -1,5 +1,6 @@
 """What /predict answers, from the tasks to the last field of a prediction."""
 
+import base64
 import threading
 import time
 from collections.abc import Iterator
@@ -206,6 +207,14 @@ def test_a_conversation_is_read_as_the_config_has_it_now(context: Context) -> No
     ]
     endpoint.stop()
     assert [choice(answer) for (answer,) in answers] == ["fruit", "metal"]
+
+
+def test_the_words_of_an_encoded_text_are_what_is_predicted(endpoint: Endpoint) -> None:
+    encoded = CONFIG.replace("<Text ", '<Text encoding="base64" ')
+    written = [base64.b64encode(text.encode()).decode() for text, _ in texts(4)]
+    assert [choice(answer) for answer in endpoint.predict(tasks(written), KEY, encoded)] == [
+        said for _, said in texts(4)
+    ]
 
 
 def test_a_failure_of_ours_is_answered_with_nothing(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,10 @@ def test_single_choice_may_be_said_in_words(choice: str) -> None:
         (view('<Image name="img" valueList="$images"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="Hello $name, you"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="$url" valueType="url"/>', choices()), 'valueType="url"'),
+        (
+            view('<Text name="img" value="$text" encoding="hex"/>', choices()),
+            "only base64, base64unicode and none are read",
+        ),
         (view(IMAGE, '<FancyThing name="c" toName="img"/>'), "only Choices"),
     ],
 )

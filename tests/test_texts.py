@@ -1,5 +1,6 @@
 """The words of a task reach the model, its markup does not."""
 
+import base64
 import contextlib
 import time
 
@@ -31,6 +32,19 @@ def test_markup_is_taken_away() -> None:
 )
 def test_plain_text_with_angle_brackets_is_left_alone(text: str) -> None:
     assert text_of(text, 100) == text
+
+
+@pytest.mark.parametrize(("encoding", "characters"), [("base64", "latin-1"), ("base64unicode", "utf-8")])
+def test_an_encoded_text_is_read_as_the_editor_shows_it(encoding: str, characters: str) -> None:
+    written = base64.encodebytes("café & <b>crème</b>".encode(characters)).decode()
+    assert text_of(written, 100, encoding=encoding) == "café & crème"
+    assert text_of(written.rstrip("\n="), 100, encoding=encoding) == "café & crème"
+
+
+@pytest.mark.parametrize("value", ["plain words!", "YWJjZ", "é", "/w=="])
+def test_what_is_not_written_as_the_config_says_is_broken(value: str) -> None:
+    with pytest.raises(MediaBroken, match='encoding="base64unicode"'):
+        text_of(value, 100, encoding="base64unicode")
 
 
 @pytest.mark.parametrize("value", ["", " \n\t", "<p></p>", "\0", "<script>x</script>"])

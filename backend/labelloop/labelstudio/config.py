@@ -8,11 +8,18 @@ from labelloop.labelstudio import conditions
 from labelloop.labelstudio.codecs import ATTRIBUTES, CODECS, Codec
 from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
 from labelloop.labelstudio.per_region import joined, scope_of
+from labelloop.labelstudio.texts import ENCODINGS
 from labelloop.records import Control, Modality
 
 MODALITIES = {"Image": Modality.IMAGE, "Text": Modality.TEXT, "HyperText": Modality.TEXT, "Paragraphs": Modality.TEXT}
 """What each object tag shows."""
 
+# Attributes of each object tag that say how its text is read, with the options of the control that they become.
+_READING = {
+    "Text": {"encoding": "encoding"},
+    "HyperText": {"encoding": "encoding"},
+    "Paragraphs": {"nameKey": "name_key", "textKey": "text_key"},
+}
 _VARIABLE = re.compile(r"\$[^, ]+")
 _NO_REGIONS = 'perRegion="true" asks about regions, and none about the same object are learnt'
 
@@ -63,7 +70,7 @@ def _control(name: str, tag: Tag, tags: Tags, codec: Codec, about: tuple[tuple[s
     shown = tags.objects[to_name]
     described = codec.describe(tag)
     predicted, shown_when = described.predicted_values, conditions.to_option(conditions.conditions_of(tag, tags))
-    options = (*described.options, *shown_when, *about, *_keys(shown), *codec.describe_object(shown))
+    options = (*described.options, *shown_when, *about, *_reading(shown), *codec.describe_object(shown))
     return Control(
         name=name,
         tag=tag.kind,
@@ -100,15 +107,16 @@ def _why_not_object(tag: Tag, tags: Tags, codec: Codec) -> str:
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
+    encoding = dict(_reading(shown)).get("encoding", "none")
+    if encoding not in ("none", *ENCODINGS):
+        return f'{shown.kind} {to_name!r} has encoding="{encoding}"; only {", ".join(ENCODINGS)} and none are read'
     return codec.why_not_object(shown)
 
 
-def _keys(shown: Tag) -> list[tuple[str, str]]:
-    """Where the author and the words of each utterance are, in `Paragraphs` that do not have them at the usual place."""
-    if shown.kind != "Paragraphs":
-        return []
-    said = {"name_key": shown.attributes.get("nameKey"), "text_key": shown.attributes.get("textKey")}
-    return [(name, key) for name, key in said.items() if key]
+def _reading(shown: Tag) -> list[tuple[str, str]]:
+    """How the text of an object is written, and where `Paragraphs` have the author and the words of each utterance."""
+    options = _READING.get(shown.kind, {})
+    return [(option, said) for name, option in options.items() if (said := shown.attributes.get(name))]
 
 
 def _share(text: str) -> float:

@@ -1,10 +1,14 @@
 """The text of a task, as a model should read it."""
 
+import base64
 import html
 import re
+from typing import Final
 
 from labelloop.errors import MediaBroken
 
+ENCODINGS: Final = {"base64": "latin-1", "base64unicode": "utf-8"}
+"""How texts may be written in a task (`encoding` of the tag), with what the editor takes their bytes for."""
 READ_AHEAD = 8
 """How many times the wanted length is looked at, so that markup and blanks do not use it up."""
 
@@ -13,19 +17,24 @@ _TAG = re.compile(r"(<[^<>]*>)")
 _UNSEEN = re.compile(r"<(script|style|head|template)\b", re.IGNORECASE)
 
 
-def text_of(value: object, max_chars: int, *, name_key: str = "author", text_key: str = "text") -> str:
+def text_of(
+    value: object, max_chars: int, *, encoding: str = "none", name_key: str = "author", text_key: str = "text"
+) -> str:
     """The words of a data value: HTML without its markup where it looks like HTML, blanks and line ends as single spaces.
 
     Args:
         value: what the task's data holds; a number is read as it is written, a list as a conversation, each utterance with
             its author before it ("author: text").
         max_chars: how many characters to keep, from the start.
+        encoding: how the text is written, one of `ENCODINGS`; "none": as it is.
         name_key: where an utterance has its author.
         text_key: where an utterance has its words.
 
     Raises:
-        MediaBroken: it is empty, or not text.
+        MediaBroken: it is empty, or not text, or not written in that encoding.
     """
+    if encoding != "none" and isinstance(value, str):
+        value = _decoded(value, encoding)
     if isinstance(value, list):
         value = _conversation(value, max_chars * READ_AHEAD, name_key, text_key)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -42,6 +51,15 @@ def text_of(value: object, max_chars: int, *, name_key: str = "author", text_key
 def encodable(text: str) -> str:
     """A text as tokenizers and answers take it: a lone surrogate, which JSON can carry, is no character and cannot be encoded."""
     return text.encode(errors="replace").decode()
+
+
+def _decoded(text: str, encoding: str) -> str:
+    """What the editor shows of an encoded text: like a browser's `atob`, it minds neither blanks nor padding that is left out."""
+    written = "".join(text.split())
+    try:
+        return base64.b64decode(written + "=" * (-len(written) % 4), validate=True).decode(ENCODINGS[encoding])
+    except ValueError:  # of base64, or of the characters
+        raise MediaBroken(f'its text is not written in encoding="{encoding}"; correct the task\'s data.') from None
 
 
 def _conversation(utterances: list[object], enough: int, name_key: str, text_key: str) -> str:

@@ -12,7 +12,7 @@ from labelloop.service.state import Place
 from labelloop.settings import Settings
 
 # Options of a control that say how its text is read, with what they are where nothing is said.
-_USUAL: Final = {"inline": "false", "name_key": "author", "object": "Text", "text_key": "text"}
+_USUAL: Final = {"encoding": "none", "inline": "false", "name_key": "author", "object": "Text", "text_key": "text"}
 _MOST_CHARS: Final = Settings.model_fields["text_max_chars"].default
 
 
@@ -34,8 +34,8 @@ def media_of(context: Context, control: Control, task_id: int, value: object) ->
     if _is_marked(control):
         return marked_text(control, value, context.settings.text_max_chars)
     if control.modality is Modality.TEXT:
-        names = {name: control.option(name, _USUAL[name]) for name in ("name_key", "text_key")}
-        return text_of(value, context.settings.text_max_chars, **names)
+        how = {name: control.option(name, _USUAL[name]) for name in ("encoding", "name_key", "text_key")}
+        return text_of(value, context.settings.text_max_chars, **how)
     return context.media.fetch(task_id, str(value), control.modality)
 
 
