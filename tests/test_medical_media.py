@@ -1,6 +1,7 @@
 """Medical files pass when they are whole, and the part of them that a task means comes along."""
 
 import gzip
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from labelloop.labelstudio import LabelStudio, MediaFetcher
 from labelloop.labelstudio.images import check_image
 from labelloop.learning.images import decode_image
 from labelloop.records import Modality
-from labelloop.records.media import Part, unmarked
+from labelloop.records.media import Part, unmarked, unpacked
 from labelloop.settings import Settings
 from support.keys import LEGACY
 from support.medical import dicom, nifti
@@ -30,10 +31,15 @@ MANY = dicom(FRAMES, NumberOfFrames=3)
 VOLUME = np.random.default_rng(0).integers(0, 999, (20, 30, 10)).astype(np.int16)
 
 
+def members(data: bytes, size: int = 100) -> bytes:
+    """Compressed a part at a time, as `bgzip` does."""
+    return b"".join(gzip.compress(data[start : start + size]) for start in range(0, len(data), size))
+
+
 @pytest.mark.parametrize(
     "data",
-    [dicom(FRAMES[0]), MANY, nifti(VOLUME), nifti(VOLUME, packed=True)],
-    ids=["DICOM", "frames", "NIfTI", "gzip"],
+    [dicom(FRAMES[0]), MANY, nifti(VOLUME), nifti(VOLUME, packed=True), members(nifti(VOLUME))],
+    ids=["DICOM", "frames", "NIfTI", "gzip", "members"],
 )
 def test_a_whole_file_passes_and_one_cut_short_does_not(data: bytes) -> None:
     check_image(data, LIMIT)
@@ -56,6 +62,24 @@ def test_a_bomb_is_refused_without_being_unpacked() -> None:
     head[40:56] = np.array([3, 32767, 32767, 32767, 1, 1, 1, 1], dtype="<i2").tobytes()
     with pytest.raises(MediaBroken, match="cut it into smaller ones"):
         check_image(gzip.compress(bytes(head)), 2**31)
+
+
+def test_what_follows_the_members_of_a_file_is_passed_over() -> None:
+    for after in (b"\0" * 600, b"signature", gzip.compress(b"")[:7]):
+        check_image(members(nifti(VOLUME)) + after, LIMIT)
+
+
+def test_all_members_together_give_no_more_bytes_than_wanted() -> None:
+    packed = members(b"one and two and three", 4)
+    assert [unpacked(packed, most) for most in (0, 4, 10, 100)] == [
+        b"",
+        b"one ",
+        b"one and tw",
+        b"one and two and three",
+    ]
+    started = time.monotonic()
+    assert unpacked(gzip.compress(b"") * 100_000, 10) == b""
+    assert time.monotonic() - started < 5
 
 
 def test_a_negative_or_missing_size_is_damage() -> None:

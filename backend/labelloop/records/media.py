@@ -19,7 +19,8 @@ AXES: Final = ("sagittal", "coronal", "axial")
 _GZIP: Final = b"\x1f\x8b"
 _MARK: Final = b"labelloop-part:"
 _HEAD: Final = 540
-_CHUNK: Final = 256 * 1024
+# Small, because what follows a member of a gzip file is copied for every member.
+_CHUNK: Final = 16 * 1024
 _NAMES: Final = ("frame", "slice", "axis")
 # Where a header of each size has its magic, dimensions, bits of a voxel and first voxel, and of which types.
 _LAYOUTS: Final = {348: (344, (40, "8h"), (72, "h"), (108, "f")), 540: (4, (16, "8q"), (14, "h"), (168, "q"))}
@@ -107,7 +108,7 @@ def is_dicom(data: bytes) -> bool:
 def nifti_head(data: bytes) -> NiftiHead | None:
     """What a NIfTI file, compressed or not, says of itself; None for another file."""
     packed = data.startswith(_GZIP)
-    head = unpacked(data[: _CHUNK // 4], _HEAD) if packed else data[:_HEAD]
+    head = unpacked(data[: 4 * _CHUNK], _HEAD) if packed else data[:_HEAD]
     for order in "<>":
         size = struct.unpack_from(f"{order}i", head)[0] if len(head) >= 348 else 0
         if size in _LAYOUTS and len(head) >= size:
@@ -116,20 +117,30 @@ def nifti_head(data: bytes) -> NiftiHead | None:
 
 
 def unpacked(data: bytes, most: int) -> bytes:
-    """The first bytes of what gzip compressed, at most so many; fewer where the file is damaged or ends before."""
-    stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    """The first bytes of what gzip compressed, at most so many; fewer where the file is damaged or ends before.
+
+    A file may have several members, one compressed after the other.
+    """
+    stream = _member()
     found = bytearray()
     try:
         for start in range(0, len(data), _CHUNK):
             waiting = data[start : start + _CHUNK]
             while waiting and len(found) < most:
-                found += stream.decompress(waiting, min(_CHUNK * 4, most - len(found)))
-                waiting = stream.unconsumed_tail
-            if len(found) >= most or stream.eof:
+                if stream.eof:
+                    stream = _member()
+                found += stream.decompress(waiting, min(64 * _CHUNK, most - len(found)))
+                waiting = stream.unused_data or stream.unconsumed_tail
+            if len(found) >= most:
                 break
     except zlib.error:
         pass
     return bytes(found)
+
+
+def _member() -> "zlib._Decompress":
+    """What unpacks the next member of a gzip file."""
+    return zlib.decompressobj(16 + zlib.MAX_WBITS)
 
 
 def _read_head(head: bytes, order: str, size: int, packed: bool) -> NiftiHead | None:
