@@ -309,13 +309,21 @@ def test_a_host_that_is_away_is_waited_for(bench: TuningProject, monkeypatch: py
     assert read_tuning(bench.context.store, bench.project.folder).attempt is not None
 
 
-def test_a_changed_label_config_ends_the_attempt(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("before", "after"), [('value="4"', 'value="four"'), ("$image", "$scan")])
+def test_a_changed_label_config_ends_the_attempt(bench: TuningProject, before: str, after: str) -> None:
     context = bench.context
     assert not tune(context, bench.project, lambda: True, silent)
-    changed = bench.project.label_config.replace('value="4"', 'value="four"')
+    changed = bench.project.label_config.replace(before, after)
     project = context.projects.register(bench.project.key, changed, "digits", 1)
     assert tune(context, project, never, silent)
     assert read_tuning(context.store, project.folder).outcome.startswith("Given up")
+
+
+def test_nothing_is_tuned_for_an_object_that_the_live_version_has_not_read(bench: TuningProject) -> None:
+    moved = bench.project.label_config.replace("$image", "$scan")
+    bench.project = bench.context.projects.register(bench.project.key, moved, "digits", 1)
+    scene = bench.scene()
+    assert tuning_lesson.settle(scene, scene.live.learners[0]) is None
 
 
 def test_labels_it_learnt_from_are_never_judged_on(bench: TuningProject) -> None:

@@ -59,8 +59,13 @@ def key_of(control: Control, value: object, settings: Settings) -> str:
 
 def place_of(task: TaskRecord, control: Control, settings: Settings) -> Place:
     """What a control reads of a task; what cannot be read one way may well be in another."""
+    return task.id, object_of(control, settings)
+
+
+def object_of(control: Control, settings: Settings) -> str:
+    """What a control reads of every task, and how."""
     how = f"{' marked' if _is_marked(control) else ''} {how_read(control, settings)}".rstrip()
-    return task.id, f"{control.modality}:{control.data_key}{how}"
+    return f"{control.modality}:{control.data_key}{how}"
 
 
 def _is_marked(control: Control) -> bool:

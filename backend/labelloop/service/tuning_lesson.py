@@ -12,7 +12,7 @@ from labelloop.records import Control, Modality, stratum, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
-from labelloop.service.reading import media_of, place_of
+from labelloop.service.reading import media_of, object_of, place_of
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
@@ -32,8 +32,9 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
     Labels that the live version trained on teach, or decide when to stop. Those it holds out are never looked at, and those it
     has not placed yet might be held out by the next.
     """
-    control = next((c for c in scene.config.controls if c.name == record.control.name), None)
-    if control is None or control.labels != record.classes:
+    settings = scene.context.settings
+    control = _same(scene, record.control.name, record.classes, object_of(record.control, settings))
+    if control is None:
         return None
     targets, sides = scene.labelled[control.name].targets, scene.sides(control)
     found = scene.embedder(record).cached([scene.book.tasks[task_id] for task_id in sorted(targets)])
@@ -49,6 +50,7 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
         validation={i: target for i, target in said.items() if content_of[i] in aside},
         unlabelled=_unlabelled(scene, control),
         contents=tuple(sorted(set(content_of.values()))),
+        shown=object_of(control, settings),
     )
 
 
@@ -57,8 +59,7 @@ def control_of(scene: Scene, attempt: Attempt) -> Control | None:
     wanted = {*attempt.labels, *attempt.validation, *attempt.unlabelled}
     if attempt.backbone is None and not wanted <= scene.book.tasks.keys():
         return None
-    same = (c for c in scene.config.controls if (c.name, c.labels) == (attempt.control, attempt.classes))
-    return next(same, None)
+    return _same(scene, attempt.control, attempt.classes, attempt.shown)
 
 
 def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) -> Lesson:
@@ -79,6 +80,13 @@ def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) 
         _media(scene, control, attempt.unlabelled),
         read.features,
     )
+
+
+def _same(scene: Scene, name: str, classes: tuple[str, ...], shown: str) -> Control | None:
+    """The control of that name; None where it asks for other classes now, or about another object."""
+    controls, settings = scene.config.controls, scene.context.settings
+    wanted = (name, classes, shown)
+    return next((c for c in controls if (c.name, c.labels, object_of(c, settings)) == wanted), None)
 
 
 def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ class Attempt:
         validation: the same of those that decide when to stop.
         unlabelled: tasks without a label that teach too.
         contents: content digests of the labelled ones; none of them may ever be held out under the tuned backbone.
+        shown: what the control read of tasks then; see `object_of`.
         backbone: what came of the training, once it is kept; None while it trains.
         summary: the training in one sentence.
     """
@@ -33,6 +34,7 @@ class Attempt:
     validation: dict[int, Said]
     unlabelled: tuple[int, ...]
     contents: tuple[str, ...]
+    shown: str = ""
     backbone: ResolvedBackbone | None = None
     summary: str = ""
 
