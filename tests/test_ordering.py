@@ -126,6 +126,19 @@ def test_what_has_no_features_comes_last(order: str) -> None:
     assert max(scores.values()) == LAST
 
 
+@pytest.mark.parametrize("order", ["auto", "margin", "random"])
+def test_what_only_other_controls_can_read_goes_among_the_rest_by_their_doubt(order: str) -> None:
+    predictions = {task_id: said(task_id / 10) for task_id in range(8)}
+    predictions[77], predictions[78] = said(0.95, control="other"), said(0.35, control="other")
+    scores = scored(order, [*range(8), 77, 78], predictions, embedded(8))
+    assert (scores[77], scores[78]) == pytest.approx((0.05, 0.65))
+    assert min(scores, key=scores.__getitem__) == 77
+
+
+def test_what_only_other_controls_can_read_has_a_score_where_nothing_else_is_in_the_queue() -> None:
+    assert scored("margin", [77], {77: said(0.9, control="other")}, embedded(0)) == {77: pytest.approx(0.1)}
+
+
 @pytest.mark.parametrize("order", ["coverage", "typiclust", "random"])
 def test_a_rank_gives_every_task_a_score_of_its_own(order: str) -> None:
     scores = scored(order, list(range(20)), {}, embedded(20))

@@ -138,7 +138,8 @@ def score_queue(
     """Score the queue so that the lowest scores first is the strategy's order.
 
     With a model the scores are the tasks' 1 - uncertainty, handed out along the order; without one they are ranks spread over
-    [0, 1]. What has no features comes last.
+    [0, 1]. What lacks the features that strategies look at gets its own 1 - uncertainty, and comes last where no control can
+    say anything of it.
 
     Args:
         order: name of the strategy.
@@ -155,7 +156,7 @@ def score_queue(
     Raises:
         LearningError: there is no strategy of that name.
     """
-    scores = dict.fromkeys(queue, LAST)
+    scores = {i: score_of(predictions[i], settings) if i in predictions else LAST for i in queue}
     if not features.ids:
         return scores
     doubts = [task_uncertainty(predictions[i], settings) if i in predictions else 1.0 for i in features.ids]
