@@ -1,5 +1,6 @@
 """Several choices at once, nested ones, and those that come from a task's data."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 
-from labelloop.labelstudio import codec_for, parse_label_config, prediction_json
+from labelloop.labelstudio import codec_for, parse_label_config, prediction_json, showable
 from labelloop.labelstudio.dynamic import narrowed, offered, with_used_labels
 from labelloop.records import ClassPrediction, ClassTarget, Control, Kind, SetPrediction, SetTarget
 
@@ -145,12 +146,15 @@ def test_labels_from_the_data_are_those_that_people_used() -> None:
 
 def test_only_what_a_task_offers_is_written() -> None:
     said = ClassPrediction("cow", 0.6, 0.5, {"cow": 0.6, "dog": 0.3, "cat": 0.1})
-    item = prediction_json(1, "v1", 0.5, [(DYNAMIC, said)], OFFER)
+    used = replace(DYNAMIC, labels=("cat", "cow", "dog"))
+    shown = showable(used, said, OFFER)
+    assert shown is not None
+    item = prediction_json(1, "v1", 0.5, [(used, shown)], OFFER)
     (region,) = item["result"]
     assert region["value"] == {"choices": ["dog"]}
     assert region["score"] == pytest.approx(0.75)
     assert LabelInterface(choices("", 'value="$options"')).validate_prediction(item, return_errors=True) == []
-    assert prediction_json(1, "v1", 0.5, [(DYNAMIC, said)], {"image": "x"})["result"] == []
+    assert showable(used, said, {"image": "x"}) is None
 
     several = control_of(choices("", 'value="$options" choice="multiple"'))
     both = SetPrediction(("cow", "dog"), 0.5, 0.5, {"cow": 0.9, "dog": 0.8})

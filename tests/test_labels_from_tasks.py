@@ -1,12 +1,13 @@
 """Regions whose labels come from each task's data: those that people used are learnt, those a task offers are shown."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
-from labelloop.labelstudio import codec_for, parse_label_config, prediction_json, with_used_labels
+from labelloop.labelstudio import codec_for, parse_label_config, prediction_json, showable, with_used_labels
 from labelloop.records import (
     Box,
     BoxesPrediction,
@@ -20,6 +21,7 @@ from labelloop.records import (
 )
 
 OFFERED = [{"value": "cat"}, {"value": "Hund", "alias": "dog", "background": "red"}]
+USED = ("cat", "dog", "emu")
 OBJECTS = {
     "Labels": '<Text name="o" value="$d"/>',
     "HyperTextLabels": '<HyperText name="o" value="$d"/>',
@@ -60,7 +62,9 @@ def task(tag: str, names: Any) -> dict[str, Any]:
 
 
 def written(tag: str, names: Any, said: Prediction | None = None) -> dict[str, Any]:
-    return prediction_json(1, "v1", 0.5, [(control(tag), said or SAID[tag])], task(tag, names))
+    one = replace(control(tag), labels=USED)
+    shown = showable(one, said or SAID[tag], task(tag, names))
+    return prediction_json(1, "v1", 0.5, [(one, shown)] if shown else [], task(tag, names))
 
 
 @pytest.mark.parametrize("tag", sorted(SAID))

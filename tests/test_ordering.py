@@ -235,9 +235,22 @@ def test_an_unknown_order_says_what_there_is() -> None:
 
 def test_a_prediction_under_the_threshold_is_not_shown() -> None:
     predictions = said(0.5, confidence=0.6)
-    assert worth_showing([CONTROL], predictions, 0.6) == [(CONTROL, predictions["class"])]
-    assert worth_showing([CONTROL], predictions, 0.61) == []
-    assert worth_showing([CONTROL], {}, 0.0) == []
+    assert worth_showing([CONTROL], predictions, 0.6, {}) == [(CONTROL, predictions["class"])]
+    assert worth_showing([CONTROL], predictions, 0.61, {}) == []
+    assert worth_showing([CONTROL], {}, 0.0, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "shown"),
+    [({"a": 0.9, "b": 0.06, "c": 0.04}, []), ({"a": 0.5, "b": 0.48, "c": 0.02}, ["b"]), ({"a": 1.0}, [])],
+)
+def test_the_threshold_is_for_what_the_task_offers(probabilities: dict[str, float], shown: list[str]) -> None:
+    more = 'value="$options" model_score_threshold="0.8"'
+    xml = f'<View><Text name="text" value="$text"/><Choices name="class" toName="text" {more}/></View>'
+    control = replace(parse_label_config(xml).controls[0], labels=("a", "b", "c"))
+    predictions = {"class": ClassPrediction("a", probabilities["a"], 0.5, probabilities)}
+    found = worth_showing([control], predictions, 0.0, {"options": [{"value": "b"}, {"value": "c"}]})
+    assert [prediction.summary for _, prediction in found] == shown
 
 
 def test_items_of_several_classes_show_more_of_them_at_once() -> None:

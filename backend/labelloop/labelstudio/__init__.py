@@ -4,7 +4,7 @@ from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
 from labelloop.labelstudio.config import LabelConfig, parse_label_config
 from labelloop.labelstudio.dynamic import with_used_labels
-from labelloop.labelstudio.labels import merge, prediction_json
+from labelloop.labelstudio.labels import merge, prediction_json, showable
 from labelloop.labelstudio.media import MediaFetcher
 from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord, read_task
@@ -27,6 +27,7 @@ __all__ = [
     "read_event",
     "read_task",
     "redact",
+    "showable",
     "text_of",
     "with_used_labels",
 ]

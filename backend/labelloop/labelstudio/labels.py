@@ -35,6 +35,17 @@ def merge(control: Control, task: TaskRecord) -> Target | None:
     return found
 
 
+def showable(
+    control: Control, prediction: Prediction, data: Mapping[str, Any], threshold: float = 0.0
+) -> Prediction | None:
+    """What annotators are to see of a prediction: what the task offers, of classes that exist, at least as confident as that.
+
+    A task that offers few labels makes the model surer among them, or leaves nothing that it is sure of.
+    """
+    told = dynamic.narrowed(control, prediction, data)
+    return None if told is None else told.shown(control.labels, threshold)
+
+
 def prediction_json(
     task_id: int,
     model_version: str,
@@ -49,8 +60,8 @@ def prediction_json(
         task_id: of which task.
         model_version: by which version.
         score: the task's place in the queue, lowest first; held within [0, 1].
-        shown: what annotators are to see of each control; where it is empty, the score alone orders the queue. What
-            the task does not offer is left out, and so are controls that are not visible beside the others' regions.
+        shown: what annotators are to see of each control (see `showable`); where it is empty, the score alone orders the
+            queue. Controls that are not visible beside the others' regions are left out.
         data: the task's.
         drawn: what the annotator has drawn or chosen so far.
 
@@ -59,7 +70,7 @@ def prediction_json(
     """
     if not math.isfinite(score):
         raise ValueError(f"the score of task {task_id} is {score}")
-    told = [(c, said) for c, prediction in shown if (said := dynamic.narrowed(c, prediction, data)) is not None]
+    told = list(shown)
     asking = {control.name for control, said in told if isinstance(said, AttributesPrediction)}
     return {
         "task": task_id,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.labelstudio import parse_label_config
+from labelloop.labelstudio import parse_label_config, showable
 from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
 from labelloop.labelstudio.pieces import in_pieces
 from labelloop.learning import (
@@ -88,11 +88,11 @@ def score_of(predictions: Mapping[str, Prediction], settings: Settings) -> float
 
 
 def worth_showing(
-    controls: Iterable[Control], predictions: Mapping[str, Prediction], threshold: float
+    controls: Iterable[Control], predictions: Mapping[str, Prediction], threshold: float, data: Mapping[str, Any]
 ) -> list[tuple[Control, Prediction]]:
-    """What annotators are to see of a task: what is of the config's classes, and at least as confident as the thresholds."""
+    """What annotators are to see of a task with such data: what it offers and is at least as confident as the thresholds."""
     said = [(control, predictions[control.name]) for control in controls if control.name in predictions]
-    shown = [(c, p.shown(c.labels, max(threshold, c.threshold))) for c, p in said]
+    shown = [(c, showable(c, p, data, max(threshold, c.threshold))) for c, p in said]
     return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from labelloop.errors import LabelConfigError
-from labelloop.labelstudio import prediction_json
+from labelloop.labelstudio import prediction_json, showable
 from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
 from labelloop.labelstudio.pieces import in_pieces
 from labelloop.labelstudio.prompts import prompts_about
@@ -111,7 +111,7 @@ class Predictor:
         predictions = _by_name(said)
         shown = _prompted(said, drawn, task["data"])
         if shown is None:
-            shown = worth_showing(said, predictions, self._settings.show_threshold)
+            shown = worth_showing(said, predictions, self._settings.show_threshold, task["data"])
         item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"], drawn)
         del item["task"]  # the item's place in the answer says which it is
         return item
@@ -130,7 +130,7 @@ def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> l
     answers = [(c, answer_prompts(c, said[c], prompts, value_of(data, c.data_key))) for c, prompts in asked.items()]
     # What is said of regions goes along with those that are proposed, and is left out where these are.
     answers += [(c, prediction) for c, prediction in said.items() if c.kind is Kind.ATTRIBUTES]
-    shown = ((c, answer.shown(c.labels, 0.0)) for c, answer in answers if answer is not None)
+    shown = ((c, showable(c, answer, data)) for c, answer in answers if answer is not None)
     return [(control, prediction) for control, prediction in shown if prediction is not None]
 
 

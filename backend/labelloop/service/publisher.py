@@ -233,7 +233,7 @@ class _Push:
                 task.id,
                 name,
                 scores[task.id],
-                worth_showing(self._asked.values(), predictions.get(task.id, {}), threshold),
+                worth_showing(self._asked.values(), predictions.get(task.id, {}), threshold, task.data),
                 task.data,
             )
             for task in tasks
