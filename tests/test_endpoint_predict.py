@@ -12,6 +12,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.service.context import Context
 from labelloop.service.endpoint import Endpoint
+from support.conditional import DAMAGES
 from support.redis_process import RedisProcess
 from support.serving import (
     CONFIG,
@@ -25,6 +26,7 @@ from support.serving import (
     texts,
     wait_for,
 )
+from support.trained_kinds import book_of, train
 
 
 @pytest.fixture
@@ -71,6 +73,21 @@ def test_the_stamp_is_what_setup_answers(endpoint: Endpoint) -> None:
 def test_the_score_is_low_for_what_is_uncertain(endpoint: Endpoint) -> None:
     sure, torn = endpoint.predict(tasks([texts(1)[0][0], "ripe apple steel furnace"]), KEY, CONFIG)
     assert 0.0 <= torn["score"] < sure["score"] <= 1.0
+
+
+def test_the_score_goes_by_what_annotators_will_be_asked(context: Context) -> None:
+    train(context, a_project(context, DAMAGES.config), book_of(DAMAGES, 60, 40))
+    endpoint = Endpoint(context)
+    endpoint.start()
+    calm = [{"id": 41, "data": DAMAGES.item(40)[0]}]
+    chosen = {"result": DAMAGES.item(41)[1][:1]}
+    try:
+        (hidden,) = endpoint.predict(calm, KEY, DAMAGES.config)
+        (asked,) = endpoint.predict(calm, KEY, DAMAGES.config, chosen)
+    finally:
+        endpoint.stop()
+    assert isinstance(hidden, dict) and isinstance(asked, dict)
+    assert hidden["score"] > 0.9 > 0.5 > asked["score"]
 
 
 def test_a_region_carries_its_confidence(endpoint: Endpoint) -> None:

@@ -13,6 +13,7 @@ from labelloop.service.embedding import Embedded
 from labelloop.service.ordering import (
     LAST,
     Known,
+    counting,
     known_skill,
     score_of,
     score_queue,
@@ -22,6 +23,7 @@ from labelloop.service.ordering import (
 )
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
+from support.conditional import DAMAGES
 
 CONTROL = Control("class", "Choices", "text", "text", Modality.TEXT, ("a", "b"))
 
@@ -111,6 +113,20 @@ def test_bald_serves_first_where_the_members_disagree() -> None:
         "bald", settings, list(range(20)), predictions, embedded(20), members.mean(axis=0), known, members=members
     )
     assert min(scores, key=scores.__getitem__) == 7
+
+
+@pytest.mark.parametrize(("damage", "chosen", "score"), [("no", "", 0.8), ("yes", "", 0.1), ("no", "yes", 0.1)])
+def test_a_control_that_the_others_keep_hidden_does_not_count(damage: str, chosen: str, score: float) -> None:
+    controls = parse_label_config(DAMAGES.config).controls
+    predictions = {"damage": ClassPrediction(damage, 0.4, 0.2), "severity": ClassPrediction("low", 0.5, 0.9)}
+    drawn = [{"from_name": "damage", "to_name": "t", "type": "choices", "value": {"choices": [chosen]}}]
+    counted = counting(controls, predictions, {"text": "x"}, drawn if chosen else [])
+    assert score_of(counted, Settings()) == pytest.approx(score)
+
+
+def test_where_all_would_be_hidden_all_count() -> None:
+    predictions = {"severity": ClassPrediction("low", 0.5, 0.9)}
+    assert counting(parse_label_config(DAMAGES.config).controls, predictions, {"text": "x"}) == predictions
 
 
 @pytest.mark.parametrize("uncertainty", [-0.1, 0.0, 1.0, 1.0000001])

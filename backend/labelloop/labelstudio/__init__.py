@@ -4,7 +4,7 @@ from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.codecs import CODECS, Codec, codec_for
 from labelloop.labelstudio.config import LabelConfig, parse_label_config
 from labelloop.labelstudio.dynamic import with_used_labels
-from labelloop.labelstudio.labels import merge, prediction_json, showable
+from labelloop.labelstudio.labels import merge, prediction_json, showable, visible_controls
 from labelloop.labelstudio.media import MediaFetcher
 from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord, read_task
@@ -29,5 +29,6 @@ __all__ = [
     "redact",
     "showable",
     "text_of",
+    "visible_controls",
     "with_used_labels",
 ]

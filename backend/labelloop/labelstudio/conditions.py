@@ -54,6 +54,11 @@ def to_option(conditions: Iterable[Condition]) -> tuple[tuple[str, str], ...]:
     return ((OPTION, json.dumps(said)),) if said else ()
 
 
+def conditional(control: Control) -> bool:
+    """Whether a control is under a condition at all."""
+    return bool(_conditions(control))
+
+
 def visible(control: Control, result: Sequence[Region]) -> bool:
     """Whether a control is shown beside the regions of other controls; its own are not looked at."""
     others = [region for region in result if region.get("from_name") != control.name]
@@ -61,14 +66,20 @@ def visible(control: Control, result: Sequence[Region]) -> bool:
 
 
 def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> list[Region]:
-    """The regions that may be sent together: those of controls that are visible beside the others'.
+    """The regions that may be sent together, in the order given: those of controls that are visible beside the others'."""
+    seen = visible_together(written, beside)
+    return [region for control, mine in written if control.name in seen for region in mine]
+
+
+def visible_together(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> set[str]:
+    """The names of the controls that are visible beside the regions of those that are.
 
     Args:
         written: each control once, with the regions it would send.
         beside: regions that are there already, such as an annotator's.
 
     Returns:
-        The regions in the order given. Controls that wait for each other in a circle send none.
+        None of the controls that wait for each other in a circle.
     """
     sent: dict[str, list[Region]] = {}
     waiting = {control.name: control for control, _ in written}
@@ -76,9 +87,10 @@ def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Regio
     while ready := [one for one in waiting.values() if not _waits_for(one, waiting)]:
         so_far = [*beside, *(region for mine in sent.values() for region in mine)]
         for control in ready:
-            sent[control.name] = regions[control.name] if visible(control, so_far) else []
+            if visible(control, so_far):
+                sent[control.name] = regions[control.name]
             del waiting[control.name]
-    return [region for name in regions for region in sent.get(name, [])]
+    return set(sent)
 
 
 def _waits_for(control: Control, waiting: Mapping[str, Control]) -> bool:

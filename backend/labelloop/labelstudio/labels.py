@@ -46,6 +46,17 @@ def showable(
     return None if told is None else told.shown(control.labels, threshold)
 
 
+def visible_controls(
+    said: Mapping[Control, Prediction], data: Mapping[str, Any], drawn: Sequence[Region] = ()
+) -> set[str]:
+    """The names of the controls that are visible beside what a model says of the others, however sure, and what is drawn."""
+    if not any(map(conditions.conditional, said)):
+        return {control.name for control in said}
+    told = [(control, fit) for control, one in said.items() if (fit := showable(control, one, data)) is not None]
+    regions = dict(_written(told, data))
+    return conditions.visible_together([(control, regions.get(control, [])) for control in said], drawn)
+
+
 def prediction_json(
     task_id: int,
     model_version: str,

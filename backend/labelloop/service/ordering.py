@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.labelstudio import parse_label_config, showable
+from labelloop.labelstudio import parse_label_config, showable, visible_controls
 from labelloop.labelstudio.codecs.attributes import asked_about, asked_parts
 from labelloop.labelstudio.pieces import in_pieces
+from labelloop.labelstudio.tasks import Region
 from labelloop.learning import (
     Learner,
     Pool,
@@ -71,6 +72,21 @@ def predict_all(
             told = in_pieces(prediction) if control.name in in_question else prediction
             predictions.setdefault(task_id, {})[control.name] = told
     return predictions
+
+
+def counting(
+    controls: Iterable[Control],
+    predictions: Mapping[str, Prediction],
+    data: Mapping[str, Any],
+    drawn: Sequence[Region] = (),
+) -> Mapping[str, Prediction]:
+    """What a task's place in the queue goes by: nobody is asked about a control that the others' predictions keep hidden.
+
+    Where all would be hidden, as when what they wait for has learnt nothing yet, all count.
+    """
+    said = {control: predictions[control.name] for control in controls if control.name in predictions}
+    seen = visible_controls(said, data, drawn)
+    return {name: prediction for name, prediction in predictions.items() if name in seen} or predictions
 
 
 def task_uncertainty(predictions: Mapping[str, Prediction], settings: Settings) -> float:
@@ -145,7 +161,7 @@ def score_queue(
         order: name of the strategy.
         settings: which strategy is the cold one.
         queue: task ids.
-        predictions: by task id, by control.
+        predictions: by task id, by control; those that count, see `counting`.
         features: of those tasks that have any, under the first control's backbone.
         probabilities: [n, C] that the first control's learner gives those tasks; None: it has learnt nothing, or items do not
             have one class.

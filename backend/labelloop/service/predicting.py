@@ -17,7 +17,7 @@ from labelloop.learning import AskedItems, Reads
 from labelloop.records import Control, Kind, Part, Prediction, value_of
 from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
-from labelloop.service.ordering import score_of, still_asked_for, worth_showing
+from labelloop.service.ordering import counting, score_of, still_asked_for, worth_showing
 from labelloop.service.prompting import answer_prompts
 from labelloop.service.reading import key_of
 from labelloop.settings import Settings
@@ -112,7 +112,8 @@ class Predictor:
         shown = _prompted(said, drawn, task["data"])
         if shown is None:
             shown = worth_showing(said, predictions, self._settings.show_threshold, task["data"])
-        item = prediction_json(0, version, score_of(predictions, self._settings), shown, task["data"], drawn)
+        score = score_of(counting(said, predictions, task["data"], drawn), self._settings)
+        item = prediction_json(0, version, score, shown, task["data"], drawn)
         del item["task"]  # the item's place in the answer says which it is
         return item
 

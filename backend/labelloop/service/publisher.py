@@ -24,6 +24,7 @@ from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.labelling import in_queue, labels_of
 from labelloop.service.ordering import (
     Known,
+    counting,
     known_skill,
     predict_all,
     score_queue,
@@ -203,11 +204,10 @@ class _Push:
         ready = [*features.ids, *(task.id for task in settled if task.id not in first)]
         predictions = predict_all(self._learners, embedded)
         self._predicted |= predictions  # the most urgent of them are sent next
+        counted = {i: counting(self._asked.values(), said, self._book.tasks[i].data) for i, said in predictions.items()}
         order, settings = self._version.order, self._context.settings
         probabilities, members = self._beliefs(features)
-        scores = score_queue(
-            order, settings, ready, predictions, features, probabilities, self._known(), members=members
-        )
+        scores = score_queue(order, settings, ready, counted, features, probabilities, self._known(), members=members)
         self._state.scores.update(scores)
         return bool(scores)
 
