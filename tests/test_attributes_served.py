@@ -54,7 +54,7 @@ def test_a_version_says_of_regions_what_annotators_would(context: Context, proje
     assert len({one.backbone.id for one in version.learners}) == 1, "one set of features for all"
     assert asking.record.metrics is not None
     assert asking.record.metrics.value > 0.8
-    assert asking.held_out > 5
+    assert asking.record.holdout > 5
 
     endpoint = Endpoint(context)
     endpoint.start()

@@ -45,7 +45,7 @@ class Desk:
         tasks = [self.book.tasks[i] for i in targets]
         candidate = train_control(record, tasks, targets, embedder, {}, None, self.settings, _silent)
         versions = self.context.versions(self.project)
-        version = release(versions, versions.live(), {"topic": candidate}, self.settings)
+        version = release(versions, versions.live(), {"topic": candidate}, [self.control], self.settings)
         note_history(self.context, self.project, self.book, version, {"topic": candidate.learner}, {"topic": targets})
         return version
 

@@ -1,23 +1,31 @@
 """Tasks of several objects: what holds of one does not hold of the others."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labelloop.labelstudio import TaskRecord, parse_label_config
+from labelloop.learning import GateDecision
+from labelloop.learning.stopping import Spent
 from labelloop.records import Control
+from labelloop.service import round as rounds
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
+from labelloop.service.history import read_history
 from labelloop.service.projects import Project
 from labelloop.service.publisher import _Push
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.releases import learner_record
 from labelloop.service.state import BrokenItem, Place, read_state
+from labelloop.service.stopping import advice_on
+from labelloop.service.training import Candidate, train_control
 from support.paper import CREATED, PaperStudio, label, opened
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project
+from support.writers import made_writer
 
 HEADS = '<Text name="head" value="$head"/><Choices name="heads" toName="head"><Choice value="food"/><Choice value="sport"/></Choices>'
 BODIES = HEADS.replace("head", "body").replace("bodys", "bodies")
@@ -180,3 +188,86 @@ def test_a_page_whose_places_cannot_be_told_is_read_by_who_needs_none(
     assert ["the places in its HTML cannot be told" in note.reason for note in refused.broken.values()] == [True]
     assert _embedded(context, choosing, page, refused.broken).ids == [1]
     assert _embedded(context, marking, page, refused.broken).broken == refused.broken
+
+
+def _refuse(patch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the gate refuse the candidates of some controls."""
+
+    def judged(*args: Any) -> Candidate:
+        candidate = train_control(*args)
+        name = candidate.record.control.name
+        return replace(candidate, decision=GateDecision(False, "Worse by far.")) if name in names else candidate
+
+    patch.setattr(rounds, "train_control", judged)
+
+
+def test_a_refused_control_stays_as_it_is_and_the_others_go_live(
+    site: tuple[Context, Project], studio: TwoTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = site
+    versions = context.versions(project)
+    before = versions.get(label(context, project, studio, 24))
+    with monkeypatch.context() as patch:
+        _refuse(patch, "heads")
+        after = versions.get(label(context, project, studio, 36))
+
+    assert [record.control.name for record in after.learners] == ["heads", "bodies"]
+    assert after.learners[0] == before.learners[0]
+    assert after.learners[1].labels > before.learners[1].labels
+    assert after.labels == sum(record.labels for record in after.learners)
+    learnt, known = versions.labels(after.name), versions.labels(before.name)
+    assert all(learnt[what]["heads"] == known[what]["heads"] for what in ("labels", "sides", "judged"))
+    assert versions.arrays(after.name, "heads").keys() == versions.arrays(before.name, "heads").keys()
+    state = read_state(context.store, project.folder)
+    assert state.last_refusal == "'heads': Worse by far."
+    assert state.last_training.startswith(f"Published {after.name}. 'bodies': ")
+    assert state.last_training.endswith("'heads' stays as it was. Refused: 'heads': Worse by far.")
+    history = read_history(context, project, after.name)
+    assert [len(history[name].points) for name in ("heads", "bodies")] == [1, 2]
+
+    label(context, project, studio, 48)
+    assert read_state(context.store, project.folder).last_refusal == ""
+
+
+def test_where_every_control_is_refused_nothing_goes_live(
+    site: tuple[Context, Project], studio: TwoTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = site
+    before = label(context, project, studio, 24)
+    _refuse(monkeypatch, "heads", "bodies")
+    assert label(context, project, studio, 36) == before
+    state = read_state(context.store, project.folder)
+    assert state.last_training == "Refused: 'heads': Worse by far. 'bodies': Worse by far."
+
+
+def test_a_refused_control_that_the_config_has_lost_is_not_kept(
+    site: tuple[Context, Project], studio: TwoTexts
+) -> None:
+    context, project = site
+    label(context, project, studio, 24)
+    studio.config = f"<View>{BODIES}</View>"
+    after = context.versions(project).get(label(context, project, studio, 36))
+    assert [record.control.name for record in after.learners] == ["bodies"]
+
+
+class Translated(TwoTexts):
+    """Tasks whose head has a topic that people say, and a translation that nobody has given."""
+
+    config = f"<View>{HEADS}</View>".replace("<Choices ", '<TextArea name="german" toName="head"/><Choices ')
+
+
+def test_what_a_model_writes_is_kept_when_another_control_is_learnt(tmp_path: Path, redis_server: RedisProcess) -> None:
+    pytest.importorskip("transformers")
+    studio = Translated("4")
+    context, project = opened(tmp_path, redis_server, studio, text_writer=str(made_writer(tmp_path / "made-t5")))
+    versions = context.versions(project)
+    cold = versions.get(label(context, project, studio, 0))
+    after = versions.get(label(context, project, studio, 24))
+
+    assert [record.control.name for record in after.learners] == ["german", "heads"]
+    assert after.learners[0] == cold.learners[0]
+    assert versions.learner(after.name, after.learners[0]).kind == "generated-text"
+    assert after.reason.endswith("'german' stays as it was.")
+    assert (after.leading.control.name, after.labels) == ("heads", after.learners[1].labels)
+    assert "german" not in advice_on(context, project, after, Spent(24, 24, 0.0)).sentence
+    context.redis.close()

@@ -75,8 +75,8 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_share_is_held_out_and_judged_on(bench: Bench) -> None:
     candidate = bench.train(60)
-    assert candidate.held_out == 12
-    assert candidate.trained == 48
+    assert candidate.record.holdout == 12
+    assert candidate.record.labels == 48
     assert candidate.record.metrics is not None
     assert candidate.record.metrics.items == 12
     assert candidate.decision.accepted
@@ -98,7 +98,7 @@ def test_equal_texts_stand_on_one_side(bench: Bench) -> None:
         bench.targets[task.id + 30] = bench.targets[task.id]
     candidate = bench.train(60)
     assert len(candidate.sides) == 30
-    assert candidate.held_out % 2 == 0
+    assert candidate.record.holdout % 2 == 0
 
 
 def test_a_worse_candidate_is_refused_with_the_figures(bench: Bench) -> None:
@@ -126,7 +126,7 @@ def test_a_task_without_its_data_is_set_aside_and_the_rest_trained_on(bench: Ben
     assert candidate.broken.keys() == {(3, "text:text"), (4, "text:text")}
     assert "no 'text' in its data" in candidate.broken[3, "text:text"].reason
     assert "3" not in candidate.labels
-    assert candidate.trained + candidate.held_out == 58
+    assert candidate.record.labels + candidate.record.holdout == 58
 
 
 def test_a_version_survives_being_written_and_read(bench: Bench) -> None:
@@ -164,7 +164,7 @@ def test_what_is_wrong_with_the_labels_is_told_and_handled(bench: Bench) -> None
     told = " ".join(candidate.findings)
     assert "topic: 2 items with the same content as an earlier one. The first is kept. Tasks 31, 32." in told
     assert "2 items with the same content under different labels" in told
-    assert candidate.trained + candidate.held_out == 57
+    assert candidate.record.labels + candidate.record.holdout == 57
     assert len(candidate.labels) == 60
 
 

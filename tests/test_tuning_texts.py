@@ -90,6 +90,26 @@ def test_the_model_pre_annotates_before_anything_is_answered(texts: TuningProjec
     assert all(0 <= one.uncertainty <= 1 for one in said)
 
 
+def test_what_another_control_has_stays_when_a_tuned_model_goes_live(
+    texts: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labelloop.service.tuning_verdict.refusal", lambda tuned, in_use: "")
+    both = CONFIG.replace("</View>", '<TextArea name="dutch" toName="text"/></View>')
+    made = TuningProject(texts.context, config=both, items=texts.items)
+    made.label(LABELLED)
+    context, versions = made.context, made.context.versions(made.project)
+    cold = release_cold(versions, made.scene().config.controls, context.settings)
+    made.publish()
+    assert tune(context, made.project, lambda: False, silent)
+
+    live = versions.live()
+    assert live is not None
+    german, dutch = live.learners
+    assert german.backbone.tuned, read_tuning(context.store, made.project.folder).outcome
+    assert dutch == cold.learners[1]
+    assert versions.learner(live.name, dutch).kind == "generated-text"
+
+
 def test_an_image_is_answered_from_the_memory_whatever_writes(texts: TuningProject) -> None:
     config = '<View><Image name="image" value="$image"/><TextArea name="caption" toName="image"/></View>'
     control = parse_label_config(config).controls[0]

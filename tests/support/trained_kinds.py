@@ -32,7 +32,8 @@ def train(context: Context, project: Project, book: Book) -> tuple[Version, dict
     versions = context.versions(project)
     live = versions.live()
     candidates = {}
-    for control in parse_label_config(project.label_config).controls:
+    controls = parse_label_config(project.label_config).controls
+    for control in controls:
         targets = labels_of(book, control).targets
         found = learner_record(context.settings, control, live)
         candidates[control.name] = train_control(
@@ -45,4 +46,4 @@ def train(context: Context, project: Project, book: Book) -> tuple[Version, dict
             context.settings,
             lambda *_: None,
         )
-    return release(versions, live, candidates, context.settings), candidates
+    return release(versions, live, candidates, controls, context.settings), candidates

@@ -73,7 +73,8 @@ class TuningProject:
     def publish(self) -> Version:
         """Train and publish as a round does."""
         candidate, versions = self.candidate(), self.context.versions(self.project)
-        return release(versions, versions.live(), {candidate.record.control.name: candidate}, self.context.settings)
+        controls, name = self.scene().config.controls, candidate.record.control.name
+        return release(versions, versions.live(), {name: candidate}, controls, self.context.settings)
 
     def candidate(self) -> Candidate:
         scene = self.scene()

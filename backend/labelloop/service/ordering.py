@@ -127,10 +127,9 @@ def still_asked_for(learners: Iterable[LearnerRecord], label_config: str) -> dic
         LabelConfigError: the config cannot be read.
     """
     now = {control.name: control for control in parse_label_config(label_config).controls}
-    trained = [record.control for record in learners if record.control.name in now]
-    now |= {c.name: replace(now[c.name], labels=c.labels) for c in trained if now[c.name].option("labels_from")}
-    kinds = {control.name: (control.tag, control.kind, control.answer, control.modality) for control in trained}
-    return {name: c for name, kind in kinds.items() if ((c := now[name]).tag, c.kind, c.answer, c.modality) == kind}
+    known = {r.control.name: r.control for r in learners if (c := now.get(r.control.name)) and r.answers(c)}
+    now |= {n: replace(now[n], labels=c.labels) for n, c in known.items() if now[n].option("labels_from")}
+    return {name: now[name] for name in known}
 
 
 def known_skill(record: LearnerRecord, settings: Settings) -> float | None:

@@ -199,7 +199,7 @@ class _Push:
         settled = self._settled(waiting, embedded)
         if len(settled) < len(waiting):
             embedded = {name: embedder.cached(settled) for name, embedder in self._embedders.items()}
-        features = next(iter(embedded.values()))
+        features = embedded[self._version.leading.control.name]
         first = set(features.ids)
         ready = [*features.ids, *(task.id for task in settled if task.id not in first)]
         predictions = predict_all(self._learners, embedded)
@@ -240,8 +240,8 @@ class _Push:
         ]
 
     def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-        """Class probabilities of the tasks that have the first control's features, and its members' for `bald`, as far as any are."""
-        learner = self._first_learner
+        """Class probabilities of the tasks that have the leading control's features, and its members' for `bald`, as far as any are."""
+        learner = self._leading_learner
         if learner is None or not features.ids:
             return None, None
         inputs = features.inputs(learner.reads)
@@ -250,8 +250,8 @@ class _Push:
         return learner.probabilities(inputs), None
 
     def _known(self) -> Known:
-        """What strategies go by beside the queue, of the first control."""
-        record, settings = self._version.learners[0], self._context.settings
+        """What strategies go by beside the queue, of the control that they look at."""
+        record, settings = self._version.leading, self._context.settings
         control = self._controls[record.control.name]
         targets = labels_of(self._book, control).targets
         labelled = [task for task in self._book.tasks.values() if not in_queue(task, self._project.overlap)]
@@ -265,7 +265,7 @@ class _Push:
             len(record.classes) if single else varieties(targets.values()),
             known_skill(record, settings),
             BATCHES_UNDERWAY * settings.train_after,
-            remembered=isinstance(self._first_learner, TextLearner),
+            remembered=isinstance(self._leading_learner, TextLearner),
         )
 
     @cached_property
@@ -293,9 +293,9 @@ class _Push:
         }
 
     @property
-    def _first_learner(self) -> Learner | None:
+    def _leading_learner(self) -> Learner | None:
         """That of the control whose features strategies look at; None while it has learnt nothing."""
-        return self._learners.get(self._controls[self._version.learners[0].control.name])
+        return self._learners.get(self._controls[self._version.leading.control.name])
 
     @cached_property
     def _learners(self) -> dict[Control, Learner]:

@@ -1,7 +1,7 @@
 """Turns candidates into published versions, and names the backbones they stand on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as library_version
@@ -97,9 +97,23 @@ def _answering_spec(settings: Settings, control: Control) -> BackboneSpec | None
 
 
 def release(
-    versions: Versions, parent: Version | None, candidates: Mapping[str, Candidate], settings: Settings
+    versions: Versions,
+    parent: Version | None,
+    candidates: Mapping[str, Candidate],
+    controls: Sequence[Control],
+    settings: Settings,
 ) -> Version:
     """Publish candidates as one version and make it live.
+
+    What the live version has learnt for other controls goes along as it is: one whose candidate was refused, or that nobody
+    has answered yet, goes on predicting.
+
+    Args:
+        versions: the project's.
+        parent: the live version that they were judged against.
+        candidates: by control name.
+        controls: the config's, in whose order the learners are kept.
+        settings: what is recorded of them, and the order of the queue.
 
     Raises:
         VersionError: the live version is no longer the one they were judged against (somebody rolled back meanwhile).
@@ -109,6 +123,9 @@ def release(
             "The live version changed during the training; the candidate is judged again in the next round."
         )
     name, number = versions.next_name("trained")
+    carried = _carried(parent, candidates, controls)
+    found = carried | {name: candidate.record for name, candidate in candidates.items()}
+    records = [found[control.name] for control in controls if control.name in found]
     version = Version(
         name=name,
         number=number,
@@ -116,20 +133,51 @@ def release(
         stage="trained",
         parent=parent.name if parent else None,
         order=settings.strategy,
-        learners=tuple(candidate.record for candidate in candidates.values()),
-        labels=sum(candidate.trained for candidate in candidates.values()),
-        holdout=sum(candidate.held_out for candidate in candidates.values()),
-        reason=" ".join(candidate.decision.reason for candidate in candidates.values()),
+        learners=tuple(records),
+        labels=sum(record.labels for record in records),
+        holdout=sum(record.holdout for record in records),
+        reason=" ".join([reasons(candidates, controls), *(f"{name!r} stays as it was." for name in carried)]),
         settings=_recorded_settings(settings),
         libraries=_libraries(),
     )
-    labels = {
+    learners = {name: candidate.learner for name, candidate in candidates.items()}
+    if parent is not None:
+        learners |= {name: versions.learner(parent.name, record) for name, record in carried.items()}
+    versions.publish(version, learners, _labels(versions, parent, candidates, carried))
+    return version
+
+
+def reasons(candidates: Mapping[str, Candidate], controls: Sequence[Control]) -> str:
+    """Why the gate decided as it did, by control where the config has several."""
+    several = len(controls) > 1
+    return " ".join(
+        f"{name!r}: {one.decision.reason}" if several else one.decision.reason for name, one in candidates.items()
+    )
+
+
+def _carried(
+    parent: Version | None, candidates: Mapping[str, Candidate], controls: Sequence[Control]
+) -> dict[str, LearnerRecord]:
+    """The live version's learners of controls that are still asked for and have no new one, by name."""
+    asked = {control.name: control for control in controls if control.name not in candidates}
+    learnt = {record.control.name: record for record in (parent.learnt if parent else ())}
+    return {name: learnt[name] for name, control in asked.items() if name in learnt and learnt[name].answers(control)}
+
+
+def _labels(
+    versions: Versions, parent: Version | None, candidates: Mapping[str, Candidate], carried: Collection[str]
+) -> dict[str, dict[str, Any]]:
+    """What every learner was trained and judged on, by control; of those carried over as the live version has it."""
+    known = versions.labels(parent.name) if parent else {}
+    new: dict[str, dict[str, Any]] = {
         "labels": {name: candidate.labels for name, candidate in candidates.items()},
         "sides": {name: candidate.sides for name, candidate in candidates.items()},
         "judged": {name: sorted(candidate.judged) for name, candidate in candidates.items()},
     }
-    versions.publish(version, {name: candidate.learner for name, candidate in candidates.items()}, labels)
-    return version
+    return {
+        what: {name: said for name, said in known.get(what, {}).items() if name in carried} | told
+        for what, told in new.items()
+    }
 
 
 def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Settings) -> Version:

@@ -117,7 +117,7 @@ class Report:
         last_round_at: ISO time.
         last_training_at: ISO time.
         last_training: what came of it.
-        last_refusal: why the gate last refused a candidate; empty once one is published.
+        last_refusal: why the gate last refused a candidate; empty once a training ends in a version and without a refusal.
         unsupported: controls that are not learnt, one line each.
         set_aside: notes on labels that are not used, one line each.
         findings: what is wrong with the labelled tasks, and what was done about it, one line each.

@@ -20,7 +20,7 @@ from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.reading import how_read
-from labelloop.service.releases import learner_record, release, release_cold
+from labelloop.service.releases import learner_record, reasons, release, release_cold
 from labelloop.service.state import (
     ROUND,
     BrokenItem,
@@ -209,7 +209,7 @@ def _next_look(decision: Decision, now: float, settings: Settings) -> float:
 def _train(
     context: Context, scene: _Scene, state: ProjectState, decision: Decision, report: Progress
 ) -> tuple[ProjectState, set[int]]:
-    """Train every control that has enough labels and publish them as one version, or say why not.
+    """Train every control that has enough labels and publish what the gate lets through as one version, or say why not.
 
     Returns:
         The new state, and the labelled tasks whose media could not be had this time.
@@ -241,17 +241,23 @@ def _train(
         findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
     )
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
-    refused = [candidate.decision.reason for candidate in candidates.values() if not candidate.decision.accepted]
-    if not candidates or refused:
-        outcome = "Refused: " + " ".join(refused) if refused else "Nothing to train yet. " + " ".join(notes)
+    controls = scene.config.controls
+    accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
+    refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
+    refused = f"Refused: {refusal}" if refusal else ""
+    if not accepted:
+        outcome = refused or "Nothing to train yet. " + " ".join(notes)
         logger.info("Project %d: %s", scene.project.key.id, outcome)
-        return replace(state, last_training=outcome, last_refusal=" ".join(refused) or state.last_refusal), missed
-    version = release(context.versions(scene.project), scene.live, candidates, context.settings)
-    learners = {name: candidate.learner for name, candidate in candidates.items()}
-    targets = {name: scene.labelled[name].targets for name in candidates}
+        return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), missed
+    version = release(context.versions(scene.project), scene.live, accepted, controls, context.settings)
+    learners = {name: candidate.learner for name, candidate in accepted.items()}
+    targets = {name: scene.labelled[name].targets for name in accepted}
     note_history(context, scene.project, scene.book, version, learners, targets)
     logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
-    return replace(state, last_training=f"Published {version.name}. {version.reason}", last_refusal=""), missed
+    if refused:
+        logger.info("Project %d: %s", scene.project.key.id, refused)
+    outcome = f"Published {version.name}. {version.reason} {refused}".rstrip()
+    return replace(state, last_training=outcome, last_refusal=refusal), missed
 
 
 def _train_one(

@@ -69,8 +69,8 @@ class ProjectState:
         stopped: why none starts by itself any more; empty while they do.
         last_round_at: ISO time.
         last_training_at: ISO time; empty before the first.
-        last_training: what came of it: published as …, or refused because …
-        last_refusal: why the gate last refused a candidate; empty once one is published.
+        last_training: what came of it: published as …, or refused because …, or both where there are several controls.
+        last_refusal: why the gate last refused a candidate; empty once a training ends in a version and without a refusal.
         unsupported: controls Labelloop does not learn, one line each.
         set_aside: notes about labels that are not used, one line each.
         findings: what is wrong with the labelled tasks, and what the last training did about it, one line each.

@@ -43,6 +43,7 @@ def advice_on(context: Context, project: Project, live: Version | None, spent: S
     evidence = {
         record.control.name: _evidence(record, history.get(record.control.name), settings)
         for record in (live.learners if live else ())
+        if record.taught
     }
     return combine(
         {

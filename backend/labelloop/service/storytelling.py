@@ -38,21 +38,25 @@ def note_history(
 ) -> None:
     """Keep the story up to a version that has just gone live. What cannot be had is left out: the version serves without it.
 
+    That of what the version has from its parent as it was goes on with its next learner.
+
     Args:
         context: the doors.
         project: whose.
         book: its tasks.
         version: which.
-        learners: by control name.
-        targets: the labels by task id, by control name.
+        learners: the new ones, by control name.
+        targets: the labels by task id, by the same names.
     """
     try:
         story = _Story(context, project, book, version)
-        history = {
+        new = {
             record.control.name: story.of(record, learners[record.control.name], targets[record.control.name])
             for record in version.learners
+            if record.control.name in learners
         }
-        write_history(context, project, version.name, history)
+        kept = {r.control.name for r in version.learners} & story.past.keys()
+        write_history(context, project, version.name, {name: story.past[name] for name in kept} | new)
     except (StoreError, LearningError, VersionError) as error:
         logger.warning("Project %d: the history of %s is not kept: %s", project.key.id, version.name, error)
 
@@ -67,12 +71,12 @@ class _Story:
         self._version = version
         self._versions = context.versions(project)
         self._parent = self._versions.get(version.parent) if version.parent else None
-        self._past = self._inherited()
+        self.past = self._inherited()
         self._embedders: dict[tuple[str, str], Embedder] = {}
 
     def of(self, record: LearnerRecord, learner: Learner, targets: Mapping[int, Target]) -> ControlHistory:
         """The story of one control."""
-        past = self._past.get(record.control.name)
+        past = self.past.get(record.control.name)
         before = past.points if past is not None and past.classes == record.classes else ()
         labels = len(self._labels(self._version, record))
         # What is told of predictions is told of single classes; to predict others for nothing would take seconds.

@@ -41,8 +41,6 @@ class Candidate:
     Attributes:
         record: its entry in a manifest.
         learner: the model.
-        trained: labelled tasks it was trained on.
-        held_out: labelled tasks it was not trained on.
         labels: what was said by task id (as text), of both.
         sides: True (held out) or False by content digest, of every content placed so far.
         judged: the held-out contents it was judged on: one of each group of near-duplicates, none that has one in training.
@@ -54,8 +52,6 @@ class Candidate:
 
     record: LearnerRecord
     learner: Learner
-    trained: int
-    held_out: int
     labels: dict[str, str]
     sides: dict[str, bool]
     judged: frozenset[str]
@@ -131,10 +127,16 @@ def train_control(
     )
     metrics = learner.evaluate(judged.inputs, judged.targets) if rows else None
     return Candidate(
-        record=replace(record, kind=learner.kind, meta=learner.meta(), metrics=metrics, cv_metrics=learner.cv_metrics),
+        record=replace(
+            record,
+            kind=learner.kind,
+            meta=learner.meta(),
+            metrics=metrics,
+            cv_metrics=learner.cv_metrics,
+            labels=len(taught),
+            holdout=len(held_out),
+        ),
         learner=learner,
-        trained=len(taught),
-        held_out=len(held_out),
         labels={str(task_id): target.summary for task_id, target in zip(embedded.ids, wanted, strict=True)},
         sides=sides,
         judged=judged_on,

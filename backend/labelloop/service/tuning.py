@@ -172,7 +172,7 @@ class _Tuning:
             return self.end(f"Refused: {verdict.reason} {attempt.summary}")
         versions, settings = self._context.versions(self._project), self._context.settings
         try:
-            version = release(versions, self._scene.live, verdict.candidates, settings)
+            version = release(versions, self._scene.live, verdict.candidates, self._scene.config.controls, settings)
         except VersionError as error:
             logger.info("Project %d: %s", self._project.key.id, error)
             return False

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labelloop.learning import Figures, Metrics
-from labelloop.records import Control
 from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import incumbent_of
 from labelloop.service.releases import learner_record
@@ -20,7 +19,7 @@ class Verdict:
     """What came of a tuned backbone.
 
     Attributes:
-        candidates: by control name, all that the version to publish consists of; empty when it is refused.
+        candidates: by control name, what goes live; empty when it is refused.
         reason: one sentence with the figures.
     """
 
@@ -46,20 +45,7 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
     tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report, alike)
     if reason := refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
         return Verdict({}, reason)
-    found = {c.name: _other(scene, c, report) for c in _others(scene, record.control)} | {record.control.name: tuned}
-    ordered = {control.name: found[control.name] for control in scene.config.controls if control.name in found}
-    return Verdict(ordered, tuned.decision.reason)
-
-
-def _others(scene: Scene, tuned: Control) -> list[Control]:
-    """The other controls that the live version has learnt; one version holds all, so they are trained anew."""
-    learnt = {record.control.name for record in scene.live.learnt} - {tuned.name}
-    return [control for control in scene.config.controls if control.name in learnt]
-
-
-def _other(scene: Scene, control: Control, report: Progress) -> Candidate:
-    record = learner_record(scene.context.settings, control, scene.live)
-    return _candidate(scene, record, scene.sides(control), report)
+    return Verdict({record.control.name: tuned}, tuned.decision.reason)
 
 
 def _candidate(

@@ -42,6 +42,8 @@ class LearnerRecord:
         meta: what the learner needs beside its arrays to be loaded again.
         metrics: on the holdout; None while it is empty.
         cv_metrics: cross-validated on the training labels.
+        labels: labelled tasks it was trained on; 0 also where an earlier release published it.
+        holdout: labelled tasks it was judged on.
     """
 
     control: Control
@@ -52,6 +54,17 @@ class LearnerRecord:
     meta: dict[str, Any] = field(default_factory=dict)
     metrics: Measured | None = None
     cv_metrics: Measured | None = None
+    labels: int = 0
+    holdout: int = 0
+
+    @property
+    def taught(self) -> bool:
+        """Whether it has learnt from labels; what a backbone says by itself has not."""
+        return self.labels > 0 or self.metrics is not None or self.cv_metrics is not None
+
+    def answers(self, control: Control) -> bool:
+        """Whether it says what a control of its name asks for now; the labels may be others."""
+        return all(getattr(self.control, of) == getattr(control, of) for of in ("tag", "kind", "answer", "modality"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,11 @@ class Version:
     def learnt(self) -> tuple[LearnerRecord, ...]:
         """Those of the learners that have a model; the others order the queue by their backbone alone."""
         return tuple(record for record in self.learners if record.kind)
+
+    @property
+    def leading(self) -> LearnerRecord:
+        """The learner that strategies look at: the first that has learnt from labels, else the first."""
+        return next((record for record in self.learners if record.taught), self.learners[0])
 
 
 class LearnerArrays(Protocol):
