@@ -192,6 +192,24 @@ def test_an_interactive_request_always_gets_a_prediction(endpoint: Endpoint) -> 
     assert unknown["result"] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("choices", {"choices": ["metal"]}),
+        ("brushlabels", {"format": "rle", "rle": [0, 1], "brushlabels": ["a"]}),
+        ("polygonlabels", {"points": [[0, 0], [9, 0], [9, 9]], "polygonlabels": ["a"]}),
+        ("ellipselabels", {"x": 9, "y": 9, "radiusX": 1, "radiusY": 1, "ellipselabels": ["a"]}),
+        ("labels", {"start": 0, "end": 2, "text": "ri", "labels": []}),
+    ],
+)
+def test_what_is_no_prompt_gets_no_whole_prediction(endpoint: Endpoint, kind: str, value: dict[str, Any]) -> None:
+    drawn = {"from_name": "x", "to_name": "t", "type": kind, "value": value}
+    (answer,) = endpoint.predict(tasks([texts(1)[0][0]]), KEY, CONFIG, {"result": [drawn]})
+    assert answer["result"] == []
+    assert 0.0 <= answer["score"] <= 1.0
+    assert LabelInterface(CONFIG).validate_prediction(answer, return_errors=True) == []
+
+
 def test_images_are_fetched_and_embedded_when_asked_for(tmp_path: Path, redis_server: RedisProcess) -> None:
     context = a_context(tmp_path, redis_server.url)
     publish(context, a_project(context, IMAGE_CONFIG), cached=20)

@@ -84,7 +84,7 @@ class Endpoint:
             label_config: the config as it is now.
             context: what the annotator has drawn so far; with it the answer goes straight to the screen, so it is always a prediction,
                 an empty one where there is nothing to say. A box, a point or a marked stretch of text is answered with what
-                the model makes of it.
+                the model makes of it, anything else that is drawn or chosen with nothing.
         """
         model = self._model(project)
         result = context.get("result") if context else None

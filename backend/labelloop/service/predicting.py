@@ -109,9 +109,11 @@ class Predictor:
 
     def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: Sequence[Region]) -> dict[str, Any]:
         predictions = _by_name(said)
-        shown = _prompted(said, drawn, task["data"])
-        if shown is None:
-            shown = worth_showing(said, predictions, self._settings.show_threshold, task["data"])
+        shown = (
+            _prompted(said, drawn, task["data"])
+            if drawn
+            else worth_showing(said, predictions, self._settings.show_threshold, task["data"])
+        )
         score = score_of(counting(said, predictions, task["data"], drawn), self._settings)
         item = prediction_json(0, version, score, shown, task["data"], drawn)
         del item["task"]  # the item's place in the answer says which it is
@@ -122,12 +124,13 @@ def _by_name(said: Said) -> dict[str, Prediction]:
     return {control.name: prediction for control, prediction in said.items()}
 
 
-def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]] | None:
-    """What to propose where the annotator has drawn something; None where that is no prompt to any control."""
+def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]]:
+    """What to propose where the annotator has drawn something; nothing where that is no prompt to any control.
+
+    Label Studio may take what is proposed at once, and what is proposed of the whole item would replace the annotator's own.
+    """
     found = {control: prompts_about(control, drawn, value_of(data, control.data_key)) for control in said}
     asked = {control: prompts for control, prompts in found.items() if prompts}
-    if not asked:
-        return None
     answers = [(c, answer_prompts(c, said[c], prompts, value_of(data, c.data_key))) for c, prompts in asked.items()]
     # What is said of regions goes along with those that are proposed, and is left out where these are.
     answers += [(c, prediction) for c, prediction in said.items() if c.kind is Kind.ATTRIBUTES]
