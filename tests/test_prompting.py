@@ -160,6 +160,30 @@ def test_marked_words_are_proposed_wherever_else_they_stand_whole() -> None:
     assert answer.spans == (Span("PER", 23, 27, 0.8), Span("PER", 49, 53, REPEATED))
 
 
+@pytest.mark.parametrize(
+    ("text", "marked", "found"),
+    [
+        ("東京は大きい。私は東京に住む。", "東京", [9]),
+        ("กรุงเทพ ฉันรักกรุงเทพมาก", "กรุงเทพ", [14]),
+        ("राम गया। रामायण राम", "राम", [16]),
+        ("cafe and cafe\u0301 and cafe", "cafe", [19]),
+        ("👩 met 👩\u200d🚀 and 👩", "👩", [14]),
+        ("a a ba a a", "a a", [7]),
+    ],
+)
+def test_words_of_any_script_are_proposed_whole(text: str, marked: str, found: list[int]) -> None:
+    prompts = Prompts(spans=(Span("PER", 0, len(marked)),))
+    answer = answer_prompts(SPANS, SpansPrediction((), 0.9, 0.1), prompts, text)
+    assert isinstance(answer, SpansPrediction)
+    assert [(span.start, span.end) for span in answer.spans] == [(start, start + len(marked)) for start in found]
+
+
+def test_blanks_around_marked_words_do_not_matter() -> None:
+    answer = answer_prompts(SPANS, SpansPrediction((), 0.9, 0.1), Prompts(spans=(Span("PER", 0, 5),)), "Anna met Anna.")
+    assert isinstance(answer, SpansPrediction)
+    assert answer.spans == (Span("PER", 9, 13, REPEATED),)
+
+
 def test_words_that_are_marked_already_and_labels_that_do_not_exist_are_not_proposed() -> None:
     said = SpansPrediction((), 0.9, 0.1)
     marked = (Span("PER", 0, 4), Span("LOC", 5, 9), Span("GONE", 10, 13))

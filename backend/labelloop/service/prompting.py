@@ -1,7 +1,6 @@
 """What a model answers to what an annotator has just drawn: its own regions there, or the same words elsewhere."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from labelloop.labelstudio.codecs.spans import marked_text
 from labelloop.labelstudio.prompts import Prompts
+from labelloop.learning.words import words
 from labelloop.records import (
     Box,
     BoxesPrediction,
@@ -95,13 +95,21 @@ def _repeated(control: Control, prediction: SpansPrediction, marked: Sequence[Sp
     """The marked words wherever else they stand, each as a whole, and nowhere twice."""
     scores = {(span.label, span.start, span.end): span.score for span in prediction.spans}
     taken, found = [(span.start, span.end) for span in marked], []
+    places = words(text)
+    starts, ends = [start for start, _ in places], {end for _, end in places}
     for span in marked:
-        words = text[span.start : span.end]
-        if span.label not in control.labels or not words.strip():
+        if span.label not in control.labels:
             continue
-        for match in re.finditer(rf"(?<!\w){re.escape(words)}(?!\w)", text):
-            start, end = match.span()
+        for start, end in _whole(text[span.start : span.end].strip(), text, starts, ends):
             if not any(start < last and first < end for first, last in taken):
                 taken.append((start, end))
                 found.append(Span(span.label, start, end, scores.get((span.label, start, end), REPEATED)))
     return tuple(found)
+
+
+def _whole(marked: str, text: str, starts: Sequence[int], ends: Set[int]) -> Iterator[tuple[int, int]]:
+    """Where some words stand in a text from the start of a word to the end of one; nowhere where they are none."""
+    for start in starts:
+        end = start + len(marked)
+        if marked and end in ends and text.startswith(marked, start):
+            yield start, end
