@@ -143,6 +143,16 @@ def test_a_box_cuts_the_model_s_area_out() -> None:
     assert areas(answer_prompts(MASKS, said, Prompts((Box("dog", 0.5, 0.0, 0.5, 0.5),)), None)) == []
 
 
+@pytest.mark.parametrize("label", ["", "prompt"])
+def test_a_label_that_the_control_lacks_asks_for_any(label: str) -> None:
+    prompts = Prompts((Box(label, 0.0, 0.0, 1.0, 1.0),))
+    box, area = Box("dog", 0.1, 0.1, 0.2, 0.2), Mask.of("dog", np.ones((2, 2), dtype=bool))
+    found = answer_prompts(BOXES, boxes(box), prompts, None)
+    assert isinstance(found, BoxesPrediction)
+    assert found.boxes == (box,)
+    assert areas(answer_prompts(MASKS, MasksPrediction((area,), 0.9, 0.1), prompts, None)) == [[[1, 1], [1, 1]]]
+
+
 def test_a_point_is_answered_with_the_area_that_hangs_together_with_it() -> None:
     inside = np.array([[1, 1, 0, 1], [0, 0, 0, 1]], dtype=bool)
     said = MasksPrediction((Mask.of("car", inside),), 0.9, 0.1)

@@ -44,7 +44,7 @@ def answer_prompts(control: Control, prediction: Prediction, prompts: Prompts, v
         ]
         return replace(prediction, boxes=tuple(dict.fromkeys(found)))
     if isinstance(prediction, MasksPrediction):
-        areas = [area for prompt in prompts.boxes for area in _areas(prediction.masks, prompt)]
+        areas = [area for prompt in prompts.boxes for area in _areas(control, prediction.masks, prompt)]
         return replace(prediction, masks=tuple(areas))
     if isinstance(prediction, SpansPrediction):
         return replace(prediction, spans=_repeated(control, prediction, prompts.spans, marked_text(control, value)))
@@ -63,9 +63,9 @@ def _meets(prompt: Box, box: Box) -> bool:
     return outer.x <= x <= outer.x + outer.width and outer.y <= y <= outer.y + outer.height
 
 
-def _areas(masks: Sequence[Mask], prompt: Box) -> list[Mask]:
-    """What the model takes for the label asked for, in the box drawn or around the point set."""
-    wanted = [mask for mask in masks if prompt.label in ("", mask.label)]
+def _areas(control: Control, masks: Sequence[Mask], prompt: Box) -> list[Mask]:
+    """What the model takes for the label asked for, any where the control lacks it, in the box drawn or around the point set."""
+    wanted = [mask for mask in masks if prompt.label == mask.label or prompt.label not in control.labels]
     found = ((mask, _within(mask.inside(), prompt)) for mask in wanted)
     return [Mask.of(mask.label, inside, mask.score) for mask, inside in found if inside.any()]
 
