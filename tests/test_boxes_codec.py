@@ -116,6 +116,7 @@ def test_a_box_beyond_the_image_is_cut_at_its_edges() -> None:
         drawn(10, 10, 20, 20),
         drawn(math.nan, 10, 20, 20, "cat"),
         drawn(10, 10, 20, "wide", "cat"),
+        drawn(10, 10, 20, 10**400, "cat"),
         drawn(10, 10, 20, 20, "cat", rectanglelabels="cat"),
     ],
 )
@@ -127,7 +128,8 @@ def test_what_is_no_box_is_passed_over_and_alone_says_nothing(region: dict[str, 
 def test_a_turned_box_is_kept_as_drawn() -> None:
     target = read(drawn(80, 50, 30, 10, "cat", rotation=-30.0))
     assert target == BoxesTarget((Box("cat", 0.8, 0.5, 0.3, 0.1, 330.0),))
-    assert read(drawn(10, 10, 20, 20, "cat", rotation=None)) == BoxesTarget((Box("cat", 0.1, 0.1, 0.2, 0.2),))
+    for turn in (None, 10**400):
+        assert read(drawn(10, 10, 20, 20, "cat", rotation=turn)) == BoxesTarget((Box("cat", 0.1, 0.1, 0.2, 0.2),))
 
 
 def test_a_region_of_two_labels_is_a_box_of_each() -> None:

@@ -110,6 +110,11 @@ def test_what_an_annotator_has_chosen_counts_as_well() -> None:
         assert len(item["result"]) == written
 
 
+def test_a_region_of_no_type_is_no_choice() -> None:
+    controls = config(KIND, choices("size", 'visibleWhen="choice-selected"'))
+    assert not visible(controls["size"], [{**chose("kind", "cat"), "type": ["choices"]}])
+
+
 def test_controls_that_wait_for_each_other_write_nothing() -> None:
     one = choices("one", 'visibleWhen="choice-selected" whenTagName="two"')
     two = choices("two", 'visibleWhen="choice-unselected" whenTagName="one"')

@@ -224,6 +224,7 @@ def test_no_region_says_nothing_is_there_and_broken_ones_say_nothing(tag: str) -
         {"value": {key: ["cell"], "points": [[0, 0], [1, "a"], [2, 2]]}},
         {"value": {key: ["cell"], "points": [[0, 0], [1, 1]]}},
         {"value": {key: ["cell"], "points": [[0, 0], [float("nan"), 1], [5, 5]]}},
+        {"value": {key: ["cell"], "points": [[0, 0], [10**400, 1], [5, 5]]}},
         {"value": {key: ["cell"], "imageDataURL": "data:image/png;base64,AAAA"}},
         {"value": {key: ["cell"], "rle": [0]}, "original_width": 10**9, "original_height": 10**9},
     ]

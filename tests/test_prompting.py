@@ -1,5 +1,6 @@
 """What an annotator draws is answered with what the model makes of it."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,8 @@ def test_a_rectangle_is_named_by_what_was_said_of_it() -> None:
         [],
         [{"to_name": "img", "type": "rectanglelabels"}],
         [region("rectanglelabels", x="left", y=0, width=1, height=1)],
+        [region("rectanglelabels", x=10**400, y=0, width=1, height=1)],
+        [region("keypointlabels", x=math.inf, y=0)],
         [region("labels", start=5, end=5, labels=["PER"])],
         [region("labels", start=-1, end=5, labels=["PER"])],
         [region("choices", choices=["car"])],
@@ -160,6 +163,13 @@ def test_a_point_is_answered_with_the_area_that_hangs_together_with_it() -> None
         [[0, 0, 0, 1], [0, 0, 0, 1]]
     ]
     assert areas(answer_prompts(MASKS, said, Prompts((Box("car", 0.6, 0.9, 0.0, 0.0),)), None)) == []
+
+
+def test_a_prompt_may_lie_far_beyond_the_image() -> None:
+    said = MasksPrediction((Mask.of("car", np.ones((2, 400), dtype=bool)),), 0.9, 0.1)
+    for far in (1e308, -1e308):
+        drawn = region("rectanglelabels", x=far, y=0, width=1, height=1, rectanglelabels=["car"])
+        assert areas(answer_prompts(MASKS, said, prompts_about(MASKS, [drawn], None), None)) == []
 
 
 def test_marked_words_are_proposed_wherever_else_they_stand_whole() -> None:

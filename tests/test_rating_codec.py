@@ -1,5 +1,6 @@
 """Stars, read and written as Label Studio does."""
 
+import math
 from typing import Any
 
 import pytest
@@ -39,7 +40,18 @@ def test_a_conversation_is_read_as_text_by_the_keys_it_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "read"), [(4, "4"), (4.0, "4"), (9, "9"), (0, None), (2.5, None), (True, None), ("4", None)]
+    ("said", "read"),
+    [
+        (4, "4"),
+        (4.0, "4"),
+        (9, "9"),
+        (0, None),
+        (2.5, None),
+        (True, None),
+        ("4", None),
+        pytest.param(10**400, None, id="huge"),
+        (math.inf, None),
+    ],
 )
 def test_whole_stars_are_read(said: object, read: str | None) -> None:
     target = codec_for(CONTROL).read(CONTROL, stars(said))

@@ -166,6 +166,13 @@ def test_a_region_of_which_nothing_clear_is_said_is_passed_over() -> None:
     assert codec_for(control).read(control, [one for one in said if one["from_name"] == "r"]) is None
 
 
+@pytest.mark.parametrize("odd", [["seen"], {"a": 1}, 5, None])
+def test_a_region_of_no_control_s_name_is_passed_over(odd: object) -> None:
+    control, said = controls(config("RectangleLabels"))["seen"], annotated("RectangleLabels")
+    stray = {"id": "x2", "from_name": odd, "to_name": "o", "type": "rectanglelabels", "value": {}}
+    assert merge(control, task([*said, stray])) == merge(control, task(said)) is not None
+
+
 def test_all_that_annotators_say_counts() -> None:
     control = controls(config("Labels"))["seen"]
     other = json.loads(json.dumps(annotated("Labels")).replace('"yes"', '"no"'))

@@ -143,14 +143,18 @@ def _holds(condition: Condition, others: Sequence[Region]) -> bool:
     if condition.when == "no-region-selected":
         return True
     if condition.when == "region-selected":
-        return any(_named(region, condition.labels) for region in mine if region.get("type") not in _WHOLE_ITEM)
-    chosen = any(_named(region, condition.labels) for region in mine if region.get("type") in CHOICES)
+        return any(_named(region, condition.labels) for region in mine if _kind(region) not in _WHOLE_ITEM)
+    chosen = any(_named(region, condition.labels) for region in mine if _kind(region) in CHOICES)
     return chosen == (condition.when == "choice-selected")
 
 
 def _named(region: Region, labels: tuple[str, ...]) -> bool:
     """Whether a region names one of the labels, or any where none is asked for."""
     value: Any = region.get("value")
-    said = value.get(str(region.get("type"))) if isinstance(value, dict) else None
+    said = value.get(_kind(region)) if isinstance(value, dict) else None
     named = [one[-1] if isinstance(one, list) and one else one for one in said] if isinstance(said, list) else []
-    return any(label in named for label in labels) if labels else bool(named) or region.get("type") not in CHOICES
+    return any(label in named for label in labels) if labels else bool(named) or _kind(region) not in CHOICES
+
+
+def _kind(region: Region) -> str:
+    return str(region.get("type"))

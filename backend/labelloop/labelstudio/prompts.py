@@ -1,10 +1,12 @@
 """What an annotator has drawn so far, as prompts for a model: boxes, points and marked stretches of text."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from labelloop.labelstudio.codecs import codec_for
+from labelloop.labelstudio.codecs.base import real_number
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, Control, Kind, Span, SpansTarget
 from labelloop.records.geometry import hulls
@@ -87,6 +89,5 @@ def _chosen(region: Region, beside: Sequence[Region]) -> str:
 
 
 def _numbers(value: dict[str, Any], names: Sequence[str]) -> list[float] | None:
-    found = [value.get(name) for name in names]
-    numbers = [float(one) for one in found if isinstance(one, int | float) and not isinstance(one, bool)]
-    return numbers if len(numbers) == len(names) else None
+    numbers = [real_number(value.get(name)) for name in names]
+    return numbers if all(map(math.isfinite, numbers)) else None

@@ -1,5 +1,6 @@
 """What a model answers to what an annotator has just drawn: its own regions there, or the same words elsewhere."""
 
+import math
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Final
@@ -72,14 +73,19 @@ def _areas(control: Control, masks: Sequence[Mask], prompt: Box) -> list[Mask]:
 
 def _within(inside: NDArray[np.bool_], prompt: Box) -> NDArray[np.bool_]:
     height, width = inside.shape
-    top, left = int(prompt.y * height), int(prompt.x * width)
+    top, left = int(_held(prompt.y) * height), int(_held(prompt.x) * width)
     if prompt.width == 0 and prompt.height == 0:
-        return _connected(inside, min(max(top, 0), height - 1), min(max(left, 0), width - 1))
-    bottom, right = int(np.ceil((prompt.y + prompt.height) * height)), int(np.ceil((prompt.x + prompt.width) * width))
+        return _connected(inside, min(top, height - 1), min(left, width - 1))
+    bottom, right = _held(prompt.y + prompt.height) * height, _held(prompt.x + prompt.width) * width
     kept = np.zeros_like(inside)
-    rows, columns = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
-    kept[rows, columns] = inside[rows, columns]
+    there = slice(top, math.ceil(bottom)), slice(left, math.ceil(right))
+    kept[there] = inside[there]
     return kept
+
+
+def _held(share: float) -> float:
+    """A place in the image, of one that may lie beyond it."""
+    return min(max(share, 0.0), 1.0)
 
 
 def _connected(inside: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:

@@ -148,7 +148,8 @@ class AttributesCodec(Codec):
         """The regions that are asked about, with their ids; a region of several labels counts as one, of the first."""
         for drawing in drawings(control):
             codec, drawn = self._drawing[drawing.control.tag], drawing.control
-            mine = {drawn.name, drawn.option(NAMED_BY, drawn.name)}
+            # No set, which could not be asked for the lists that other programs may put under `from_name`.
+            mine = (drawn.name, drawn.option(NAMED_BY, drawn.name))
             for name, regions in _by_id(one for one in result if one.get("from_name") in mine).items():
                 parts = parts_of(codec.read(drawn, regions, value))
                 if parts and drawing.asks_about(parts[0]):

@@ -1,5 +1,6 @@
 """What a codec is: how one kind of control tag is read from a label config, from results, and written back."""
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -133,6 +134,16 @@ def of_control(control: Control, result: list[Region]) -> list[dict[str, Any]]:
     """The values of a control's own regions."""
     values = (region.get("value") for region in own(control, result))
     return [value for value in values if isinstance(value, dict)]
+
+
+def real_number(value: object) -> float:
+    """A number; NaN for what is none, or is larger than a float can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
 
 
 def whole_number(value: object) -> int:

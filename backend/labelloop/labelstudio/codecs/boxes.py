@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, region_id, region_of
+from labelloop.labelstudio.codecs.base import RegionsCodec, of_control, real_number, region_id, region_of
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Box, BoxesPrediction, BoxesTarget, Control, Kind, Part, Target
 from labelloop.records.geometry import hulls, overlaps
@@ -76,10 +76,10 @@ def _region(control: Control, number: int, box: Box, prediction: BoxesPrediction
 def _boxes(value: dict[str, Any]) -> list[Box]:
     """The box of each label of a region's value; none where it is no box."""
     labels = value.get("rectanglelabels")
-    numbers = [_number(value.get(key)) for key in ("x", "y", "width", "height")]
+    numbers = [real_number(value.get(key)) for key in ("x", "y", "width", "height")]
     if not isinstance(labels, list) or not all(map(math.isfinite, numbers)):
         return []
-    turn = _number(value.get("rotation"))
+    turn = real_number(value.get("rotation"))
     x, y, width, height = (number / 100 for number in numbers)
     box = _held(Box("", x, y, width, height, round(turn, DIGITS) % 360 if math.isfinite(turn) else 0.0))
     return [replace(box, label=label) for label in labels if isinstance(label, str)] if box else []
@@ -138,7 +138,3 @@ def _percent(box: Box) -> dict[str, float]:
     return {
         name: round(100 * share, DIGITS - 2) for name, share in _rounded(box.x, box.y, box.width, box.height).items()
     }
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -1,7 +1,6 @@
 """Areas drawn in an image, each of a class: by a brush, by polygons, or as a bitmap."""
 
 import base64
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
-from labelloop.labelstudio.codecs.base import RegionsCodec, region_id, region_of, whole_number
+from labelloop.labelstudio.codecs.base import RegionsCodec, real_number, region_id, region_of, whole_number
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Part, Target
@@ -179,14 +178,11 @@ def _points(value: object) -> NDArray[np.float64] | None:
     """[n, 2] of at least three points of two finite numbers each; None of anything else."""
     if not isinstance(value, list) or len(value) < 3:
         return None
-    if not all(isinstance(point, list | tuple) and len(point) == 2 and all(map(_finite, point)) for point in value):
+    if not all(isinstance(point, list | tuple) and len(point) == 2 for point in value):
         return None
+    points = np.array([[real_number(share) for share in point] for point in value])
     # What lies further out than another image's width is as good as there.
-    return np.clip(np.array(value, dtype=np.float64), -100, 200)
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return np.clip(points, -100, 200) if np.isfinite(points).all() else None
 
 
 def _union(masks: Iterable[Mask], label: str, size: tuple[int, int]) -> Inside:

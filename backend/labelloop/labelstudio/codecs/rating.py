@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, cast
 
-from labelloop.labelstudio.codecs.base import Codec, Described, of_control, region_of
+from labelloop.labelstudio.codecs.base import Codec, Described, of_control, real_number, region_of
 from labelloop.labelstudio.codecs.whole_items import WHOLE_ITEM, of_whole, why_not_whole
 from labelloop.labelstudio.label_tags import Tag
 from labelloop.labelstudio.tasks import Region
@@ -58,6 +58,5 @@ class RatingCodec(Codec):
 
 def _stars(value: dict[str, Any]) -> int:
     """A whole number from 1; 0 for everything else."""
-    stars = value.get("rating")
-    whole = isinstance(stars, int | float) and not isinstance(stars, bool) and stars >= 1 and stars == stars // 1
-    return int(cast(float, stars)) if whole else 0
+    stars = real_number(value.get("rating"))
+    return int(stars) if stars >= 1 and stars.is_integer() else 0
