@@ -296,6 +296,32 @@ def test_sets_paths_ratings_and_texts_of_regions_are_read_and_written(tag: str, 
     assert [one.said for one in again.attributes] in ([target], [target, SetTarget(())])
 
 
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("RectangleLabels", "x"),
+        ("RectangleLabels", "width"),
+        ("BrushLabels", "rle"),
+        ("Labels", "start"),
+        ("Labels", "text"),
+    ],
+)
+def test_nested_choices_called_as_a_part_of_the_place_are_not_written(tag: str, name: str) -> None:
+    found = controls(config(tag).replace('name="nest"', f'name="{name}"'))
+    drawn, parts = found_regions(tag)
+    asked = AttributesPrediction((Attribute(parts[0], SAID["nest"][1]),), 0.8, 0.2)
+    alone = prediction_json(1, "v1", 0.5, [(found["r"], drawn)], {"d": "Anna came"})
+    assert prediction_json(1, "v1", 0.5, [(found["r"], drawn), (found[name], asked)], {"d": "Anna came"}) == alone
+
+
+def test_a_text_of_marked_words_may_be_called_text() -> None:
+    found = controls(config("Labels").replace('name="note"', 'name="text"'))
+    drawn, parts = found_regions("Labels")
+    asked = AttributesPrediction((Attribute(parts[0], SAID["note"][1]),), 0.8, 0.2)
+    sent = prediction_json(1, "v1", 0.5, [(found["r"], drawn), (found["text"], asked)], {"d": "Anna came"})
+    assert sent["result"][-1]["value"] == {"start": 0, "end": 4, "text": ["torn"]}
+
+
 def test_only_regions_that_are_sent_are_told_of() -> None:
     found = controls(config("RectangleLabels"))
     prediction, parts = found_regions("RectangleLabels")

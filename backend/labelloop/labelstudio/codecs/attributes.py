@@ -122,7 +122,7 @@ class AttributesCodec(Codec):
     def write_beside(
         self, control: Control, prediction: AttributesPrediction, placed: Sequence[tuple[Part, Region]]
     ) -> list[Region]:
-        """A region for what is said of each one that others have drawn.
+        """A region for what is said of each one that others have drawn; none where its place would suffer.
 
         Args:
             control: whose.
@@ -137,6 +137,7 @@ class AttributesCodec(Codec):
             for part, region in placed
             if part in said and region["from_name"] in names
             for answer in codec.write(whole, said[part], None)
+            if not _displaces(answer, region)
         ]
 
     def merge(self, control: Control, targets: Sequence[Target]) -> AttributesTarget:
@@ -196,6 +197,12 @@ def _placeless(region: Region) -> Region:
     value: Any = region.get("value")
     key = _SAID_UNDER.get(str(region.get("type")), str(region.get("type")))
     return {**region, "value": {key: value[key]} if isinstance(value, dict) and key in value else {}}
+
+
+def _displaces(answer: Region, region: Region) -> bool:
+    """Whether an answer needs a key that the region's place has, as nested choices do that are called `x` or `start`."""
+    said_under = _SAID_UNDER.get(answer["type"], answer["type"])
+    return bool((answer["value"].keys() - {said_under}) & region["value"].keys())
 
 
 def _beside(answer: Region, region: Region) -> Region:
