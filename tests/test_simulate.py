@@ -289,6 +289,23 @@ def test_the_cats_and_dogs_recipe_is_the_classic_study() -> None:
     assert read_recipe("cats-and-dogs").backbone == "resnet50"
 
 
+def test_what_the_service_is_set_to_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABELLOOP_ENSEMBLE_COMBINATION", "stacking")
+    monkeypatch.setenv("LABELLOOP_BALANCE", "0.5")
+    monkeypatch.setenv("LABELLOOP_APART", "0.25")
+    plan = plan_of(Wanted(), load_settings(), items=100, classes=2)
+
+    assert (plan.learner.combination, plan.balance, plan.apart) == ("stacking", 0.5, 0.25)
+
+
+def test_joined_backbones_are_played_as_several(tmp_path: Path) -> None:
+    texts = _table(tmp_path / "texts.csv", 1, 40)
+    simulate(str(texts), *SMALL[2:], "--backbone", "plain+plain", "-s", "random", "-o", str(tmp_path / "out"))
+
+    blocks = results(tmp_path / "out")["plan"]["learner"]["blocks"]
+    assert len(blocks) == 2 and blocks[0] == blocks[1]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -232,10 +232,66 @@ def test_a_worse_candidate_is_refused_and_the_live_model_measured(monkeypatch: p
     assert cell.rounds[1].accuracy == good.rounds[0].accuracy
 
 
+def test_rare_classes_are_judged_as_the_service_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate that gives up a rare class for a common one does not go live, though it is right as often."""
+    labels = ("ant",) * 80 + ("bee",) * 80 + ("cat",) * 20
+    simulation = Simulation(_data(labels=labels), _plan(budget=20, start=10, batch=10, validation=60))
+    # Of the first candidate, then of the second and of what is live.
+    missed = iter(["nothing", "cat", "ant"])
+
+    def correct(simulation: Simulation, learner: object, rows: np.ndarray) -> np.ndarray:
+        missing = np.flatnonzero(np.array(simulation.data.labels)[rows] == next(missed))
+        return ~np.isin(np.arange(rows.size), missing[:6])
+
+    monkeypatch.setattr(Simulation, "_correct", correct)
+    cell = simulation.play("random", 0)
+
+    assert [played.published for played in cell.rounds] == [True, False]
+    assert "mean recall of the classes" in cell.rounds[1].reason
+
+
+def test_the_learner_is_trained_with_all_that_the_plan_says_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, asked = playing.ClassificationLearner.fit, list[dict[str, Any]]()
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        asked.append(options)
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(playing.ClassificationLearner, "fit", noted)
+    learner = LearnerRecipe(ensemble=("logistic", "knn"), combination="stacking", blocks=(3, 5))
+    Simulation(_data(), _plan(learner=learner, judging=Judging(share=0.5, start=20, minimum=5))).play("random", 0)
+
+    assert {(one["combination"], one["blocks"]) for one in asked} == {("stacking", (3, 5))}
+    # Of 5, 15, 25, 35 and 40 labels, none is held out before there are 20.
+    assert [one["holdout"] is not None for one in asked] == [False, False, True, True, True]
+    rows, targets = asked[-1]["holdout"]
+    assert len(rows) == len(targets) >= 5
+
+
+@pytest.mark.parametrize("wish", [{"balance": 1.0}, {"apart": 0.9}])
+def test_the_wishes_of_an_order_are_heard(wish: Mapping[str, float], cells: list[Cell]) -> None:
+    heard = Simulation(_data(), _plan(**wish)).play("margin", 0)
+
+    assert [played.bought for played in heard.rounds] != [played.bought for played in cells[1].rounds]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"balance": 0.5},
+        {"apart": 0.2},
+        {"learner": LearnerRecipe(combination="vote")},
+        {"learner": LearnerRecipe(blocks=(3, 5))},
+    ],
+)
+def test_what_a_cell_depends_on_is_told(changed: Mapping[str, Any]) -> None:
+    assert _plan(**changed).cell_facts() != _plan().cell_facts()
+
+
 def test_a_finish_is_judged_against_what_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int]] = []
 
-    def arguments(recipe: LearnerRecipe, unlabelled: np.ndarray, seed: int) -> dict[str, Any]:
+    def arguments(recipe: LearnerRecipe, unlabelled: np.ndarray, holdout: object, seed: int) -> dict[str, Any]:
         asked.append((recipe.semi_supervised, len(unlabelled)))
         return {"seed": seed}
 

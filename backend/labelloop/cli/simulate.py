@@ -176,7 +176,13 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
         given = prepared.data.given_test
         tested = 0 if given is None else int(given.sum())
         plan = plan_of(
-            wanted, settings, len(prepared.data.labels), len(prepared.data.classes), history=history, tested=tested
+            wanted,
+            settings,
+            len(prepared.data.labels),
+            len(prepared.data.classes),
+            history=history,
+            tested=tested,
+            blocks=backbone.blocks,
         )
         cells = _cells(progress, Simulation(prepared.data, plan), backbone, prepared, folder, resume=resume)
     results = results_of(source, backbone, prepared, plan, cells)

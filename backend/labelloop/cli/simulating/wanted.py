@@ -95,7 +95,14 @@ def _kinds(name: str) -> tuple[type, ...]:
 
 
 def plan_of(
-    wanted: Wanted, settings: Settings, items: int, classes: int, *, history: bool = False, tested: int = 0
+    wanted: Wanted,
+    settings: Settings,
+    items: int,
+    classes: int,
+    *,
+    history: bool = False,
+    tested: int = 0,
+    blocks: tuple[int, ...] = (),
 ) -> Plan:
     """The plan that is wanted of a data set.
 
@@ -106,6 +113,7 @@ def plan_of(
         classes: how many classes.
         history: it is known in which order they were labelled, which then is played too.
         tested: how many of the items are of a test set of their own.
+        blocks: how many columns of the features are of each backbone, where several are joined.
 
     Raises:
         LearningError: a name in it is not known, or its numbers contradict each other.
@@ -123,9 +131,13 @@ def plan_of(
         seeds=SEEDS if wanted.seeds is None else wanted.seeds,
         cold_strategy=wanted.cold_strategy or settings.cold_strategy,
         labels_per_class=settings.cold_labels_per_class,
+        balance=settings.balance,
+        apart=settings.apart,
         learner=LearnerRecipe(
             semi_supervised=wanted.semi_supervised or settings.semi_supervised,
             ensemble=wanted.ensemble or tuple(settings.ensemble),
+            combination=settings.ensemble_combination,
+            blocks=blocks,
         ),
         finish=wanted.finish or "",
         test=TEST_SHARE if wanted.test is None else wanted.test,

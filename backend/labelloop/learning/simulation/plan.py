@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from labelloop.errors import LearningError
@@ -45,6 +45,8 @@ class Plan:
         seeds: how often each strategy is played.
         cold_strategy: orders for a strategy that needs a model, while there is none, and what `auto` begins with.
         labels_per_class: labels per class from which `auto` trusts a model.
+        balance: share of the places given to the class with the fewest labels, in [0, 1].
+        apart: items nearer than this to a labelled one go last, in [0, 2]; 0: none does.
         learner: what is trained.
         finish: a semi-supervised method tried once at the end, behind the gate; empty: none.
         test: share of the items that only measure, or their number where above 1; for a given test set of no meaning.
@@ -59,6 +61,8 @@ class Plan:
     seeds: int = 1
     cold_strategy: str = "coverage"
     labels_per_class: int = 4
+    balance: float = 0.0
+    apart: float = 0.0
     learner: LearnerRecipe = field(default_factory=LearnerRecipe)
     finish: str = ""
     test: float = 0.25
@@ -99,10 +103,9 @@ class Plan:
         facts = {
             name: getattr(self, name) for name in ("budget", "start", "batch", "cold_strategy", "labels_per_class")
         }
-        facts |= {name: getattr(self, name) for name in ("finish", "test", "validation")}
+        facts |= {name: getattr(self, name) for name in ("balance", "apart", "finish", "test", "validation")}
         judging = [self.judging.share, self.judging.start, self.judging.minimum, self.judging.tolerance]
-        learner = [self.learner.uncertainty, self.learner.semi_supervised, *self.learner.ensemble]
-        return facts | {"judging": judging, "learner": learner}
+        return facts | {"judging": judging, "learner": asdict(self.learner)}
 
     def _require(self, holds: bool, fault: str) -> None:
         if not holds:

@@ -57,7 +57,7 @@ class Simulation:
             )
         self._targets = [ClassTarget(label) for label in data.labels]
         for method in {plan.learner.semi_supervised, plan.finish or "none"}:
-            fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], 0)
+            fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], None, 0)
         self._require_enough(self._split(0))
 
     def play(self, strategy: str, seed: int, on_round: OnRound | None = None) -> Cell:
@@ -108,7 +108,8 @@ class Simulation:
         if name == Bald.name and play.live is not None:
             pool = replace(pool, members=play.live.members(pool.features, seed))
         strategy = strategy_for(pool, name, self.plan.cold_strategy, self.plan.labels_per_class)
-        order = strategy.order(pool, seed * 1_000_003 + len(play.bought))
+        draw = seed * 1_000_003 + len(play.bought)
+        order = strategy.order(pool, draw, balance=self.plan.balance, apart=self.plan.apart)
         return strategy.name, rows[order[:count]].tolist()
 
     def _pool(self, play: _Play, rows: Ints, batch: int) -> Pool:
@@ -128,12 +129,14 @@ class Simulation:
         """Train a candidate on the labels bought and let it go live if the gate says so."""
         judged, trained = self._sides(play)
         rest = np.setdiff1d(play.split.pool, play.bought)
+        unseen = (self.data.features[judged], [self._targets[row] for row in judged])
+        holdout = unseen if judged.size >= self.plan.judging.minimum else None
         try:
             candidate = ClassificationLearner.fit(
                 self.data.features[trained],
                 [self._targets[row] for row in trained],
                 self.data.classes,
-                **fit_arguments(recipe, self.data.features[rest], seed),
+                **fit_arguments(recipe, self.data.features[rest], holdout, seed),
             )
         except NotEnoughLabels:
             return GateDecision(False, NO_MODEL)
@@ -142,6 +145,8 @@ class Simulation:
             None if play.live is None else self._correct(play.live, judged),
             minimum=self.plan.judging.minimum,
             tolerance=self.plan.judging.tolerance,
+            labels=[self.data.labels[row] for row in judged],
+            classes=self.data.classes,
         )
         if decision.accepted:
             play.live, play.skill = candidate, self._skill(candidate, judged)
