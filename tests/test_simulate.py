@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from labelloop.cli import app
 from labelloop.cli.simulating.charts import nice_ticks
-from labelloop.cli.simulating.report import saving_text
+from labelloop.cli.simulating.report import finish_lines, saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
 from labelloop.errors import SettingsError
 from labelloop.learning import simulation
@@ -371,6 +371,23 @@ def test_a_data_set_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None
 )
 def test_savings_are_told_in_words(labels: float | None, saved: float | None, at_most: bool, said: str) -> None:
     assert saving_text({"labels": labels, "saved": saved, "at_most": at_most}) == said
+
+
+@pytest.mark.parametrize(
+    ("finish", "methods", "said"),
+    [
+        ("pseudo_label", ["supervised", "kernel"], "went live 0 of 2 times."),
+        ("pseudo_label", ["pseudo_label", "kernel"], "went live 1 of 2 times, +10.0% in accuracy where it did."),
+        ("auto", ["label_spreading", "pseudo_label"], "went live 2 of 2 times, +15.0% in accuracy where it did."),
+    ],
+)
+def test_a_finish_is_told_of_the_method_and_not_of_another_head(finish: str, methods: list[str], said: str) -> None:
+    ends = [{"published": True, "method": method, "accuracy": 0.8 + n / 10} for n, method in enumerate(methods)]
+    cells = [{"strategy": "margin", "rounds": [{"accuracy": 0.7}], "finish": end} for end in ends]
+
+    assert finish_lines({"plan": {"strategies": ["margin"], "finish": finish}, "cells": cells}) == [
+        f"margin: {finish} at the end {said}"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
+from labelloop.learning.choice import Choice
 from labelloop.learning.simulation import (
     DOUBLING,
     Cell,
@@ -305,9 +306,27 @@ def test_a_finish_is_judged_against_what_is_live(monkeypatch: pytest.MonkeyPatch
     assert asked[-1] == ("pseudo_label", 135 - 40)
 
 
+@pytest.mark.parametrize(("said", "method"), [("auto", "pseudo_label"), ("none", "supervised")])
+def test_a_round_tells_which_head_its_candidate_has(monkeypatch: pytest.MonkeyPatch, said: str, method: str) -> None:
+    fit = playing.ClassificationLearner.fit
+
+    def chosen(*arguments: Any, **options: Any) -> Any:
+        learner = fit(*arguments, **options)
+        learner.choice = Choice(method if options["semi_supervised"] == said else "kernel", "")
+        return learner
+
+    monkeypatch.setattr(playing.ClassificationLearner, "fit", chosen)
+    cell = Simulation(_data(), _plan(finish=said, learner=LearnerRecipe(semi_supervised="label_spreading"))).play(
+        "random", 0
+    )
+
+    assert {played.method for played in cell.rounds} == {"kernel"}
+    assert cell.finish is not None and cell.finish.method == method
+
+
 def _cell(strategy: str, seed: int, accuracies: list[float], counts: list[tuple[int, ...]]) -> Cell:
     rounds = [
-        Round(sum(count), strategy, (), count, accuracy, accuracy, 0.1, 0.5, True, "")
+        Round(sum(count), strategy, (), count, accuracy, accuracy, 0.1, 0.5, True, "", "supervised")
         for accuracy, count in zip(accuracies, counts, strict=True)
     ]
     return Cell(strategy, seed, tuple(rounds))

@@ -10,6 +10,7 @@ from rich.table import Table
 from labelloop.cli.simulating.features import Prepared
 from labelloop.cli.simulating.source import Source
 from labelloop.learning import ResolvedBackbone
+from labelloop.learning.recipes import methods_named
 from labelloop.learning.simulation import BASELINE, Cell, Plan, summary_of
 
 COLUMNS = 6
@@ -71,17 +72,17 @@ def show_results(results: dict[str, Any], folder: Path) -> None:
 
 
 def finish_lines(results: dict[str, Any]) -> list[str]:
-    """What a last semi-supervised candidate brought each strategy."""
+    """What a last semi-supervised candidate brought each strategy, where the method was chosen for it and not another head."""
+    finish = results["plan"]["finish"]
+    methods = {method.name for method in methods_named(finish or "none")}
     lines = []
     for name in results["plan"]["strategies"]:
         tried = [cell for cell in results["cells"] if cell["strategy"] == name and cell["finish"]]
         if tried:
-            gain = sum(cell["finish"]["accuracy"] - cell["rounds"][-1]["accuracy"] for cell in tried) / len(tried)
-            taken = sum(cell["finish"]["published"] for cell in tried)
-            method = results["plan"]["finish"]
-            lines.append(
-                f"{name}: {method} at the end went live {taken} of {len(tried)} times, {gain:+.1%} in accuracy."
-            )
+            taken = [cell for cell in tried if cell["finish"]["published"] and cell["finish"]["method"] in methods]
+            gains = [cell["finish"]["accuracy"] - cell["rounds"][-1]["accuracy"] for cell in taken]
+            gained = f", {sum(gains) / len(gains):+.1%} in accuracy where it did" if gains else ""
+            lines.append(f"{name}: {finish} at the end went live {len(taken)} of {len(tried)} times{gained}.")
     return lines
 
 

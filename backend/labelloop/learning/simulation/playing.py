@@ -73,15 +73,15 @@ class Simulation:
         for labels in self.plan.rounds():
             order, chosen = self._choose(play, strategy, labels - len(play.bought), seed)
             play.bought += chosen
-            decision = self._train(play, play.recipe, seed)
-            rounds.append(self._record(play, order, chosen, decision))
+            decision, method = self._train(play, play.recipe, seed)
+            rounds.append(self._record(play, order, chosen, decision, method))
             if on_round is not None:
                 on_round(labels)
         return Cell(strategy, seed, tuple(rounds), self._finish(play, seed) if self.plan.finish else None)
 
     def _finish(self, play: _Play, seed: int) -> Round:
-        decision = self._train(play, replace(play.recipe, semi_supervised=self.plan.finish), seed)
-        return self._record(play, self.plan.finish, [], decision)
+        decision, method = self._train(play, replace(play.recipe, semi_supervised=self.plan.finish), seed)
+        return self._record(play, self.plan.finish, [], decision, method)
 
     def _split(self, seed: int) -> Split:
         return split_data(self.data, test=self.plan.test, validation=self.plan.validation, seed=seed)
@@ -125,8 +125,8 @@ class Simulation:
             batch=max(batch, 1),
         )
 
-    def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> GateDecision:
-        """Train a candidate on the labels bought and let it go live if the gate says so."""
+    def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> tuple[GateDecision, str]:
+        """Train a candidate on the labels bought and let it go live if the gate says so; and which head it has."""
         judged, trained = self._sides(play)
         rest = np.setdiff1d(play.split.pool, play.bought)
         unseen = (self.data.features[judged], [self._targets[row] for row in judged])
@@ -139,7 +139,7 @@ class Simulation:
                 **fit_arguments(recipe, self.data.features[rest], holdout, seed),
             )
         except NotEnoughLabels:
-            return GateDecision(False, NO_MODEL)
+            return GateDecision(False, NO_MODEL), ""
         decision = judge(
             self._correct(candidate, judged),
             None if play.live is None else self._correct(play.live, judged),
@@ -150,7 +150,7 @@ class Simulation:
         )
         if decision.accepted:
             play.live, play.skill = candidate, self._skill(candidate, judged)
-        return decision
+        return decision, candidate.choice.method if candidate.choice else ""
 
     def _skill(self, learner: ClassificationLearner, judged: Ints) -> float | None:
         """What the learner is known to be able to, as the service estimates it."""
@@ -178,7 +178,7 @@ class Simulation:
         said = [self.data.classes[column] == self.data.labels[row] for column, row in zip(best, rows, strict=True)]
         return np.array(said, dtype=bool)
 
-    def _record(self, play: _Play, order: str, chosen: list[int], decision: GateDecision) -> Round:
+    def _record(self, play: _Play, order: str, chosen: list[int], decision: GateDecision, method: str) -> Round:
         counts = counts_of([self.data.labels[row] for row in play.bought], self.data.classes)
         metrics = self._measure(play, counts)
         return Round(
@@ -192,6 +192,7 @@ class Simulation:
             log_loss=metrics.log_loss,
             published=decision.accepted,
             reason=decision.reason,
+            method=method,
         )
 
     def _measure(self, play: _Play, counts: list[int]) -> Metrics:

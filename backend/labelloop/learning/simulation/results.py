@@ -20,6 +20,7 @@ class Round:
         log_loss: natural, a probability counting as 1e-6 at least.
         published: the candidate went live.
         reason: why, or why not.
+        method: the head that was chosen for the candidate; empty: none could be trained.
     """
 
     labels: int
@@ -32,6 +33,7 @@ class Round:
     log_loss: float
     published: bool
     reason: str
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
