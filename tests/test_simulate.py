@@ -123,6 +123,18 @@ def test_cells_of_another_test_set_are_not_taken(tmp_path: Path) -> None:
     assert results(tmp_path / "out")["cells"] == results(tmp_path / "fresh")["cells"]
 
 
+def test_cells_of_the_same_rows_in_another_order_are_not_taken(tmp_path: Path) -> None:
+    """Rows of a table are known by their numbers, which another order gives to others."""
+    table = _table(tmp_path / "table.csv", 1, 40)
+    header, *rows = table.read_text().splitlines()
+    simulate(str(table), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
+    table.write_text("\n".join([header, *rows[::-1]]))
+    simulate(str(table), *SMALL, "-s", "random", "-o", str(tmp_path / "out"), "--resume")
+    simulate(str(table), *SMALL, "-s", "random", "-o", str(tmp_path / "fresh"))
+
+    assert results(tmp_path / "out")["cells"] == results(tmp_path / "fresh")["cells"]
+
+
 def test_budget_that_nobody_named_fits_beside_a_large_test_set(tmp_path: Path) -> None:
     small, large = _table(tmp_path / "small.csv", 1, 20), _table(tmp_path / "large.csv", 2, 60)
     simulate(str(small), "--test", str(large), "--backbone", "plain", "--seeds", "1", "-o", str(tmp_path / "out"))

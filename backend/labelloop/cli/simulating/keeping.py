@@ -17,7 +17,8 @@ def fingerprint(backbone_id: str, contents: Sequence[str], data: LabelledData, f
     count = len(contents)
     tested = [False] * count if data.given_test is None else data.given_test.tolist()
     history = [0] * count if data.history is None else data.history.tolist()
-    items = sorted(zip(contents, data.labels, tested, history, strict=True))
+    # A split goes by the keys, and what is kept of a cell names items by them.
+    items = sorted(zip(data.keys, contents, data.labels, tested, history, strict=True))
     told = json.dumps([backbone_id, items, facts], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
