@@ -126,6 +126,21 @@ def test_an_export_is_merged_as_the_service_does_it(tmp_path: Path) -> None:
     assert source.notes == ("2 tasks without a label that counts are left out.",)
 
 
+def test_a_label_corrected_later_keeps_its_place_in_the_order_of_labelling(tmp_path: Path) -> None:
+    tasks = [exported_task(number, {"text": f"text {number}"}, ("cat", "dog")[number % 2]) for number in (1, 2, 3)]
+    for task, day in zip(tasks, ("01", "02", "03"), strict=True):
+        task["annotations"][0]["created_at"] = f"2026-11-{day}T10:00:00Z"
+        task["annotations"][0]["updated_at"] = f"2026-11-{day}T10:00:00Z"
+    tasks[0]["annotations"][0]["updated_at"] = "2026-12-01T10:00:00Z"
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert [name for _, name in sorted(zip(source.history or (), source.ids, strict=True))] == [
+        "task 1",
+        "task 2",
+        "task 3",
+    ]
+
+
 def test_an_export_of_images_finds_them_below_the_folder(tmp_path: Path) -> None:
     image_folder(tmp_path / "uploads", 1)
     tasks = [

@@ -22,16 +22,22 @@ def read(where: str, columns: Columns) -> Source:
         DataSetError: it is no such export, or has no control of choices, or more than one.
     """
     path = Path(where).expanduser()
-    tasks = _tasks(path)
+    exported = _exported(path)
+    tasks = _records(path, exported)
     control = _control(path, tasks, columns)
     said = {task.id: merge(control, task) for task in tasks}
-    labelled = [(task, target.summary) for task in tasks if (target := said[task.id]) is not None]
+    made = _records(path, [_as_made(task) for task in exported])
+    labelled = [
+        (task, first, target.summary)
+        for task, first in zip(tasks, made, strict=True)
+        if (target := said[task.id]) is not None
+    ]
     left = len(tasks) - len(labelled)
     tasks_are = (
         "1 task without a label that counts is" if left == 1 else f"{left:,} tasks without a label that counts are"
     )
     notes = (f"{tasks_are} left out.",) if left else ()
-    values = [task.data.get(control.data_key) for task, _ in labelled]
+    values = [task.data.get(control.data_key) for task, _, _ in labelled]
     folder = columns.images or path.parent
 
     def content(row: int) -> bytes | str:
@@ -39,10 +45,10 @@ def read(where: str, columns: Columns) -> Source:
             return bytes_of(find_image(folder, str(values[row])))
         return words_of(values[row])
 
-    ids = [f"task {task.id}" for task, _ in labelled]
-    labels = [label for _, label in labelled]
+    ids = [f"task {task.id}" for task, _, _ in labelled]
+    labels = [label for _, _, label in labelled]
     # A label counts from the first annotation on that was not a skip.
-    history = [min(said.updated_at for said in task.annotations if not said.was_cancelled) for task, _ in labelled]
+    history = [min(said.updated_at for said in first.annotations if not said.was_cancelled) for _, first, _ in labelled]
     return Source(path.name, control.modality, ids, labels, content, history=history, notes=notes)
 
 
@@ -78,7 +84,7 @@ def _file_below(root: Path, name: str) -> Path | None:
         return None
 
 
-def _tasks(path: Path) -> list[TaskRecord]:
+def _exported(path: Path) -> list[dict[str, Any]]:
     try:
         read = json.loads(decode_text(path.read_bytes()))
     except ValueError as error:
@@ -86,8 +92,13 @@ def _tasks(path: Path) -> list[TaskRecord]:
     whole = isinstance(read, list) and all(isinstance(task, dict) and "data" in task for task in read)
     if not whole or not read:
         raise DataSetError(f"{path.name} is no export of Label Studio with tasks; choose the format JSON there.")
+    exported: list[dict[str, Any]] = read
+    return exported
+
+
+def _records(path: Path, exported: Sequence[Mapping[str, Any]]) -> list[TaskRecord]:
     try:
-        return [read_task(_with_date(task)) for task in read]
+        return [read_task(_with_date(task)) for task in exported]
     except PayloadError as error:
         raise DataSetError(f"{path.name}: {error}") from None
 
@@ -95,6 +106,13 @@ def _tasks(path: Path) -> list[TaskRecord]:
 def _with_date(task: Mapping[str, Any]) -> dict[str, Any]:
     """Exports of old versions leave the task's own date out."""
     return {"updated_at": "1970-01-01T00:00:00Z", **task}
+
+
+def _as_made(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The task with its annotations dated as they were made, where the export tells; a correction is no later label."""
+    said = task.get("annotations") or ()
+    dated = [{**one, "updated_at": one.get("created_at") or one["updated_at"]} for one in said]
+    return {**task, "annotations": dated}
 
 
 def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Control:
