@@ -141,6 +141,26 @@ def test_a_label_corrected_later_keeps_its_place_in_the_order_of_labelling(tmp_p
     ]
 
 
+def test_what_lies_deeper_in_a_tasks_data_is_found_by_its_path(tmp_path: Path) -> None:
+    tasks = [exported_task(n, {"doc": {"pages": [{"text": f"page {n}"}]}}, ("cat", "dog")[n % 2]) for n in (1, 2)]
+    path = str(write_export(tmp_path / "export.json", tasks))
+    source = read_source(path, Columns("doc.pages[0].text"))
+
+    assert [source.read(0), source.read(1)] == ["page 1", "page 2"]
+    assert source.classes == ("cat", "dog")
+    with pytest.raises(DataSetError, match=r"have no 'doc\.pages\[1\]\.text' in their data"):
+        read_source(path, Columns("doc.pages[1].text"))
+
+
+def test_images_whose_paths_lie_deeper_are_images(tmp_path: Path) -> None:
+    image_folder(tmp_path, 1)
+    tasks = [exported_task(n, {"shot": {"file": f"{kind}/0.png"}}, kind) for n, kind in enumerate(("cat", "dog"))]
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), Columns("shot.file"))
+
+    assert source.modality is Modality.IMAGE
+    assert source.read(1) == tiny_image("dog", 0)
+
+
 def test_an_export_of_images_finds_them_below_the_folder(tmp_path: Path) -> None:
     image_folder(tmp_path / "uploads", 1)
     tasks = [

@@ -12,7 +12,7 @@ from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, byt
 from labelloop.errors import DataSetError, PayloadError
 from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task
 from labelloop.learning.texts import decode_text
-from labelloop.records import Control, Modality
+from labelloop.records import Control, Modality, value_of
 
 
 def read(where: str, columns: Columns) -> Source:
@@ -37,7 +37,7 @@ def read(where: str, columns: Columns) -> Source:
         "1 task without a label that counts is" if left == 1 else f"{left:,} tasks without a label that counts are"
     )
     notes = (f"{tasks_are} left out.",) if left else ()
-    values = [task.data.get(control.data_key) for task, _, _ in labelled]
+    values = [value_of(task.data, control.data_key) for task, _, _ in labelled]
     folder = columns.images or path.parent
 
     def content(row: int) -> bytes | str:
@@ -141,9 +141,9 @@ def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Contr
 
 def _data_key(path: Path, tasks: Sequence[TaskRecord], to_name: str, wanted: str) -> str:
     keys = Counter(key for task in tasks for key, value in task.data.items() if isinstance(value, str))
-    if wanted and wanted not in keys:
+    if wanted and not any(isinstance(value_of(task.data, wanted), str) for task in tasks):
         raise DataSetError(
-            f"The tasks of {path.name} have no {wanted!r} in their data; there is {', '.join(sorted(keys))}."
+            f"The tasks of {path.name} have no {wanted!r} in their data; there is {', '.join(sorted(keys)) or 'no text'}."
         )
     if wanted or len(keys) == 1:
         return wanted or next(iter(keys))
@@ -156,7 +156,7 @@ def _data_key(path: Path, tasks: Sequence[TaskRecord], to_name: str, wanted: str
 
 
 def _modality(tasks: Sequence[TaskRecord], data_key: str) -> Modality:
-    values = [str(task.data.get(data_key)) for task in tasks]
+    values = [str(value_of(task.data, data_key)) for task in tasks]
     images = sum(_looks_like_image(value) for value in values)
     return Modality.IMAGE if 2 * images > len(values) else Modality.TEXT
 
@@ -174,5 +174,5 @@ def _looks_like_image(value: str) -> bool:
 
 def _labels(tasks: Sequence[TaskRecord], control: Control) -> tuple[str, ...]:
     codec, key = codec_for(control), control.data_key
-    said = (codec.read(control, one.result, task.data.get(key)) for task in tasks for one in task.annotations)
+    said = (codec.read(control, one.result, value_of(task.data, key)) for task in tasks for one in task.annotations)
     return tuple(sorted({target.summary for target in said if target is not None}))
