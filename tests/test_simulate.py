@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from labelloop.cli import app
+from labelloop.cli.simulating import features
 from labelloop.cli.simulating.charts import nice_ticks
 from labelloop.cli.simulating.report import finish_lines, saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
@@ -352,9 +353,6 @@ def test_what_is_said_on_the_command_line_holds_over_a_recipe(tmp_path: Path) ->
         (("--start", "13"), "a start of 13 labels is not within the budget"),
         (("--batch", "some"), "A batch is a number of labels above 0 or 'double', not 'some'."),
         (("--recipe", "birds"), "There is no recipe 'birds'; name a TOML file or one of cats-and-dogs."),
-        (("-s", "as_labelled"), "'as_labelled' needs data that tells when each item was labelled"),
-        (("--semi-supervised", "magic"), "magic"),
-        (("--ensemble", "magic"), "magic"),
         (("--test-share", "30"), "30 items of 48 are wanted for test, more than half"),
     ],
 )
@@ -363,6 +361,25 @@ def test_what_cannot_be_is_told_in_one_sentence(photos: Path, arguments: tuple[s
 
     assert said in told
     assert told.strip().splitlines()[-1].startswith("labelloop: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-s", "as_labelled"), "'as_labelled' needs data that tells when each item was labelled"),
+        (("--semi-supervised", "magic"), "No semi-supervised method is called 'magic'"),
+        (("--finish", "magic"), "No semi-supervised method is called 'magic'"),
+        (("--ensemble", "magic"), "No head is called 'magic'"),
+        (("--cold-strategy", "margin"), "The cold strategy 'margin' orders before there is a trained model"),
+    ],
+)
+def test_a_wrong_name_is_told_before_anything_is_embedded(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.setattr(features, "prepare", lambda *_: pytest.fail("embedded first"))
+    told = simulate(str(photos), *SMALL, *arguments, code=1)
+
+    assert said in told
 
 
 def test_a_data_set_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None:

@@ -69,6 +69,11 @@ def test_random_is_always_played_and_every_strategy_once() -> None:
     [
         ({"strategies": ("marge",)}, "No strategy is called 'marge'; there are .*typiclust"),
         ({"cold_strategy": "warm"}, "No strategy is called 'warm'"),
+        ({"cold_strategy": "margin"}, "cold strategy 'margin' orders before there is a trained model, and needs it"),
+        ({"finish": "magic"}, "No semi-supervised method is called 'magic'"),
+        ({"learner": LearnerRecipe(semi_supervised="magic")}, "No semi-supervised method is called 'magic'"),
+        ({"learner": LearnerRecipe(ensemble=("magic",))}, "No head is called 'magic'"),
+        ({"learner": LearnerRecipe(ensemble=("svm",), combination="duel")}, "No combination is called 'duel'"),
         ({"learner": LearnerRecipe(uncertainty="doubt")}, "No uncertainty is called 'doubt'"),
         ({"start": 50}, r"start of 50 labels is not within the budget \(40 labels in all\)"),
         ({"start": 0}, "start of 0"),
@@ -91,17 +96,6 @@ def test_a_budget_larger_than_the_pool_is_told_with_what_is_left() -> None:
 def test_one_class_is_told() -> None:
     with pytest.raises(NotEnoughLabels, match="items of two classes; there are 180, all of 'bee'"):
         _data(labels=("bee",) * 180)
-
-
-@pytest.mark.parametrize("learner", [LearnerRecipe(semi_supervised="magic"), LearnerRecipe(ensemble=("magic",))])
-def test_a_method_the_learner_lacks_is_told_before_anything_is_played(learner: LearnerRecipe) -> None:
-    with pytest.raises(LearningError, match="magic"):
-        Simulation(_data(), _plan(learner=learner))
-
-
-def test_a_finish_the_learner_lacks_is_told_before_anything_is_played() -> None:
-    with pytest.raises(LearningError, match="magic"):
-        Simulation(_data(), _plan(finish="magic"))
 
 
 def test_the_sides_of_a_split_share_nothing_and_keep_the_classes() -> None:

@@ -116,14 +116,14 @@ def plan_of(
         blocks: how many columns of the features are of each backbone, where several are joined.
 
     Raises:
-        LearningError: a name in it is not known, or its numbers contradict each other.
+        LearningError: a name in it is not known, its numbers contradict each other, or `as_labelled` is without a history.
         SettingsError: the budget is larger than the data, or the batch is neither a number nor `double`.
     """
     budget = wanted.budget if wanted.budget is not None else min(LABELS_PER_CLASS * classes, (items - tested) // 2)
     if budget > items:
         raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)
-    return Plan(
+    plan = Plan(
         strategies=(wanted.strategies or (settings.strategy,)) + ((AS_LABELLED,) if history else ()),
         budget=budget,
         start=start,
@@ -144,6 +144,8 @@ def plan_of(
         validation=wanted.validation or 0,
         judging=Judging(settings.holdout_share, settings.holdout_from, settings.holdout_min, settings.gate_tolerance),
     )
+    plan.require_history(history)
+    return plan
 
 
 def _batch(said: int | str | None, usual: int) -> int:

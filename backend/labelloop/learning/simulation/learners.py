@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelloop.learning.arrays import Floats
-from labelloop.learning.recipes import methods_named, recipe_named
 from labelloop.records import ClassTarget
 
 
@@ -38,13 +37,7 @@ def fit_arguments(
         unlabelled: [m, d], features of the items that have no label.
         holdout: features and targets that have a say in the choice of head; None: too few to be trusted.
         seed: decides the folds.
-
-    Raises:
-        LearningError: the learner has no such method.
     """
-    methods_named(recipe.semi_supervised)
-    for member in recipe.ensemble:
-        recipe_named(member)
     return {
         "uncertainty": recipe.uncertainty,
         "seed": seed,

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from labelloop.errors import LearningError
-from labelloop.learning.acquisition import strategy_named
+from labelloop.learning.acquisition import Need, strategy_named
+from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.simulation.learners import LearnerRecipe
 from labelloop.learning.uncertainty import measure_named
 
@@ -70,10 +71,7 @@ class Plan:
     judging: Judging = field(default_factory=Judging)
 
     def __post_init__(self) -> None:
-        for name in (*self.strategies, self.cold_strategy):
-            if name != AS_LABELLED or name == self.cold_strategy:
-                strategy_named(name)
-        measure_named(self.learner.uncertainty)
+        self._require_names()
         self._require(1 <= self.start <= self.budget, f"a start of {self.start} labels is not within the budget")
         self._require(self.batch >= DOUBLING, f"a round buys at least one label, not {self.batch}")
         self._require(self.seeds >= 1, f"at least one seed is needed, not {self.seeds}")
@@ -106,6 +104,32 @@ class Plan:
         facts |= {name: getattr(self, name) for name in ("balance", "apart", "finish", "test", "validation")}
         judging = [self.judging.share, self.judging.start, self.judging.minimum, self.judging.tolerance]
         return facts | {"judging": judging, "learner": asdict(self.learner)}
+
+    def require_history(self, known: bool) -> None:
+        """Refuse to play the order people labelled in where it is not known.
+
+        Raises:
+            LearningError: it is asked for and not known.
+        """
+        if AS_LABELLED in self.strategies and not known:
+            raise LearningError(
+                f"{AS_LABELLED!r} needs data that tells when each item was labelled, as an export does."
+            )
+
+    def _require_names(self) -> None:
+        for name in self.strategies:
+            if name != AS_LABELLED:
+                strategy_named(name)
+        need = strategy_named(self.cold_strategy).need
+        if need is not Need.NOTHING:
+            raise LearningError(
+                f"The cold strategy {self.cold_strategy!r} orders before there is {need.value}, and needs it."
+            )
+        measure_named(self.learner.uncertainty)
+        for method in (self.learner.semi_supervised, self.finish or "none"):
+            methods_named(method)
+        if self.learner.ensemble:
+            ensemble_of(self.learner.ensemble, self.learner.combination)
 
     def _require(self, holds: bool, fault: str) -> None:
         if not holds:

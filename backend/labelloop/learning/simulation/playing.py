@@ -45,19 +45,14 @@ class Simulation:
         plan: what is played.
 
     Raises:
-        LearningError: the data is too small for the plan, or the learner has no method of a name in it.
+        LearningError: the data is too small for the plan, or does not tell the order in which it was labelled.
     """
 
     def __init__(self, data: LabelledData, plan: Plan) -> None:
         self.data = data
         self.plan = plan
-        if AS_LABELLED in plan.strategies and data.history is None:
-            raise LearningError(
-                f"{AS_LABELLED!r} needs data that tells when each item was labelled, as an export does."
-            )
+        plan.require_history(data.history is not None)
         self._targets = [ClassTarget(label) for label in data.labels]
-        for method in {plan.learner.semi_supervised, plan.finish or "none"}:
-            fit_arguments(replace(plan.learner, semi_supervised=method), data.features[:0], None, 0)
         self._require_enough(self._split(0))
 
     def play(self, strategy: str, seed: int, on_round: OnRound | None = None) -> Cell:
