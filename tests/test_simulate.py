@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from labelloop.cli import app
 from labelloop.cli.simulating import features
 from labelloop.cli.simulating.charts import nice_ticks
+from labelloop.cli.simulating.keeping import CellFile
 from labelloop.cli.simulating.report import finish_lines, saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
 from labelloop.errors import SettingsError
@@ -158,6 +159,38 @@ def test_results_that_cannot_be_written_are_told_before_anything_takes_time(phot
         said = simulate(str(photos), *SMALL, "-o", str(where), code=1)
         assert "cannot hold the results" in " ".join(said.split())
         assert "embedding" not in said
+
+
+@pytest.mark.parametrize("name", ["cells.jsonl", "results.json", "report.html"])
+def test_a_folder_in_the_place_of_results_is_told_before_anything_takes_time(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)
+    monkeypatch.setattr(features, "prepare", lambda *_: pytest.fail("embedded first"))
+    said = simulate(str(photos), *SMALL, "-o", str(tmp_path / "out"), code=1)
+
+    assert f"cannot hold the results: {name} in it is a folder" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[1]",
+        b"null",
+        b'{"x": 1}',
+        b"\xff\xfe",
+        b'{"fingerprint": "f", "cell": null}',
+        b'{"fingerprint": "f", "cell": {"strategy": "random", "seed": 0}}',
+        b'{"fingerprint": "f", "cell": {"strategy": "random", "seed": 0, "finish": null, "rounds": [{"bought": []}]}}',
+    ],
+)
+def test_a_line_that_is_no_cell_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    kept = CellFile(tmp_path / "cells.jsonl", "f")
+    cell = simulation.Cell("random", 0, ())
+    kept.path.write_bytes(line)
+    kept.add(cell)
+
+    assert kept.read() == {("random", 0): cell}
 
 
 def test_without_resume_it_begins_anew(photos: Path, tmp_path: Path) -> None:
@@ -327,6 +360,8 @@ def test_joined_backbones_are_played_as_several(tmp_path: Path) -> None:
         ("labels = 3", "says 'labels', which means nothing; it may say strategies, budget"),
         ('budget = "many"', "has 'many' for 'budget', which is of the wrong kind"),
         ("seeds = true", "has True for 'seeds'"),
+        ('strategies = [["margin"]]', r"has \[\['margin'\]\] for 'strategies', which is of the wrong kind"),
+        ("ensemble = [1, 2]", r"has \[1, 2\] for 'ensemble', which is of the wrong kind"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_told(tmp_path: Path, text: str, said: str) -> None:

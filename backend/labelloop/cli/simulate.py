@@ -78,6 +78,9 @@ RecipeOption = Annotated[
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results.json and the page.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where a simulation into this folder stopped.")]
 
+RESULTS = "results.json"
+REPORT = "report.html"
+
 
 def simulate(  # one parameter for each option
     source: SourceArgument,
@@ -245,21 +248,28 @@ def _make(folder: Path) -> None:
     """Make the folder of the results, before anything takes time.
 
     Raises:
-        SettingsError: it cannot be made.
+        SettingsError: it cannot be made, or a folder lies where a file of the results belongs.
     """
+    from labelloop.cli.simulating.keeping import NAME
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
             f"{folder} cannot hold the results: {error.strerror}; name another with --output."
         ) from None
+    for name in (NAME, RESULTS, REPORT):
+        if (folder / name).is_dir():
+            raise SettingsError(
+                f"{folder} cannot hold the results: {name} in it is a folder; name another with --output."
+            )
 
 
 def _write(folder: Path, results: dict[str, Any], page: str) -> None:
     import json
 
-    (folder / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
+    (folder / REPORT).write_text(page, encoding="utf-8")
 
 
 @contextmanager

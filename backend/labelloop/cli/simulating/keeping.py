@@ -36,19 +36,11 @@ class CellFile:
     fingerprint: str
 
     def read(self) -> dict[tuple[str, int], Cell]:
-        """What was finished before; a line that was cut off while it was written is no cell."""
+        """What was finished before."""
         if not self.path.exists():
             return {}
-        found = {}
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if record["fingerprint"] == self.fingerprint:
-                cell = Cell.from_json(record["cell"])
-                found[cell.strategy, cell.seed] = cell
-        return found
+        cells = filter(None, map(self._cell, self.path.read_bytes().splitlines()))
+        return {(cell.strategy, cell.seed): cell for cell in cells}
 
     def clear(self) -> None:
         """Begin anew."""
@@ -60,3 +52,11 @@ class CellFile:
         torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
         with self.path.open("a", encoding="utf-8") as file:
             file.write(("\n" if torn else "") + line + "\n")
+
+    def _cell(self, line: bytes) -> Cell | None:
+        """The cell that a line keeps; None for one of other data or another plan, and for a line that was cut off or is none."""
+        try:
+            record = json.loads(line.decode())
+            return Cell.from_json(record["cell"]) if record["fingerprint"] == self.fingerprint else None
+        except (ValueError, TypeError, KeyError):
+            return None

@@ -80,7 +80,8 @@ def _wanted(name: str, said: dict[str, Any]) -> Wanted:
     for key, value in said.items():
         if key not in kinds:
             raise SettingsError(f"The recipe {name} says {key!r}, which means nothing; it may say {', '.join(kinds)}.")
-        if not isinstance(value, kinds[key]) or isinstance(value, bool):
+        names = value if isinstance(value, list) else ()
+        if not isinstance(value, kinds[key]) or isinstance(value, bool) or not all(isinstance(n, str) for n in names):
             raise SettingsError(f"The recipe {name} has {value!r} for {key!r}, which is of the wrong kind.")
     whole: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
     return Wanted(**whole)
