@@ -188,6 +188,18 @@ def test_a_target_stops_trainings_too(tmp_path: Path) -> None:
     assert "target of 20.0% is reached" in why_stopped(desk.context, desk.project, version, [])
 
 
+def test_trainings_go_on_while_a_control_was_never_learnt(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, target_accuracy=0.2, stop_when_done=True)
+    version = desk.publish(60)
+    mood = '<Choices name="mood" toName="text"><Choice value="good"/><Choice value="bad"/></Choices>'
+    topic = mood.replace("mood", "topic").replace("good", "food").replace("bad", "travel")
+    asked = replace(desk.project, label_config=f'<View><Text name="text" value="$text"/>{topic}{mood}</View>')
+
+    assert why_stopped(desk.context, desk.project, version, []) != ""
+    assert why_stopped(desk.context, asked, version, []) == ""
+    assert "mood" in advice_on(desk.context, asked, version, Spent(60)).sentence
+
+
 def test_what_is_spent_is_counted_from_annotations() -> None:
     def annotation(skipped: bool, seconds: float) -> AnnotationRecord:
         return AnnotationRecord(1, 1, skipped, False, "2026", [], seconds)

@@ -18,6 +18,7 @@ from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
 from labelloop.service import tuning_lesson
 from labelloop.service.context import Context
+from labelloop.service.history import read_history
 from labelloop.service.live import LiveModels
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
 from labelloop.service.releases import learner_record, release
@@ -108,6 +109,8 @@ def test_a_tuned_backbone_is_published_and_orders_the_queue(bench: TuningProject
     assert live.learners[0].backbone.id != before.learners[0].backbone.id
     assert live.learners[0].metrics.accuracy > before.learners[0].metrics.accuracy
     assert queue_of(context.redis, PUSHES).count == 1
+    (story,) = read_history(context, project, live.name).values()
+    assert story.points[-1].version == live.name
     outcome = read_tuning(context.store, project.folder).outcome
     assert outcome.startswith(f"Published {live.name}.")
     assert report_on(context, project).fine_tuning == outcome

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from labelloop.labelstudio import TaskRecord
+from labelloop.errors import LabelConfigError
+from labelloop.labelstudio import TaskRecord, parse_label_config
 from labelloop.learning import believed
 from labelloop.learning.stopping import (
     DONE,
@@ -40,7 +41,7 @@ def advice_on(context: Context, project: Project, live: Version | None, spent: S
     settings = context.settings
     budget = Budget(settings.label_budget, settings.hours_budget, settings.cost_budget, settings.cost_per_label)
     history = read_history(context, project, live.name) if live else {}
-    evidence = {
+    evidence = dict.fromkeys(_never_learnt(project, live), Evidence()) | {
         record.control.name: _evidence(record, history.get(record.control.name), settings)
         for record in (live.learners if live else ())
         if record.taught
@@ -77,6 +78,18 @@ def spent_on(tasks: Iterable[TaskRecord], labels: int) -> Spent:
     annotations = [annotation for task in tasks for annotation in task.annotations]
     answers = sum(not annotation.was_cancelled for annotation in annotations)
     return Spent(labels, answers, sum(annotation.lead_time for annotation in annotations) / 3600)
+
+
+def _never_learnt(project: Project, live: Version | None) -> list[str]:
+    """The config's controls that no version has learnt yet: nothing may stop before it is known how they fare."""
+    if live is None:
+        return []
+    try:
+        controls = parse_label_config(project.label_config).controls
+    except LabelConfigError:  # the round tells of it
+        return []
+    known = {record.control.name for record in live.learners}
+    return [control.name for control in controls if control.name not in known]
 
 
 def _evidence(record: LearnerRecord, history: ControlHistory | None, settings: Settings) -> Evidence:
