@@ -62,3 +62,27 @@ def test_addresses_of_redis_are_taken(monkeypatch: pytest.MonkeyPatch, url: str)
     monkeypatch.setenv("REDIS_URL", url)
 
     assert load_settings().redis_location == url
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "LABELLOOP_STRATEGI",
+            "LABELLOOP_STRATEGI is no setting and changes nothing; did you mean LABELLOOP_STRATEGY?",
+        ),
+        (
+            "LABELLOOP_QUITE_OTHER",
+            "LABELLOOP_QUITE_OTHER is no setting and changes nothing; the README lists what there is.",
+        ),
+        ("LABELLOOP_STRATEGY", ""),
+        ("LABELLOOP_EXTRAS", ""),
+    ],
+)
+def test_names_that_look_like_settings_and_are_none_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, told: str
+) -> None:
+    monkeypatch.setenv(name, "badge")
+    load_settings()
+
+    assert caplog.messages == ([told] if told else [])

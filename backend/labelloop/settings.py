@@ -5,15 +5,25 @@ Names in the environment are `LABELLOOP_` and the field's name in capitals, exce
 """
 
 import json
+import logging
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from labelloop.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+_PREFIX: Final = "LABELLOOP_"
+# What docker builds images by.
+_NO_SETTINGS: Final = ("LABELLOOP_EXTRAS",)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Head = Literal[
@@ -77,7 +87,7 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is of the wrong form; `load_settings` turns it into a `SettingsError`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LABELLOOP_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", populate_by_name=True)
 
     # Label Studio
     label_studio_url: str = Field(
@@ -357,12 +367,21 @@ class Settings(BaseSettings):
         return self.store_url or str(self.data_dir / "store")
 
 
+_NAMES: Final = [
+    f"{_PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias
+]
+
+
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; a name there that looks like a setting and is none is told of in the log.
 
     Raises:
         SettingsError: a value is of the wrong form; the message names each setting at fault.
     """
+    for name in _unknown(os.environ):
+        (near, *_) = (*get_close_matches(name, _NAMES, 1, cutoff=0.8), "")
+        hint = f"did you mean {near}?" if near else "the README lists what there is."
+        logger.warning("%s is no setting and changes nothing; %s", name, hint)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -371,6 +390,12 @@ def load_settings(**overrides: object) -> Settings:
             for fault in error.errors()
         )
         raise SettingsError(f"Settings cannot be used: {faults}.") from None
+
+
+def _unknown(environment: Iterable[str]) -> list[str]:
+    """Names in the environment that begin like a setting's and are none."""
+    said = {name.upper() for name in environment}
+    return sorted(name for name in said - {*_NAMES, *_NO_SETTINGS} if name.startswith(_PREFIX))
 
 
 @lru_cache(maxsize=1)
