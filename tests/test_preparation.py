@@ -135,6 +135,15 @@ def test_rare_classes_and_imbalance_are_told() -> None:
     assert _found(examination) == {FindingKind.FEW: (1, ("dog",)), FindingKind.IMBALANCE: (2, ("cat", "dog"))}
 
 
+def test_classes_that_a_label_stands_for_are_counted_each() -> None:
+    items, named = [f"item {number}" for number in range(20)], {"both": ("cat", "dog"), "cat": ("cat",), "": ()}
+    labels = ["both"] * 3 + ["cat"] * 16 + [""]
+    examination = examine(items, labels, _features(20), CLASSES, named=named)
+
+    assert examination.kept.all()
+    assert _found(examination) == {FindingKind.FEW: (1, ("dog",))}
+
+
 def test_each_finding_says_what_and_what_is_done_in_one_sentence() -> None:
     items, labels = _clean()
     items[1], labels[2], labels[3] = "", "owl", "cat"

@@ -1,6 +1,6 @@
 """One control's training: what is held out stays out, the gate compares on the same items, what is broken is left aside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from labelloop.errors import NotEnoughLabels
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import BackboneSpec, ClassificationLearner, resolve_backbone
 from labelloop.learning.recipes import AUTO
-from labelloop.records import ClassTarget, Control, Modality
+from labelloop.records import ClassTarget, Control, Kind, Modality, SetTarget, Target
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.training import Candidate, Incumbent, train_control
@@ -43,8 +43,9 @@ class Bench:
         sides: dict[str, bool] | None = None,
         incumbent: Incumbent | None = None,
         pool: Sequence[TaskRecord] = (),
+        targets: Mapping[int, Target] | None = None,
     ) -> Candidate:
-        targets = {i: self.targets[i] for i in range(count)}
+        targets = {i: (targets or self.targets)[i] for i in range(count)}
         return train_control(
             self.record,
             self.tasks[:count],
@@ -166,6 +167,24 @@ def test_what_is_wrong_with_the_labels_is_told_and_handled(bench: Bench) -> None
     assert "2 items with the same content under different labels" in told
     assert candidate.record.labels + candidate.record.holdout == 57
     assert len(candidate.labels) == 60
+
+
+def test_copies_under_a_multiple_choice_are_handled_alike(bench: Bench) -> None:
+    control = replace(CONTROL, kind=Kind.SET)
+    bench.record = replace(bench.record, control=control)
+    said = {number: SetTarget((target.label,)) for number, target in bench.targets.items()}
+    for copy, source in ((31, 1), (32, 2), (33, 2), (34, 3)):
+        bench.tasks[copy] = TaskRecord(copy, dict(bench.tasks[source].data), "2026")
+        said[copy] = said[source]
+    said[2], said[34] = SetTarget(("food", "travel")), SetTarget(())
+    candidate = bench.train(60, targets=said)
+    told = " ".join(candidate.findings)
+
+    assert "topic: 4 items with the same content as an earlier one. The first is kept. Tasks 31, 32, 33 …." in told
+    assert "5 items with the same content under different labels" in told
+    assert "classes have fewer" not in told
+    assert candidate.record.labels + candidate.record.holdout == 60 - 4 - 1
+    assert candidate.labels["2"] == said[32].summary
 
 
 def test_joined_backbones_are_trained_block_by_block(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from labelloop.learning import (
     strategy_named,
 )
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
-from labelloop.records import ClassTarget, Control, Kind, Target, parts_of, stratum
+from labelloop.records import Control, Kind, Target, parts_of, stratum
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.enough import to_judge
 from labelloop.service.state import BrokenItem, Place, Progress
@@ -182,8 +182,9 @@ def _examined(
     aside: NDArray[np.bool_],
 ) -> tuple[list[Target], NDArray[np.bool_], tuple[str, ...]]:
     """Targets on which copies agree, which tasks to use, and what was found; see `preparation.examine`."""
-    if not control.kind.single:
+    if not (control.kind.single or control.kind is Kind.SET):
         return targets, np.ones(len(targets), dtype=bool), ()
+    said: dict[str, Any] = {target.summary: target for target in targets}
     found = examine(
         embedded.contents,
         [target.summary for target in targets],
@@ -192,9 +193,12 @@ def _examined(
         held_out=aside,
         ids=[str(task_id) for task_id in embedded.ids],
         groups=groups,
+        named={label: one.classes for label, one in said.items()} if control.kind is Kind.SET else None,
     )
     agreed: list[Any] = [
-        target if target.summary == label else ClassTarget(label, target.weight, target.ground_truth)
+        target
+        if target.summary == label
+        else replace(said[label], weight=target.weight, ground_truth=target.ground_truth)
         for target, label in zip(targets, found.labels, strict=True)
     ]
     lines = tuple(f"{control.name}: {one.found} {one.rule}{_first(one)}" for one in found.findings)

@@ -1,7 +1,7 @@
 """All questions of preparation asked of one set of labelled items, and what is kept of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +45,7 @@ def examine(
     held_out: Bools | None = None,
     ids: Sequence[str] | None = None,
     groups: Ints | None = None,
+    named: Mapping[str, Sequence[str]] | None = None,
 ) -> Examination:
     """Find what is wrong with labelled items, and decide by a stated rule what is kept.
 
@@ -60,6 +61,7 @@ def examine(
         held_out: bool [n], items that models are judged on; None: not decided yet.
         ids: n names for a person to find the items by; their numbers otherwise.
         groups: what `near_duplicate_groups` gives of the features, where that is known already.
+        named: the classes, any number, that each label there may be stands for; None: each is a class.
 
     Raises:
         LearningError: the arrays are not of the same length.
@@ -68,14 +70,16 @@ def examine(
         raise LearningError(f"There are {len(items)} items, {len(labels)} labels and {len(features)} rows of features.")
     names = [str(row) for row in range(len(items))] if ids is None else ids
     aside = np.zeros(len(items), dtype=bool) if held_out is None else held_out
-    findings, kept = _unusable(items, labels, features, classes, names)
+    findings, kept = _unusable(items, labels, features, classes if named is None else tuple(named), names)
     exact = _within(kept, checks.duplicate_groups(items))
     told, final, kept = _without_copies(exact, labels, aside, kept, names)
     findings += told
     if groups is None:
         groups = near_duplicate_groups(np.where(kept[:, None], features, np.nan))
     told, kept = _near(groups, exact, final, aside, kept, names)
-    findings += told + _of_classes([label for label, good in zip(final, kept, strict=True) if good], classes)
+    left = [label for label, good in zip(final, kept, strict=True) if good]
+    said = left if named is None else [one for label in left for one in named[label]]
+    findings += told + _of_classes(said, classes)
     return Examination(kept, final, groups, tuple(findings))
 
 
