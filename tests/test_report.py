@@ -11,7 +11,7 @@ from labelloop.learning import Metrics
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, write_push
-from labelloop.service.report import report_on
+from labelloop.service.report import _calibration, report_on
 from labelloop.service.report_records import LearnerReport
 from labelloop.service.state import BrokenItem, Failure, ProjectState, note_broken, progress_to, write_state
 from support.redis_process import RedisProcess
@@ -92,6 +92,20 @@ def test_a_report_is_json(context: Context) -> None:
     publish(context, project)
     text = orjson.dumps(report_on(context, project), option=orjson.OPT_NON_STR_KEYS)
     assert orjson.loads(text)["live"]["stage"] == "trained"
+
+
+@pytest.mark.parametrize("kept", ["temperature", None])
+def test_a_calibration_that_is_kept_by_name_alone_is_not_told(kept: str | None) -> None:
+    assert _calibration(kept) is None
+
+
+def test_the_reliability_diagram_is_in_the_report(context: Context) -> None:
+    project = a_project(context)
+    publish(context, project)
+    told = orjson.loads(orjson.dumps(report_on(context, project), option=orjson.OPT_NON_STR_KEYS))
+    calibration = told["live"]["learners"][0]["calibration"]
+    assert calibration["items"] > 0
+    assert sum(bar["count"] for bar in calibration["bins"]) == calibration["items"]
 
 
 @pytest.mark.parametrize(

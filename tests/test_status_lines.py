@@ -4,6 +4,7 @@ import pytest
 
 from labelloop.cli.status import _agreement, _figures, _pool, _version_rows
 from labelloop.learning import Metrics
+from labelloop.learning.calibrating import Reliability
 from labelloop.learning.intervals import Interval, wilson
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice, Verdict
@@ -42,3 +43,21 @@ def test_a_learner_tells_which_candidate_won_when_it_knows(choice: str) -> None:
     told = dict(_version_rows(a_report(learner)))["c"]
     assert ("Label spreading won" in told) is bool(choice)
     assert "predicted" not in told
+
+
+@pytest.mark.parametrize(
+    ("calibration", "told"),
+    [
+        (
+            Reliability("vector", 120, 0.0812, 0.0321),
+            "calibrated (vector): ECE 0.081 before, 0.032 after, on 120 labels",
+        ),
+        (Reliability("usual"), "not calibrated, for want of labels"),
+        (None, ""),
+    ],
+)
+def test_what_calibrating_does_is_told_where_it_is_known(calibration: Reliability | None, told: str) -> None:
+    learner = LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True, calibration=calibration)
+    lines = dict(_version_rows(a_report(learner)))["c"]
+    assert told in lines
+    assert ("calibrated" in lines) is bool(told)

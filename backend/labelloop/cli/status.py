@@ -10,6 +10,7 @@ from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened
 
 if TYPE_CHECKING:
     from labelloop.learning import Measured
+    from labelloop.learning.calibrating import Reliability
     from labelloop.learning.pool_accuracy import PoolAccuracy
     from labelloop.learning.stopping import Agreement
     from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
@@ -84,6 +85,7 @@ def _version_rows(report: "Report") -> list[tuple[str, str]]:
         lines += [_pool(learner.pool)] if learner.pool else []
         lines += [_agreement(learner.agreement)] if learner.agreement else []
         lines += [escape(learner.choice)] if learner.choice else []
+        lines += [_calibration(learner.calibration)] if learner.calibration else []
         lines.append(f"{len(learner.classes)} classes, backbone {escape(learner.backbone)}")
         lines += [f"[yellow]{escape(learner.note)}[/]"] if learner.note else []
         rows.append((escape(learner.control), "\n".join(lines)))
@@ -121,6 +123,16 @@ def _agreement(agreement: "Agreement") -> str:
     return (
         f"predicted {agreement.same} of the last {agreement.items} labels before they came: "
         f"{agreement.share:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    )
+
+
+def _calibration(found: "Reliability") -> str:
+    """What calibrating does to probabilities; the bars of the reliability diagram are in the JSON."""
+    if not found.items:
+        return "probabilities not calibrated, for want of labels to compare them with"
+    return (
+        f"probabilities calibrated ({found.method}): ECE {found.ece_before:.3f} before, {found.ece_after:.3f} after, "
+        f"on {found.items} labels"
     )
 
 

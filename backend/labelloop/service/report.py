@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioError, VersionError
+from labelloop.learning.calibrating import Reliability
 from labelloop.learning.stopping import Spent
 from labelloop.service.context import Context
 from labelloop.service.enough import to_judge
@@ -123,6 +124,7 @@ def _learner(record: LearnerRecord, history: ControlHistory | None, settings: Se
         pool=history.points[-1].pool if history and history.points else None,
         agreement=history.agreement() if history else None,
         choice=_choice(record.meta.get("choice")),
+        calibration=_calibration(record.meta.get("calibration")),
     )
 
 
@@ -130,6 +132,11 @@ def _choice(kept: object) -> str:
     """The sentence on which candidate won, whether a learner keeps it alone or as the `reason` beside its figures."""
     said = kept.get("reason") if isinstance(kept, dict) else kept
     return said if isinstance(said, str) else ""
+
+
+def _calibration(kept: object) -> Reliability | None:
+    """What calibrating does, of learners that measure it; others keep its name alone."""
+    return Reliability.from_json(kept) if isinstance(kept, dict) else None
 
 
 def _unwritten(state: ProjectState, done: set[int], scored: set[int]) -> int:

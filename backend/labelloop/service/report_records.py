@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelloop.learning import Measured
+from labelloop.learning.calibrating import Reliability
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice
 from labelloop.service.state import BrokenItem
@@ -25,6 +26,7 @@ class LearnerReport:
         agreement: the last labels against what was predicted before they came; None before there are any.
         choice: which candidate won and by how much, as a sentence; empty when there was one only.
         predicts: tasks are pre-annotated with it, whether it has learnt from labels or not.
+        calibration: what calibrating its head does, with the reliability diagram; None where the learner keeps none.
     """
 
     control: str
@@ -38,6 +40,7 @@ class LearnerReport:
     agreement: Agreement | None = None
     choice: str = ""
     predicts: bool = True
+    calibration: Reliability | None = None
 
     @property
     def metrics(self) -> Measured | None:
