@@ -81,6 +81,17 @@ def test_stability_is_told_against_a_version_of_twenty_labels_less(desk: Desk) -
     assert points[2].stability.items == 90
 
 
+def test_stability_is_told_where_versions_come_often_and_old_ones_are_gone(desk: Desk) -> None:
+    for count in (40, 42, 44, 50, 55, 58, 60, 65):
+        version = desk.publish(count)
+        desk.context.versions(desk.project).retire(1)
+    told = {point.labels: point.stability.labels_apart for point in desk.history(version).points if point.stability}
+
+    assert told == {60: 20, 65: 25}
+    assert [one.labels for one in desk.history(version).earlier] == [40, 50, 55, 60]
+    assert all(len(one.tasks) == len(one.predicted) > 0 for one in desk.history(version).earlier)
+
+
 def test_agreement_is_of_labels_that_the_version_before_has_not_seen(desk: Desk) -> None:
     desk.publish(40)
     honest = desk.history(desk.publish(60))

@@ -41,6 +41,21 @@ class HistoryPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an earlier version of a control predicted.
+
+    Attributes:
+        labels: labels it was trained or judged on.
+        tasks: ids of a sample of the pool when it went live.
+        predicted: the place among the classes of what it predicted for each.
+    """
+
+    labels: int
+    tasks: tuple[int, ...]
+    predicted: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ControlHistory:
     """The versions of one control up to one of them.
 
@@ -49,16 +64,22 @@ class ControlHistory:
         points: the oldest first, the last is the version's own.
         tasks: ids of a sample of the pool when the version went live.
         predicted: the place in `classes` of what it predicts for each.
+        earlier: what the versions before it predicted that later ones are compared with, the oldest first: they may be gone.
     """
 
     classes: tuple[str, ...]
     points: tuple[HistoryPoint, ...] = ()
     tasks: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
+    earlier: tuple[Snapshot, ...] = ()
 
     def picks(self) -> dict[int, str]:
         """The predicted class by task id."""
         return {task_id: self.classes[place] for task_id, place in zip(self.tasks, self.predicted, strict=True)}
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The earlier ones with the version's own."""
+        return (*self.earlier, Snapshot(self.points[-1].labels, self.tasks, self.predicted)) if self.points else ()
 
     def agreement(self) -> Agreement | None:
         """People against predictions, over the last versions that saw a hundred labels come; None without any."""

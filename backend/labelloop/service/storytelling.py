@@ -16,7 +16,7 @@ from labelloop.records import Prediction, Target
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
-from labelloop.service.history import ControlHistory, History, HistoryPoint, read_history, write_history
+from labelloop.service.history import ControlHistory, History, HistoryPoint, Snapshot, read_history, write_history
 from labelloop.service.projects import Project
 from labelloop.service.versions import LearnerRecord, Version, Versions
 
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE: Final = 1000
 """Tasks of the pool whose predictions are kept; more would not tell a kappa of 0.99 from one of 0.98 much better."""
+# Labels between the predictions that are kept to compare later ones with, of versions that follow each other closely.
+SPACED: Final = 5
 KEPT: Final = 200
 """Versions a story goes back."""
 
@@ -77,7 +79,7 @@ class _Story:
     def of(self, record: LearnerRecord, learner: Learner, targets: Mapping[int, Target]) -> ControlHistory:
         """The story of one control."""
         past = self.past.get(record.control.name)
-        before = past.points if past is not None and past.classes == record.classes else ()
+        past = past if past is not None and past.classes == record.classes else ControlHistory(record.classes)
         labels = len(self._labels(self._version, record))
         # What is told of predictions is told of single classes; to predict others for nothing would take seconds.
         single = record.control.kind.single
@@ -88,13 +90,14 @@ class _Story:
             labels,
             _curve_point(labels, record.metrics),
             _curve_point(labels, record.cv_metrics),
-            self._stability(record, before, picks, labels),
+            _stability(past, picks, labels),
             self._pool(record, learner, targets, [one.confidence for one in said.values()]) if single else None,
             self._agreement(record, targets) if single else None,
         )
         place = {label: number for number, label in enumerate(record.classes)}
         numbers = tuple(place[label] for label in picks.values())
-        return ControlHistory(record.classes, (*before, point)[-KEPT:], tuple(picks), numbers)
+        points = (*past.points, point)[-KEPT:]
+        return ControlHistory(record.classes, points, tuple(picks), numbers, _spaced(past.snapshots(), labels))
 
     def _inherited(self) -> History:
         """The story of the nearest ancestor that has one; a process that dies may leave a version without."""
@@ -104,19 +107,6 @@ class _Story:
                 return found
             ancestor = _parent_of(self._versions, ancestor)
         return {}
-
-    def _stability(
-        self, record: LearnerRecord, before: Sequence[HistoryPoint], picks: dict[int, str], labels: int
-    ) -> Stability | None:
-        for point in reversed(before):
-            if labels - point.labels < STABLE_APART:
-                continue
-            earlier = read_history(self._context, self._project, point.version).get(record.control.name)
-            theirs = earlier.picks() if earlier else {}
-            both = [task_id for task_id in picks if task_id in theirs]
-            apart = labels - point.labels
-            return stability_of([theirs[task_id] for task_id in both], [picks[task_id] for task_id in both], apart)
-        return None
 
     def _pool(
         self,
@@ -164,6 +154,25 @@ class _Story:
                 self._context, self._project, record.control, record.backbone_spec, record.backbone, known_broken={}
             )
         return self._embedders[key]
+
+
+def _stability(past: ControlHistory, picks: dict[int, str], labels: int) -> Stability | None:
+    """The predictions against those of the newest version before with at least 20 labels less; None without one."""
+    far = [one for one in past.snapshots() if labels - one.labels >= STABLE_APART]
+    if not far:
+        return None
+    theirs = {i: past.classes[place] for i, place in zip(far[-1].tasks, far[-1].predicted, strict=True)}
+    both = [task_id for task_id in picks if task_id in theirs]
+    return stability_of([theirs[i] for i in both], [picks[i] for i in both], labels - far[-1].labels)
+
+
+def _spaced(snapshots: Sequence[Snapshot], labels: int) -> tuple[Snapshot, ...]:
+    """What later versions may be compared with: the newest that is far enough behind, and some of those since."""
+    kept = [one for one in snapshots if labels - one.labels >= STABLE_APART][-1:]
+    for one in snapshots:
+        if labels - one.labels < STABLE_APART and (not kept or one.labels - kept[-1].labels >= SPACED):
+            kept.append(one)
+    return tuple(kept)
 
 
 def _parent_of(versions: Versions, version: Version) -> Version | None:
