@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from labelloop.learning import Metrics
+from labelloop.records import Kind
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, write_push
@@ -92,6 +93,29 @@ def test_a_report_is_json(context: Context) -> None:
     publish(context, project)
     text = orjson.dumps(report_on(context, project), option=orjson.OPT_NON_STR_KEYS)
     assert orjson.loads(text)["live"]["stage"] == "trained"
+
+
+@pytest.mark.parametrize(
+    ("order", "kind", "told"),
+    [
+        ("badge", Kind.SET, "auto, as badge needs the class probabilities of a trained model"),
+        ("badge", Kind.CLASS, "badge"),
+        ("margin", Kind.SET, "margin"),
+        ("gone", Kind.SET, "gone"),
+    ],
+)
+def test_the_strategy_that_orders_in_place_of_another_is_told(
+    context: Context, order: str, kind: Kind, told: str
+) -> None:
+    project = a_project(context)
+    version = publish(context, project)
+    [record] = version.learners
+    learners = (replace(record, control=replace(record.control, kind=kind)),)
+    context.versions(project).publish(
+        replace(version, name="v9-20261124-000000", order=order, learners=learners), {}, {}
+    )
+    live = report_on(context, project).live
+    assert live is not None and live.order == told
 
 
 @pytest.mark.parametrize("kept", ["temperature", None])

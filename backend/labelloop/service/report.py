@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioError, VersionError
+from labelloop.learning import STRATEGIES, Need
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.stopping import Spent
 from labelloop.service.context import Context
@@ -103,7 +104,7 @@ def _version(version: Version, history: History, settings: Settings) -> VersionR
         name=version.name,
         stage=version.stage,
         created_at=version.created_at,
-        order=version.order,
+        order=_order(version),
         labels=version.labels,
         held_out=version.holdout,
         reason=version.reason,
@@ -132,6 +133,14 @@ def _choice(kept: object) -> str:
     """The sentence on which candidate won, whether a learner keeps it alone or as the `reason` beside its figures."""
     said = kept.get("reason") if isinstance(kept, dict) else kept
     return said if isinstance(said, str) else ""
+
+
+def _order(version: Version) -> str:
+    """The strategy that orders the queue; `auto` does where an item has not one class, for one that goes by classes."""
+    need = STRATEGIES[version.order].need if version.order in STRATEGIES else Need.NOTHING
+    if version.stage == "cold" or need in (Need.NOTHING, Need.UNCERTAINTY) or version.leading.control.kind.single:
+        return version.order
+    return f"auto, as {version.order} needs {need.value}"
 
 
 def _calibration(kept: object) -> Reliability | None:
