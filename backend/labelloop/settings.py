@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     semi_supervised: Literal["auto", "none", "pseudo_label", "label_spreading", "spread_neighbours", "mean_teacher"] = (
         Field(
             default="auto",
-            description="Learning from tasks without a label too: `auto` (pseudo_label, label_spreading, "
+            description="Learning from tasks without a label too, under single choices: `auto` (pseudo_label, label_spreading, "
             "spread_neighbours, and a blend of all heads), `none`, or one of these or mean_teacher. It is used where it "
             "does better on labels it has not seen.",
         )
@@ -206,7 +206,7 @@ class Settings(BaseSettings):
     ensemble: Annotated[list[Head], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[],
         description="Heads to train together, comma-separated: logistic, svm, kernel, knn, boosting or a semi-supervised method; one "
-        "named again is trained on another draw of the labels. Used where it does better.",
+        "named again is trained on another draw of the labels. Used under single choices, where it does better.",
     )
     ensemble_combination: Literal["average", "weighted", "vote", "stacking"] = Field(
         default="weighted",
