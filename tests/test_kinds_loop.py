@@ -10,8 +10,7 @@ from labelloop.service.state import read_state
 from labelloop.service.versions import Version
 from support.annotating import scores_of
 from support.kinds import KINDS, KindJob, make_job
-from support.loop_process import LoopProcesses, label_studio_of, live_or_none, until
-from support.redis_process import RedisProcess
+from support.loop_process import LoopProcesses, label_studio_of, live_or_none, running_loop, until
 from support.served import assert_predictions_are_valid, learn_along_the_served_order
 from support.studio_process import StudioProcess
 
@@ -25,13 +24,8 @@ ONE_TRAINING = {"LABELLOOP_TRAIN_AFTER": str(ANSWERED), "LABELLOOP_TRAIN_QUIET":
 @pytest.fixture(scope="module")
 def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopProcesses]:
     """One server and one worker for all projects of this module."""
-    redis = RedisProcess(tmp_path_factory.mktemp("redis"))
-    redis.start()
-    processes = LoopProcesses(tmp_path_factory.mktemp("loop"), studio.url, studio.api_key, redis.url, ONE_TRAINING)
-    processes.start()
-    yield processes
-    processes.stop()
-    redis.stop()
+    with running_loop(tmp_path_factory.mktemp("loop"), studio, ONE_TRAINING) as processes:
+        yield processes
 
 
 @pytest.fixture

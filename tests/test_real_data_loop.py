@@ -8,8 +8,7 @@ import pytest
 from benchmarks import kinds, task_data
 from benchmarks.label_data import DATA, Missing
 from support.kinds import Item, Made, make_job_of
-from support.loop_process import LoopProcesses, label_studio_of
-from support.redis_process import RedisProcess
+from support.loop_process import LoopProcesses, label_studio_of, running_loop
 from support.served import assert_predictions_are_valid, learn_along_the_served_order
 from support.studio_process import StudioProcess
 
@@ -35,13 +34,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopProcesses]:
     """One server and one worker for all projects of this module."""
-    redis = RedisProcess(tmp_path_factory.mktemp("redis"))
-    redis.start()
-    processes = LoopProcesses(tmp_path_factory.mktemp("loop"), studio.url, studio.api_key, redis.url, SETTINGS)
-    processes.start()
-    yield processes
-    processes.stop()
-    redis.stop()
+    with running_loop(tmp_path_factory.mktemp("loop"), studio, SETTINGS) as processes:
+        yield processes
 
 
 # Thirty tweets teach next to nothing of six types of names, and of thirty sentences none is near another: there it is only looked

@@ -10,8 +10,7 @@ pytest.importorskip("transformers")
 
 from support.annotating import assert_served_by_score
 from support.kinds import make_job
-from support.loop_process import LoopProcesses, label_studio_of, live_or_none, until
-from support.redis_process import RedisProcess
+from support.loop_process import LoopProcesses, label_studio_of, live_or_none, running_loop, until
 from support.studio_process import StudioProcess
 from support.writers import made_writer
 
@@ -22,15 +21,10 @@ TASKS = 12
 
 @pytest.fixture
 def loop(studio: StudioProcess, tmp_path: Path) -> Iterator[LoopProcesses]:
-    redis = RedisProcess(tmp_path / "redis")
-    redis.start()
     writer = made_writer(tmp_path / "made-t5")
     settings = {"LABELLOOP_TEXT_WRITER": str(writer), "LABELLOOP_SHOW_THRESHOLD": "0"}
-    processes = LoopProcesses(tmp_path / "loop", studio.url, studio.api_key, redis.url, settings)
-    processes.start()
-    yield processes
-    processes.stop()
-    redis.stop()
+    with running_loop(tmp_path, studio, settings) as processes:
+        yield processes
 
 
 def test_what_a_model_writes_is_shown_from_the_first_minute(loop: LoopProcesses, studio: StudioProcess) -> None:

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from labelloop.service.connection import connect
 from labelloop.service.context import Context, open_context
 from labelloop.service.projects import Project
 from labelloop.settings import load_settings
+from support.redis_process import RedisProcess
 
 BACKEND = Path(__file__).parents[2] / "backend"
 QUICK = {
@@ -130,6 +132,18 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=1).ok
     except requests.RequestException:
         return False
+
+
+@contextmanager
+def running_loop(folder: Path, studio: Any, settings: dict[str, str]) -> Iterator[LoopProcesses]:
+    """One server and one worker for a Label Studio, on a Redis of their own."""
+    redis = RedisProcess(folder / "redis")
+    redis.start()
+    processes = LoopProcesses(folder / "loop", studio.url, studio.api_key, redis.url, settings)
+    processes.start()
+    yield processes
+    processes.stop()
+    redis.stop()
 
 
 def label_studio_of(studio: Any) -> LabelStudio:
