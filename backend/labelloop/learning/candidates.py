@@ -2,19 +2,16 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.blending import BLEND, BLEND_TRACK_RECORD, blend
-from labelloop.learning.calibrating import Reliability
-from labelloop.learning.calibration import Calibration
-from labelloop.learning.choice import Choice
-from labelloop.learning.contest import Entrant, Unseen, decide, enter
+from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter
 from labelloop.learning.ensembles import UNTRAINABLE
-from labelloop.learning.heads import FOLDS, HEADS, Head, Lesson, Recipe
+from labelloop.learning.heads import FOLDS, HEADS, Lesson, Recipe
 from labelloop.learning.logistic import assign_folds
 
 logger = logging.getLogger(__name__)
@@ -38,28 +35,7 @@ POOL_WORK: Final = 30_000_000
 POOL_LEAST: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A head that was chosen.
-
-    Attributes:
-        head: the head.
-        calibration: makes probabilities of its logits.
-        reliability: what the calibration does.
-        choice: why this head.
-        rows: int [k], rows of the lesson that were tested.
-        logits: [k, C] of those rows, from heads that had not seen them and were chosen without them.
-    """
-
-    head: Head
-    calibration: Calibration
-    reliability: Reliability
-    choice: Choice
-    rows: Ints
-    logits: Floats
-
-
-def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Trained:
+def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, *, seed: int) -> Outcome:
     """Fit the supervised head and each recipe, blend them, and choose.
 
     A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
@@ -94,9 +70,7 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     if between is not None:
         prior = BLEND_TRACK_RECORD.at(labels_a_class)
         candidates.append(enter(BLEND, between, lesson, prior=prior, usual=1.0))
-    outcome = decide(base, candidates, lesson, unseen, failed, seed)
-    winner = outcome.winner.tested
-    return Trained(winner.head, outcome.calibration, outcome.reliability, outcome.choice, winner.rows, outcome.logits)
+    return decide(base, candidates, lesson, unseen, failed, seed)
 
 
 def worth_trying(labels: int, classes: int, pool: int) -> str:

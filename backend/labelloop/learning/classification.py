@@ -11,8 +11,9 @@ from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.blending import BlendHead
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import Calibration
-from labelloop.learning.candidates import Trained, train_candidates
+from labelloop.learning.candidates import train_candidates
 from labelloop.learning.choice import Choice
+from labelloop.learning.contest import Outcome
 from labelloop.learning.dropout import PASSES, dropout_logits
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
@@ -279,7 +280,7 @@ def _explained(choice: Choice, skipped: str) -> Choice:
     return replace(choice, reason=f"{choice.reason.removesuffix('.')}; {skipped}.")
 
 
-def _cv_metrics(trained: Trained, seen: Sequence[str], columns: Ints) -> Metrics | None:
+def _cv_metrics(trained: Outcome, seen: Sequence[str], columns: Ints) -> Metrics | None:
     if trained.rows.size == 0:
         return None
     labels = [seen[column] for column in columns[trained.rows]]

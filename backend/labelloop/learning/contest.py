@@ -11,7 +11,7 @@ from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
 from labelloop.learning.folds import deal_out
-from labelloop.learning.heads import Lesson, Tested
+from labelloop.learning.heads import Head, Lesson, Tested
 
 # Parts of the tested rows, each of which the choice is made again without.
 PARTS: Final = 10
@@ -64,6 +64,16 @@ class Outcome:
     logits: Floats
     calibration: Calibration
     reliability: Reliability
+
+    @property
+    def head(self) -> Head:
+        """The winner's head."""
+        return self.winner.tested.head
+
+    @property
+    def rows(self) -> Ints:
+        """Int [k], rows of the lesson that the winner was tested on."""
+        return self.winner.tested.rows
 
 
 @dataclass(frozen=True, slots=True)

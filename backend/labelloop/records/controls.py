@@ -72,6 +72,11 @@ class Control:
         """Of what kind the answers are: about each region where the control asks about regions, else its own kind."""
         return Kind(self.option(ANSWER, self.kind))
 
+    @property
+    def question(self) -> tuple[str, Kind, Kind, Modality]:
+        """What it asks, whatever the classes are: tag, kind, answer and modality."""
+        return self.tag, self.kind, self.answer, self.modality
+
     def option(self, name: str, default: str = "") -> str:
         """One of `options`, or the default where the tag does not have it."""
         return dict(self.options).get(name, default)

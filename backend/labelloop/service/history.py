@@ -73,9 +73,10 @@ class ControlHistory:
     predicted: tuple[int, ...] = ()
     earlier: tuple[Snapshot, ...] = ()
 
-    def picks(self) -> dict[int, str]:
-        """The predicted class by task id."""
-        return {task_id: self.classes[place] for task_id, place in zip(self.tasks, self.predicted, strict=True)}
+    def picks(self, of: Snapshot | None = None) -> dict[int, str]:
+        """The class by task id that the version predicted, or an earlier one."""
+        shown = of or self
+        return {task_id: self.classes[place] for task_id, place in zip(shown.tasks, shown.predicted, strict=True)}
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """The earlier ones with the version's own."""

@@ -288,7 +288,4 @@ def _train_one(
 
 def _signature(config: LabelConfig, settings: Settings) -> dict[str, list[Any]]:
     """What a training depends on in a label config and in how it is read; one that differs calls for a training."""
-    return {
-        one.name: [one.tag, one.kind, one.answer, one.modality, one.data_key, how_read(one, settings), *one.labels]
-        for one in config.controls
-    }
+    return {one.name: [*one.question, one.data_key, how_read(one, settings), *one.labels] for one in config.controls}

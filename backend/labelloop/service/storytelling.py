@@ -161,7 +161,7 @@ def _stability(past: ControlHistory, picks: dict[int, str], labels: int) -> Stab
     far = [one for one in past.snapshots() if labels - one.labels >= STABLE_APART]
     if not far:
         return None
-    theirs = {i: past.classes[place] for i, place in zip(far[-1].tasks, far[-1].predicted, strict=True)}
+    theirs = past.picks(far[-1])
     both = [task_id for task_id in picks if task_id in theirs]
     return stability_of([theirs[i] for i in both], [picks[i] for i in both], labels - far[-1].labels)
 

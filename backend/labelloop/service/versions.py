@@ -64,7 +64,7 @@ class LearnerRecord:
 
     def answers(self, control: Control) -> bool:
         """Whether it says what a control of its name asks for now; the labels may be others."""
-        return all(getattr(self.control, of) == getattr(control, of) for of in ("tag", "kind", "answer", "modality"))
+        return self.control.question == control.question
 
 
 @dataclass(frozen=True, slots=True)
