@@ -253,7 +253,7 @@ def test_the_words_of_an_encoded_text_are_what_is_predicted(endpoint: Endpoint) 
 
 
 def test_a_failure_of_ours_is_answered_with_nothing(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labelloop.service.predicting.key_of", _fail)
+    monkeypatch.setattr("labelloop.service.predicting.Reading", _fail)
     assert endpoint.predict(tasks(["ripe apple"]), KEY, CONFIG) == [[]]
 
 

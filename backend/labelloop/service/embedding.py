@@ -26,7 +26,7 @@ from labelloop.records import Control, Part, value_of
 from labelloop.service.context import Context
 from labelloop.service.features import DenseRows, Matrix, content_key
 from labelloop.service.projects import Project
-from labelloop.service.reading import key_of, media_of, place_of
+from labelloop.service.reading import Reading, media_of
 from labelloop.service.state import BrokenItem, Place, Progress
 from labelloop.service.tuned import load_recorded
 
@@ -100,6 +100,7 @@ class Embedder:
         self._spec = spec
         self._resolved = resolved
         self._known_broken = known_broken
+        self._reading = Reading(control, context.settings)
         self._features = context.features(project, resolved.id)
 
     @cached_property
@@ -108,18 +109,22 @@ class Embedder:
 
     def cached(self, tasks: Sequence[TaskRecord]) -> Embedded:
         """The features that are here already; nothing is fetched."""
-        matrix, found = self._features.get([self._key(task) for task in tasks])
+        keys = [self._key(task) for task in tasks]
+        matrix, found = self._features.get(keys)
         here = [task for task, ok in zip(tasks, found, strict=True) if ok]
-        keys = [self._key(task) for task in here]
+        keys = [key for key, ok in zip(keys, found, strict=True) if ok]
         contents = [content or "" for content in self._features.contents(keys)]
         dense = DenseRows(()) if self._spec.parts is Parts.NONE else self._features.dense(keys)
         return Embedded([task.id for task in here], matrix, contents, dense)
 
+    def lacking(self, tasks: Sequence[TaskRecord]) -> list[TaskRecord]:
+        """Those of the tasks whose features are not here."""
+        known = self._features.known([self._key(task) for task in tasks])
+        return [task for task, here in zip(tasks, known, strict=True) if not here]
+
     def embed(self, tasks: Sequence[TaskRecord], report: Progress) -> Embedded:
         """The features of the tasks; what is missing is computed and kept, a chunk at a time."""
-        keys = [self._key(task) for task in tasks]
-        _, found = self._features.get(keys)
-        missing = [task for task, ok in zip(tasks, found, strict=True) if not ok]
+        missing = self.lacking(tasks)
         broken = {self._place(task): self._known_broken[self._place(task)] for task in missing if self.sets_aside(task)}
         todo = [task for task in missing if self._place(task) not in broken]
         unavailable: dict[int, str] = {}
@@ -170,11 +175,10 @@ class Embedder:
         return note is not None and note.updated_at == task.updated_at
 
     def _place(self, task: TaskRecord) -> Place:
-        return place_of(task, self._control, self._context.settings)
+        return self._reading.place(task)
 
     def _key(self, task: TaskRecord) -> str:
-        value = value_of(task.data, self._control.data_key)
-        return key_of(self._control, value, self._context.settings)
+        return self._reading.key(value_of(task.data, self._control.data_key))
 
 
 def embed_whole(

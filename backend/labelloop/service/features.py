@@ -141,6 +141,10 @@ class Features:
             matrix[positions] = blocks[name]
         return matrix, found
 
+    def known(self, keys: Sequence[str]) -> list[bool]:
+        """Which of the items are here; nothing is read for it."""
+        return [bytes.fromhex(key) in self._index for key in keys]
+
     def contents(self, keys: Sequence[str]) -> list[str | None]:
         """Content digest of each item, None where its features are not here."""
         places = [self._index.get(bytes.fromhex(key)) for key in keys]

@@ -18,7 +18,7 @@ from labelloop.learning import Backbone, Dense
 from labelloop.records import Control
 from labelloop.service.context import Context
 from labelloop.service.embedding import embed_whole
-from labelloop.service.reading import key_of, media_of
+from labelloop.service.reading import Reading, media_of
 from labelloop.service.tuned import load_recorded
 from labelloop.service.versions import LearnerRecord
 
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 Row = NDArray[np.float32]
 T = TypeVar("T")
+Key = tuple[str, str]
+"""The backbone's id and the item's key."""
 
 FETCHERS = 8
 CHUNK = 16
@@ -83,7 +85,7 @@ class OnDemand:
         self._embedding = ThreadPoolExecutor(1, "labelloop-embed")
         self._backbones: OrderedDict[str, Backbone] = OrderedDict()
         self._failed: dict[str, tuple[float, str]] = {}
-        self._found: OrderedDict[tuple[str, str], Found] = OrderedDict()
+        self._found: OrderedDict[Key, Found] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -106,20 +108,22 @@ class OnDemand:
         Returns:
             n of them; None for what cannot be had, or not in time.
         """
-        found = [self._recall(record, control, item) for item in items]
+        reading = Reading(control, self._context.settings)
+        keys = [(record.backbone.id, reading.key(item.value)) for item in items]
+        found = [self._recall(key) for key in keys]
         missing = [place for place, one in enumerate(found) if one is None]
         for start in range(0, len(missing), CHUNK):
             if time.monotonic() >= deadline:
                 logger.warning("%d of %d tasks were not reached in time", len(missing) - start, len(items))
                 break
             places = missing[start : start + CHUNK]
-            computed = self._compute(record, control, [items[p] for p in places], deadline)
+            computed = self._compute(record, control, [items[p] for p in places], [keys[p] for p in places], deadline)
             for place, one in zip(places, computed, strict=True):
                 found[place] = one
         return found
 
     def _compute(
-        self, record: LearnerRecord, control: Control, items: Sequence[Item], deadline: float
+        self, record: LearnerRecord, control: Control, items: Sequence[Item], keys: Sequence[Key], deadline: float
     ) -> list[Found | None]:
         fetches = [self._fetchers.submit(media_of, self._context, control, item.task_id, item.value) for item in items]
         # Half of the time that is left at most goes into waiting for media, so that a slow host does not cost the others theirs.
@@ -131,25 +135,23 @@ class OnDemand:
         found: list[Found | None] = [None] * len(items)
         if not media:
             return found
-        job = self._embedding.submit(self._embed, record, control, [items[p] for p in media], list(media.values()))
+        job = self._embedding.submit(self._embed, record, [keys[p] for p in media], list(media.values()))
         embedded = _outcome(job, deadline, "embedding")
         for place, one in zip(media, embedded or [None] * len(media), strict=True):
             found[place] = one
         return found
 
-    def _embed(
-        self, record: LearnerRecord, control: Control, items: Sequence[Item], media: Sequence[bytes | str]
-    ) -> list[Found | None]:
+    def _embed(self, record: LearnerRecord, keys: Sequence[Key], media: Sequence[bytes | str]) -> list[Found | None]:
         matrix, dense = embed_whole(self._backbone(record), record.backbone_spec, list(media))
         parts: Sequence[Dense | None] = dense or [None] * len(matrix)
         found = [Found(row, part) if np.isfinite(row).all() else None for row, part in zip(matrix, parts, strict=True)]
         with self._lock:
-            for item, one in zip(items, found, strict=True):
+            for key, one in zip(keys, found, strict=True):
                 if one is not None:
-                    self._remember(self._key(record, control, item), one)
+                    self._remember(key, one)
         return found
 
-    def _remember(self, key: tuple[str, str], found: Found) -> None:
+    def _remember(self, key: Key, found: Found) -> None:
         """Keep it, and forget the oldest beyond what is kept; called with the lock."""
         known = self._found.pop(key, None)
         self._found[key] = found
@@ -175,11 +177,7 @@ class OnDemand:
             self._backbones.popitem(last=False)
         return self._backbones[name]
 
-    def _key(self, record: LearnerRecord, control: Control, item: Item) -> tuple[str, str]:
-        return record.backbone.id, key_of(control, item.value, self._context.settings)
-
-    def _recall(self, record: LearnerRecord, control: Control, item: Item) -> Found | None:
-        key = self._key(record, control, item)
+    def _recall(self, key: Key) -> Found | None:
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)

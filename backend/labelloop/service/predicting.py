@@ -19,7 +19,7 @@ from labelloop.service.live import LiveLearner, LiveModel
 from labelloop.service.ondemand import Found, Item, OnDemand
 from labelloop.service.ordering import counting, score_of, still_asked_for, worth_showing
 from labelloop.service.prompting import answer_prompts
-from labelloop.service.reading import key_of
+from labelloop.service.reading import Reading
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ class Predictor:
     ) -> list[Found | None]:
         items = {place: item for place, task in enumerate(tasks) if (item := _item_of(control, task)) is not None}
         features: list[Found | None] = [None] * len(tasks)
-        keys = [key_of(control, item.value, self._settings) for item in items.values()]
+        reading = Reading(control, self._settings)
+        keys = [reading.key(item.value) for item in items.values()]
         matrix, found = live.features.get(keys)
         places = np.array(list(items), dtype=int)
         for place, row, dense in zip(places[found], matrix, live.features.dense(keys), strict=True):

@@ -52,14 +52,26 @@ def how_read(control: Control, settings: Settings) -> str:
     return " ".join(said)
 
 
-def key_of(control: Control, value: object, settings: Settings) -> str:
-    """The key of the features of what a control reads of a value in a task's data."""
-    return item_key(control.modality, value, how_read(control, settings))
+class Reading:
+    """What one control reads of tasks: worked out once, since there may be many.
 
+    Args:
+        control: which.
+        settings: how much of a text is read.
+    """
 
-def place_of(task: TaskRecord, control: Control, settings: Settings) -> Place:
-    """What a control reads of a task; what cannot be read one way may well be in another."""
-    return task.id, object_of(control, settings)
+    def __init__(self, control: Control, settings: Settings) -> None:
+        self._modality = control.modality
+        self._how = how_read(control, settings)
+        self._object = object_of(control, settings)
+
+    def key(self, value: object) -> str:
+        """The key of the features of what is read of a value in a task's data."""
+        return item_key(self._modality, value, self._how)
+
+    def place(self, task: TaskRecord) -> Place:
+        """What is read of a task; what cannot be read one way may well be in another."""
+        return task.id, self._object
 
 
 def object_of(control: Control, settings: Settings) -> str:

@@ -188,8 +188,7 @@ class _Tuning:
 
     def _embed(self, embedder: Embedder, tasks: Sequence[TaskRecord]) -> bool:
         """Embed what has no features yet, a slice at a time; False when it had to give way."""
-        known = set(embedder.cached(tasks).ids)
-        lacking = [task for task in tasks if task.id not in known]
+        lacking = embedder.lacking(tasks)
         for start in range(0, len(lacking), EMBED_SLICE):
             if self._give_way():
                 return False

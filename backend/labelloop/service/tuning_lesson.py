@@ -12,7 +12,7 @@ from labelloop.records import Control, Modality, stratum, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
-from labelloop.service.reading import media_of, object_of, place_of
+from labelloop.service.reading import Reading, media_of, object_of
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
@@ -94,7 +94,8 @@ def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
         return ()
     overlap, settings = scene.project.overlap, scene.context.settings
     waiting = (task for task in scene.book.tasks.values() if in_queue(task, overlap))
-    pool = sorted(task.id for task in waiting if place_of(task, control, settings) not in scene.broken)
+    reading = Reading(control, settings)
+    pool = sorted(task.id for task in waiting if reading.place(task) not in scene.broken)
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 
