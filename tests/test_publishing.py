@@ -1,13 +1,23 @@
 """What a push tells the strategy of the live version's model and of its predictions."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from labelloop.service import publisher
+from labelloop.errors import MediaUnavailable
+from labelloop.labelstudio import TaskRecord
+from labelloop.service import embedding, publisher
+from labelloop.service.book import Book
+from labelloop.service.context import Context
+from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.ordering import Known, score_queue
+from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, write_push
+from labelloop.service.reading import media_of
+from labelloop.service.versions import Version
 from support.conditional import DAMAGES
 from support.kinds import KINDS
 from support.redis_process import RedisProcess
@@ -30,7 +40,7 @@ def test_a_push_says_whether_answers_are_those_of_the_nearest_label(
         return score_queue(*args, **more)
 
     monkeypatch.setattr(publisher, "score_queue", scored)
-    push = publisher._Push(context, project, version, lambda *_: None)
+    push = publisher._Push(context, project, version, lambda *_: None, set())
     push.prepare()
 
     assert [known.remembered for known in told][-1] is remembered
@@ -52,8 +62,63 @@ def test_a_push_goes_by_what_annotators_will_be_asked(
         return score_queue(*args, **more)
 
     monkeypatch.setattr(publisher, "score_queue", scored)
-    publisher._Push(context, project, version, lambda *_: None).prepare()
+    publisher._Push(context, project, version, lambda *_: None, set()).prepare()
 
     counted = {said["damage"].label: set(said) for said in told[-1].values()}
     assert counted == {"no": {"damage"}, "yes": {"damage", "severity"}}
+    context.redis.close()
+
+
+def _pushing(context: Context, kind: str, count: int, taught: int) -> tuple[Project, Version, Book]:
+    """A made project whose version is live, of whose scores Label Studio holds none."""
+    made = KINDS[kind]
+    project = a_project(context, made.config)
+    book = book_of(made, count, taught)
+    version, _ = train(context, project, book)
+    write_push(context.store, project.folder, PushState(version.name, switched=True, certain=True))
+    vars(context)["label_studio"] = SimpleNamespace(import_predictions=lambda project_id, items: len(items))
+    return project, version, book
+
+
+def test_what_could_not_be_had_is_not_asked_for_in_every_part_of_a_push(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain")
+    project, *_ = _pushing(context, "rating", 60, 30)
+    asked: list[int] = []
+
+    def away(context: Context, control: Any, task_id: int, value: object) -> Any:
+        asked.append(task_id)
+        if task_id <= 35:
+            raise MediaUnavailable("The host is away.")
+        return media_of(context, control, task_id, value)
+
+    monkeypatch.setattr(embedding, "media_of", away)
+    monkeypatch.setattr(publisher, "EMBED_SLICE", 10)
+    unavailable: set[int] = set()
+    while publisher.push_part(context, project, lambda *_: None, unavailable):
+        pass
+    assert unavailable == set(range(31, 36))
+    assert len(asked) == len(set(asked))
+    context.redis.close()
+
+
+def test_the_features_of_what_waits_for_others_are_not_read(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain")
+    project, version, book = _pushing(context, "rating", 60, 30)
+    push = publisher._Push(context, project, version, lambda *_: None, set())
+    waiting = [book.tasks[number] for number in range(31, 61)]
+    push._embedders[version.leading.control.name].embed(waiting[:12], lambda *_: None)
+    read: list[set[int]] = []
+    cached = Embedder.cached
+
+    def noted(embedder: Embedder, tasks: Sequence[TaskRecord]) -> Embedded:
+        read.append({task.id for task in tasks})
+        return cached(embedder, tasks)
+
+    monkeypatch.setattr(Embedder, "cached", noted)
+    push.prepare()
+    assert [ids for ids in read if min(ids) > 30] == [set(range(31, 43))]
     context.redis.close()

@@ -71,7 +71,7 @@ def _predicted(context: Context, project: Project) -> dict[str, int]:
     version = context.versions(project).live()
     assert version is not None
     write_push(context.store, project.folder, PushState(version.name, certain=True))  # Label Studio holds nothing yet
-    push = _Push(context, project, version, lambda *_: None)
+    push = _Push(context, project, version, lambda *_: None, set())
     for _ in range(3):
         push.prepare()
     found = list(push._predicted.values())

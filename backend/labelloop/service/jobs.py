@@ -52,8 +52,8 @@ def _round(context: Context, project: Project, force: bool) -> None:
 
 
 def _push(context: Context, project: Project) -> None:
-    report = progress_to(context.redis, project.slug)
-    while push_part(context, project, report):
+    report, unavailable = progress_to(context.redis, project.slug), set[int]()
+    while push_part(context, project, report, unavailable):
         if rounds_wait(context.redis):
             Marks(context.redis, project.slug).want_push()
             return

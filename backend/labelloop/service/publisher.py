@@ -6,7 +6,7 @@ noted in the store; after a crash in the middle of an import, Label Studio is as
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
@@ -57,8 +57,14 @@ def push_is_due(context: Context, project: Project, book: Book) -> bool:
     return any(task_id not in state.done for task_id in waiting)
 
 
-def push_part(context: Context, project: Project, report: Progress) -> bool:
+def push_part(context: Context, project: Project, report: Progress, unavailable: set[int]) -> bool:
     """Do one part of the push.
+
+    Args:
+        context: the doors.
+        project: whose queue.
+        report: told how far it is.
+        unavailable: tasks that could not be had in the parts before this one, which are not asked for again; more are added.
 
     Returns:
         True when there is more to do.
@@ -69,7 +75,7 @@ def push_part(context: Context, project: Project, report: Progress) -> bool:
     version = context.versions(project).live()
     if version is None:
         return False
-    push = _Push(context, project, version, report)
+    push = _Push(context, project, version, report, unavailable)
     if not push.next_chunk():
         push.prepare()
     chunk = push.next_chunk()
@@ -87,9 +93,12 @@ class _Push:
         project: whose queue.
         version: whose scores.
         report: told how far it is.
+        unavailable: tasks that cannot be had for now; more are added.
     """
 
-    def __init__(self, context: Context, project: Project, version: Version, report: Progress) -> None:
+    def __init__(
+        self, context: Context, project: Project, version: Version, report: Progress, unavailable: set[int]
+    ) -> None:
         self._context = context
         self._project = project
         self._version = version
@@ -97,7 +106,7 @@ class _Push:
         self._book = read_book(context.store, project.folder)
         self._state = self._read_state()
         self._broken: dict[Place, BrokenItem] = read_broken(context.store, project.folder)
-        self._unavailable: set[int] = set()
+        self._unavailable = unavailable
         self._predicted: dict[int, dict[str, Prediction]] = {}
 
     def next_chunk(self) -> list[TaskRecord]:
@@ -182,23 +191,41 @@ class _Push:
                 embedded = embedder.embed(part, self._report)
                 self._broken |= embedded.broken
                 note_broken(self._context.store, self._project.folder, embedded.broken, self._book.tasks)
-                self._unavailable |= embedded.unavailable.keys()
+                self._unavailable.update(embedded.unavailable)
             if len(self._unavailable) - before < len(part):  # some could be had, so this part has done its share
                 return start + EMBED_SLICE >= len(lacking)
         return True
 
-    def _lacking(self) -> list[TaskRecord]:
+    def _unscored(self) -> list[tuple[TaskRecord, list[Embedder]]]:
+        """The waiting tasks without a score, each with those whose features it lacks."""
         waiting = [task for task in self._waiting() if task.id not in self._state.scores]
-        found = [(embedder, set(embedder.cached(waiting).ids)) for embedder in self._embedders.values()]
-        return [t for t in waiting if any(t.id not in ids and not one.sets_aside(t) for one, ids in found)]
+        lacks: dict[int, list[Embedder]] = {task.id: [] for task in waiting}
+        for embedder in self._embedders.values():
+            for task in embedder.lacking(waiting):
+                lacks[task.id].append(embedder)
+        return [(task, lacks[task.id]) for task in waiting]
+
+    def _lacking(self) -> list[TaskRecord]:
+        """The tasks without a score that lack features which they may get now."""
+        return [
+            task
+            for task, lacks in self._unscored()
+            if task.id not in self._unavailable and not all(one.sets_aside(task) for one in lacks)
+        ]
+
+    def _settled(self) -> list[TaskRecord]:
+        """The tasks without a score that have the features of every control, or will not get those they lack for now."""
+        return [
+            task
+            for task, lacks in self._unscored()
+            if all(one.sets_aside(task) for one in lacks)
+            or (task.id in self._unavailable and len(lacks) < len(self._embedders))
+        ]
 
     def _score_ready(self) -> bool:
         """Score the waiting tasks that have all their features, or never will; True when there were any."""
-        waiting = [task for task in self._waiting() if task.id not in self._state.scores]
-        embedded = {name: embedder.cached(waiting) for name, embedder in self._embedders.items()}
-        settled = self._settled(waiting, embedded)
-        if len(settled) < len(waiting):
-            embedded = {name: embedder.cached(settled) for name, embedder in self._embedders.items()}
+        settled = self._settled()
+        embedded = {name: embedder.cached(settled) for name, embedder in self._embedders.items()}
         features = embedded[self._version.leading.control.name]
         first = set(features.ids)
         ready = [*features.ids, *(task.id for task in settled if task.id not in first)]
@@ -210,17 +237,6 @@ class _Push:
         scores = score_queue(order, settings, ready, counted, features, probabilities, self._known(), members=members)
         self._state.scores.update(scores)
         return bool(scores)
-
-    def _settled(self, waiting: list[TaskRecord], embedded: Mapping[str, Embedded]) -> list[TaskRecord]:
-        """The tasks that have the features of every control, or will not get those they lack for now."""
-        found = [(self._embedders[name], set(one.ids)) for name, one in embedded.items()]
-
-        def is_settled(task: TaskRecord) -> bool:
-            lacks = [one for one, ids in found if task.id not in ids]
-            waits = task.id in self._unavailable and len(lacks) < len(found)
-            return waits or all(one.sets_aside(task) for one in lacks)
-
-        return [task for task in waiting if is_settled(task)]
 
     def _items(self, tasks: list[TaskRecord]) -> list[dict[str, object]]:
         """The predictions to import, in the form Label Studio takes them."""
