@@ -1,7 +1,7 @@
 """From tasks to features: what the cache lacks is fetched, embedded and kept."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,7 +33,9 @@ from labelloop.service.tuned import load_recorded
 logger = logging.getLogger(__name__)
 
 FETCHERS = 8
-CHUNK = 256
+FETCHED_AT_ONCE = 32
+CHUNK, CHUNK_BYTES = 256, 128 * 2**20
+"""Items that are embedded and kept together, fewer where they are large: media are in memory until then."""
 
 
 @dataclass(slots=True)
@@ -128,37 +130,48 @@ class Embedder:
         broken = {self._place(task): self._known_broken[self._place(task)] for task in missing if self.sets_aside(task)}
         todo = [task for task in missing if self._place(task) not in broken]
         unavailable: dict[int, str] = {}
-        for start in range(0, len(todo), CHUNK):
-            report("embed", start, len(todo))
-            self._embed_chunk(todo[start : start + CHUNK], broken, unavailable)
+        done = 0
+        if todo:
+            report("embed", done, len(todo))
+        for fetched in self._fetched(todo, broken, unavailable):
+            self._embed_chunk(fetched, broken)
+            done += len(fetched)
+            report("embed", done, len(todo))
         embedded = self.cached(tasks)
         embedded.broken, embedded.unavailable = broken, unavailable
         return embedded
 
-    def _embed_chunk(
+    def _fetched(
         self, tasks: Sequence[TaskRecord], broken: dict[Place, BrokenItem], unavailable: dict[int, str]
-    ) -> None:
-        media: dict[int, Any] = {}
+    ) -> Iterator[list[tuple[TaskRecord, Any]]]:
+        """Tasks with their media, as many at a time as fit in memory; what cannot be had is noted."""
+        found: list[tuple[TaskRecord, Any]] = []
         with ThreadPoolExecutor(FETCHERS) as pool:
-            for task, outcome in zip(tasks, pool.map(self._media, tasks), strict=True):
-                if isinstance(outcome, MediaBroken):
-                    broken[self._place(task)] = _report_broken(task, str(outcome))
-                elif isinstance(outcome, MediaUnavailable):
-                    unavailable[task.id] = str(outcome)
-                else:
-                    media[task.id] = outcome
-        readable = [task for task in tasks if task.id in media]
-        if not readable:
-            return
-        matrix, dense = embed_whole(self._backbone, self._spec, [media[task.id] for task in readable])
+            for start in range(0, len(tasks), FETCHED_AT_ONCE):
+                part = tasks[start : start + FETCHED_AT_ONCE]
+                for task, outcome in zip(part, pool.map(self._media, part), strict=True):
+                    if isinstance(outcome, MediaBroken):
+                        broken[self._place(task)] = _report_broken(task, str(outcome))
+                    elif isinstance(outcome, MediaUnavailable):
+                        unavailable[task.id] = str(outcome)
+                    else:
+                        found.append((task, outcome))
+                if len(found) >= CHUNK or sum(len(media) for _, media in found) >= CHUNK_BYTES:
+                    yield found
+                    found = []
+        if found:
+            yield found
+
+    def _embed_chunk(self, fetched: Sequence[tuple[TaskRecord, Any]], broken: dict[Place, BrokenItem]) -> None:
+        matrix, dense = embed_whole(self._backbone, self._spec, [media for _, media in fetched])
         whole: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
-        for task, ok in zip(readable, whole, strict=True):
+        for (task, _), ok in zip(fetched, whole, strict=True):
             if not ok:
                 broken[self._place(task)] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
-        kept = [task for task, ok in zip(readable, whole, strict=True) if ok]
+        kept = [one for one, ok in zip(fetched, whole, strict=True) if ok]
         self._features.add(
-            [self._key(task) for task in kept],
-            [content_key(media[task.id]) for task in kept],
+            [self._key(task) for task, _ in kept],
+            [content_key(media) for _, media in kept],
             matrix[whole],
             [dense[row] for row in np.flatnonzero(whole)] if dense else None,
         )
