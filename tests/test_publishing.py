@@ -1,5 +1,6 @@
 """What a push tells the strategy of the live version's model and of its predictions."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,4 +122,50 @@ def test_the_features_of_what_waits_for_others_are_not_read(
     monkeypatch.setattr(Embedder, "cached", noted)
     push.prepare()
     assert [ids for ids in read if min(ids) > 30] == [set(range(31, 43))]
+    context.redis.close()
+
+
+@pytest.mark.parametrize("kind", ["polygons", "rating"])
+def test_an_import_is_bounded_in_bytes_and_what_does_not_fit_goes_in_the_next(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain", image_backbone="plain")
+    project, *_ = _pushing(context, kind, 50, 20)
+    bodies: list[list[Any]] = []
+
+    def take(project_id: int, items: list[Any]) -> int:
+        bodies.append(items)
+        return len(items)
+
+    context.label_studio.import_predictions = take  # type: ignore[method-assign]
+    monkeypatch.setattr(publisher, "BODY_MOST", 2000)
+    monkeypatch.setattr(publisher, "PREDICT_SLICE", 7)
+    while publisher.push_part(context, project, lambda *_: None, set()):
+        pass
+    assert sorted(item["task"] for body in bodies for item in body) == list(range(21, 51))
+    assert len(bodies) > 2
+    assert all(len(body) == 1 or len(json.dumps(body)) < 2100 for body in bodies)
+    context.redis.close()
+
+
+def test_media_are_embedded_before_they_fill_the_memory(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain")
+    project, version, book = _pushing(context, "rating", 300, 30)
+    sizes: list[int] = []
+    whole = embedding.embed_whole
+
+    def noted(backbone: Any, spec: Any, media: list[str]) -> Any:
+        sizes.append(sum(map(len, media)))
+        return whole(backbone, spec, media)
+
+    monkeypatch.setattr(embedding, "embed_whole", noted)
+    monkeypatch.setattr(embedding, "CHUNK_BYTES", 2000)
+    push = publisher._Push(context, project, version, lambda *_: None, set())
+    embedder = push._embedders[version.leading.control.name]
+    found = embedder.embed([book.tasks[number] for number in range(31, 301)], lambda *_: None)
+    assert len(found.ids) == 270
+    longest = max(len(str(task.data["text"])) for task in book.tasks.values())
+    assert max(sizes) < 2000 + embedding.FETCHED_AT_ONCE * longest
     context.redis.close()

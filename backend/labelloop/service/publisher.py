@@ -4,6 +4,7 @@ A push is done in parts, each a job of its own, so that a training never waits f
 noted in the store; after a crash in the middle of an import, Label Studio is asked what it holds.
 """
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 0.05
 EMBED_SLICE = 512
 """Tasks embedded in one part, so that a training can go in between."""
+BODY_MOST = 32 * 2**20
+"""Bytes of one import. Label Studio announces 250 MB, keeps many times a body in memory, and an area alone may take 100 kB."""
+PREDICT_SLICE = 500
 BATCHES_UNDERWAY = 2
 """People label one batch until a training starts and about one more until its scores have arrived."""
 
@@ -129,7 +133,7 @@ class _Push:
             self._score_ready()
 
     def send(self, tasks: list[TaskRecord]) -> None:
-        """Import the predictions of some tasks and note that Label Studio has them.
+        """Import the predictions of some tasks, of as many as fit in one import, and note that Label Studio has them.
 
         Raises:
             LabelStudioError: it has not; or it kept only some, and is asked which when the push goes on.
@@ -143,7 +147,7 @@ class _Push:
         created = self._import(items)
         if created != len(items):
             raise LabelStudioRejected(f"Label Studio kept only {created} of {len(items)} predictions of {name}.")
-        state.done |= {task.id for task in tasks}
+        state.done |= {task.id for task in tasks[:created]}
         state.certain = True
         write_push(self._context.store, self._project.folder, state)
         took = time.monotonic() - started
@@ -161,7 +165,7 @@ class _Push:
         """Whether another part would find something to do."""
         return any(task.id not in self._unavailable for task in self._waiting())
 
-    def _import(self, items: list[dict[str, object]]) -> int:
+    def _import(self, items: list[dict[str, Any]]) -> int:
         """Import, and switch the queue as soon as the first predictions are there.
 
         Label Studio stores them at once and then takes seconds to recount the project before it answers.
@@ -238,22 +242,28 @@ class _Push:
         self._state.scores.update(scores)
         return bool(scores)
 
-    def _items(self, tasks: list[TaskRecord]) -> list[dict[str, object]]:
-        """The predictions to import, in the form Label Studio takes them."""
+    def _items(self, tasks: list[TaskRecord]) -> list[dict[str, Any]]:
+        """The predictions to import, of the first of the tasks and as many more as fit in one import."""
+        items: list[dict[str, Any]] = []
+        size = 0
+        for start in range(0, len(tasks), PREDICT_SLICE):
+            for item in self._predictions(tasks[start : start + PREDICT_SLICE]):
+                size += len(json.dumps(item))
+                if items and size > BODY_MOST:
+                    return items
+                items.append(item)
+        return items
+
+    def _predictions(self, tasks: list[TaskRecord]) -> Iterator[dict[str, Any]]:
+        """Their predictions in the form Label Studio takes them."""
         rest = [task for task in tasks if task.id not in self._predicted]
         embedded = {name: embedder.cached(rest) for name, embedder in self._embedders.items()}
-        predictions = self._predicted | predict_all(self._learners, embedded)
+        predictions = predict_all(self._learners, embedded)
         scores, name, threshold = self._state.scores, self._version.name, self._context.settings.show_threshold
-        return [
-            prediction_json(
-                task.id,
-                name,
-                scores[task.id],
-                worth_showing(self._asked.values(), predictions.get(task.id, {}), threshold, task.data),
-                task.data,
-            )
-            for task in tasks
-        ]
+        for task in tasks:
+            said = self._predicted.get(task.id) or predictions.get(task.id, {})
+            shown = worth_showing(self._asked.values(), said, threshold, task.data)
+            yield prediction_json(task.id, name, scores[task.id], shown, task.data)
 
     def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """Class probabilities of the tasks that have the leading control's features, and its members' for `bald`, as far as any are."""
