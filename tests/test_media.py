@@ -4,8 +4,10 @@ import base64
 import gzip
 import io
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from labelloop.errors import MediaBroken, MediaUnavailable
-from labelloop.labelstudio import LabelStudio, MediaFetcher
+from labelloop.labelstudio import LabelStudio, MediaFetcher, silent_hosts
 from labelloop.labelstudio.media_source import address_of
 from labelloop.records import Modality
 from labelloop.settings import Settings
@@ -279,6 +281,48 @@ def test_no_value_does_worse_than_be_broken(value: str) -> None:
 def test_a_host_that_does_not_answer_is_unavailable(fetch: Callable[..., bytes]) -> None:
     with pytest.raises(MediaUnavailable, match="ConnectionError"):
         fetch("http://127.0.0.3:9/x.png", media_hosts=["127.0.0.3"])
+
+
+def test_a_host_that_stays_silent_is_waited_for_by_a_few_files_and_asked_again_later(
+    elsewhere: Site, studio: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silent_hosts, "SILENT_FOR", 0.4)
+    host = elsewhere.url.removeprefix("http://")
+    settings = Settings(label_studio_url=studio.url, label_studio_api_key=LEGACY, media_hosts=[host], media_timeout=0.2)
+    fetcher = MediaFetcher(LabelStudio.from_settings(settings), tmp_path / "media", settings)
+    addresses = [f"{elsewhere.url}/{number}.png" for number in range(48)]
+
+    def delivered(address: str) -> bool:
+        try:
+            return fetcher.fetch(7, address, Modality.IMAGE) == png()
+        except MediaUnavailable:
+            return False
+
+    silence = threading.Event()
+    elsewhere.pages.update({f"/{number}.png": lambda request: silence.wait(5) for number in range(48)})
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(pool.map(delivered, addresses))
+    assert len(elsewhere.asked) <= 24
+    silence.set()
+
+    elsewhere.pages.update({f"/{number}.png": png() for number in range(48)})
+    time.sleep(0.5)
+    assert all(map(delivered, addresses))
+
+
+def test_redirects_take_no_longer_together_than_one_file_may(studio: Site, fetch: Callable[..., bytes]) -> None:
+    def slow(request: Handler) -> None:
+        time.sleep(0.25)
+        request.send_response(302)
+        request.send_header("Location", f"/data/{len(studio.asked)}.png")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    studio.pages.update({f"/data/{number}.png": slow for number in range(9)})
+    started = time.monotonic()
+    with pytest.raises(MediaUnavailable):
+        fetch("/data/0.png", media_timeout=0.4)
+    assert time.monotonic() - started < 0.8
 
 
 def test_a_file_that_is_announced_too_large_is_not_read(studio: Site, fetch: Callable[..., bytes]) -> None:

@@ -109,7 +109,7 @@ class Connection:
         try:
             return self._session.request(method, url, auth=authorise, allow_redirects=False, **how)
         except requests.Timeout:
-            raise _TimedOut(f"{self.url} did not answer {method} within {how['timeout']:g} s.") from None
+            raise _TimedOut(f"{self.url} did not answer {method} within {how['timeout']:.4g} s.") from None
         except requests.RequestException as error:
             raise LabelStudioUnreachable(
                 f"{self.url} cannot be reached ({type(error).__name__}); is it running?"

@@ -16,6 +16,7 @@ import urllib3
 
 from labelloop.errors import LabelStudioError, MediaBroken, MediaUnavailable
 from labelloop.labelstudio.client import LabelStudio
+from labelloop.labelstudio.silent_hosts import SilentHosts
 
 STORAGES = frozenset({"s3", "gs", "azure-blob"})
 """Schemes of storage links that Label Studio resolves."""
@@ -69,6 +70,7 @@ class MediaSource:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._elsewhere = requests.Session()
+        self._silent = SilentHosts()
 
     def download(self, url: str) -> bytes:
         """The body at an address.
@@ -80,7 +82,7 @@ class MediaSource:
         deadline = time.monotonic() + self._timeout
         try:
             for _ in range(REDIRECTS + 1):
-                with contextlib.closing(self._open(url)) as response:
+                with self._silent.asking(_host(url)), contextlib.closing(self._open(url, deadline)) as response:
                     if not response.is_redirect:
                         return self._read(response, deadline)
                     url = _joined(url, response.headers["location"])
@@ -90,7 +92,7 @@ class MediaSource:
             raise MediaUnavailable(f"{_host(url)} does not deliver it ({type(error).__name__}).") from None
         raise MediaBroken(f"it is redirected more than {REDIRECTS} times.")
 
-    def _open(self, url: str) -> requests.Response:
+    def _open(self, url: str, deadline: float) -> requests.Response:
         try:
             # Judged is the address as it will be asked for, not as another parser may read it.
             url = str(requests.Request("GET", url).prepare().url)
@@ -98,8 +100,11 @@ class MediaSource:
             ours, places = self._client.owns(url), {parts.hostname or "", f"{parts.hostname}:{parts.port}"}
         except (ValueError, requests.RequestException):
             raise MediaBroken(f"{url!a:.80} is not an address that can be asked for.") from None
+        timeout = deadline - time.monotonic()
+        if timeout <= 0:
+            raise MediaUnavailable(f"{_host(url)} was reached by redirects that took longer than {self._timeout:g} s.")
         if ours:
-            return self._open_ours(url)
+            return self._open_ours(url, timeout)
         if parts.scheme not in ("http", "https") or not places & self._hosts:
             raise MediaBroken(
                 f"{_host(url)} is neither Label Studio nor listed in LABELLOOP_MEDIA_HOSTS; add it there if it may be trusted."
@@ -108,16 +113,16 @@ class MediaSource:
             url,
             auth=_as_it_is,
             headers={"Accept-Encoding": "identity"},
-            timeout=self._timeout,
+            timeout=timeout,
             allow_redirects=False,
             stream=True,
         )
 
-    def _open_ours(self, url: str) -> requests.Response:
+    def _open_ours(self, url: str, timeout: float) -> requests.Response:
         path = urlsplit(url).path.removeprefix(urlsplit(self._client.url).path)
         if not _MEDIA_PATH.match(path):
             raise MediaBroken(f"{path!a:.80} on Label Studio is no media.")
-        return self._client.open_media(url, timeout=self._timeout)
+        return self._client.open_media(url, timeout=timeout)
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         _require_body(response)
@@ -137,7 +142,7 @@ class MediaSource:
 
 def _require_body(response: requests.Response) -> None:
     status, host = response.status_code, _host(response.url)
-    if status == requests.codes.server_error and _LOST_UPLOAD in response.raw.read(4096):
+    if status == requests.codes.server_error and _LOST_UPLOAD in response.raw.read1(4096):
         raise MediaBroken(f"{host} no longer has this upload.")
     if status >= 500 or status in _LATER:
         raise MediaUnavailable(f"{host} answers {status} when asked for it.")
