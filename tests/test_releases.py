@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
+from labelloop.errors import VersionError
 from labelloop.labelstudio import parse_label_config
 from labelloop.learning import Parts, ResolvedBackbone
 from labelloop.records import Control
-from labelloop.service.releases import backbone_spec, learner_record
+from labelloop.service.context import Context
+from labelloop.service.releases import backbone_spec, learner_record, release
 from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
+from support.kinds import KINDS
+from support.serving import a_project
+from support.trained_kinds import book_of, train
 
 SETTINGS = Settings(image_backbone="plain", offline=True, device="cpu")
 
@@ -41,3 +46,25 @@ def test_a_tuned_detector_stays_while_it_was_trained_to_find_all_classes(labels:
     found = learner_record(SETTINGS, _boxes(*labels), live)
     assert (found.backbone == tuned) is stays
     assert (found.backbone_spec.parts is Parts.OUTPUT) is stays
+
+
+def test_a_version_that_goes_live_while_another_is_written_stays_live(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = KINDS["rating"]
+    project, versions, store = a_project(context, made.config), context.versions, context.store
+    first, candidates = train(context, project, book_of(made, 40, 30))
+    controls = parse_label_config(made.config).controls
+    live = release(versions(project), first, candidates, controls, context.settings)
+    written = store.write_json
+
+    def rolled_back_meanwhile(path: str, value: Any) -> None:
+        if path.endswith("labels.json"):
+            versions(project).make_live(first.name)
+        written(path, value)
+
+    monkeypatch.setattr(store, "write_json", rolled_back_meanwhile)
+    with pytest.raises(VersionError, match="changed during the training"):
+        release(versions(project), live, candidates, controls, context.settings)
+    assert versions(project).live_name() == first.name
+    assert {version.name for version in versions(project).all()} == {first.name, live.name}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelloop.errors import VersionError
+from labelloop.errors import StoreError, VersionError
 from labelloop.learning import BackboneSpec, ClassificationLearner, ResolvedBackbone
 from labelloop.records import ClassTarget, Control, Modality
 from labelloop.service.store import Store
@@ -102,6 +102,32 @@ def test_retention_keeps_the_newest_the_live_one_and_its_parent(
     versions.make_live(names[1])
     assert versions.retire(keep=2) == [names[2]]
     assert {version.name for version in versions.all()} == {names[0], names[1], names[3], names[4]}
+
+
+def test_nothing_is_left_of_a_version_that_cannot_be_written_whole(
+    versions: Versions, store: Store, learner: ClassificationLearner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = publish(versions, learner)
+
+    def full(path: str, value: object) -> None:
+        raise StoreError("No space left on device.")
+
+    monkeypatch.setattr(store, "write_json", full)
+    with pytest.raises(StoreError, match="No space left"):
+        publish(versions, learner, live.name)
+    assert store.names("projects/p/versions") == [live.name]
+    assert versions.live() == live
+
+
+def test_what_a_killed_process_left_of_a_version_goes_and_what_is_under_way_stays(
+    versions: Versions, store: Store, learner: ClassificationLearner
+) -> None:
+    first = publish(versions, learner)
+    store.write("projects/p/versions/v2-20260101-000000/learner-class.safetensors", b"half")
+    third = publish(versions, learner, first.name)
+    store.write("projects/p/versions/v4-20260101-000000/learner-class.safetensors", b"half")
+    assert versions.retire(keep=2) == ["v2-20260101-000000"]
+    assert store.names("projects/p/versions") == [first.name, third.name, "v4-20260101-000000"]
 
 
 def test_a_control_with_an_odd_name_keeps_its_learner_apart(versions: Versions, learner: ClassificationLearner) -> None:

@@ -118,10 +118,14 @@ def release(
     Raises:
         VersionError: the live version is no longer the one they were judged against (somebody rolled back meanwhile).
     """
-    if versions.live_name() != (parent.name if parent else None):
-        raise VersionError(
-            "The live version changed during the training; the candidate is judged again in the next round."
-        )
+
+    def check() -> None:
+        if versions.live_name() != (parent.name if parent else None):
+            raise VersionError(
+                "The live version changed during the training; the candidate is judged again in the next round."
+            )
+
+    check()
     name, number = versions.next_name("trained")
     carried = _carried(parent, candidates, controls)
     found = carried | {name: candidate.record for name, candidate in candidates.items()}
@@ -143,7 +147,7 @@ def release(
     learners = {name: candidate.learner for name, candidate in candidates.items()}
     if parent is not None:
         learners |= {name: versions.learner(parent.name, record) for name, record in carried.items()}
-    versions.publish(version, learners, _labels(versions, parent, candidates, carried))
+    versions.publish(version, learners, _labels(versions, parent, candidates, carried), check)
     return version
 
 

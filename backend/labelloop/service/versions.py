@@ -6,7 +6,7 @@ manifest is written last, so a folder without one is not a version, and the poin
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from pydantic import ValidationError as InvalidRecord
 
-from labelloop.errors import VersionError
+from labelloop.errors import StoreError, VersionError
 from labelloop.learning import BackboneSpec, Learner, Measured, ResolvedBackbone, learner_of
 from labelloop.records import Control
 from labelloop.service.store import Store
@@ -178,7 +178,11 @@ class Versions:
         return f"v{number}-{moment}" + ("-cold" if stage == "cold" else ""), number
 
     def publish(
-        self, version: Version, learners: Mapping[str, LearnerArrays], labels: Mapping[str, Any], *, live: bool = True
+        self,
+        version: Version,
+        learners: Mapping[str, LearnerArrays],
+        labels: Mapping[str, Any],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Write a version and make it live.
 
@@ -186,17 +190,19 @@ class Versions:
             version: its manifest.
             learners: by control name.
             labels: what `labels` gives back.
-            live: False writes it without moving the pointer.
-        """
-        from safetensors.numpy import save
+            check: called just before the pointer moves; raises VersionError where the version may not go live any more.
 
-        folder = f"{self._folder}/{version.name}"
-        for control, learner in learners.items():
-            self._store.write(f"{folder}/{_file_of(control)}", save(learner.arrays()))
-        self._store.write_json(f"{folder}/labels.json", labels)
-        self._store.write(f"{folder}/manifest.json", _ADAPTER.dump_json(version))
-        if live:
-            self.make_live(version.name)
+        Raises:
+            VersionError: from `check`; nothing of the version is left.
+            StoreError: the store cannot be written to; nothing is left of what was not written whole.
+        """
+        try:
+            self._write(version, learners, labels)
+            check()
+        except (StoreError, VersionError):
+            self._discard(version.name)
+            raise
+        self.make_live(version.name)
 
     def make_live(self, name: str) -> None:
         """Move the pointer.
@@ -240,9 +246,33 @@ class Versions:
         live = self.live()
         kept = {live.name, live.parent} if live else set()
         gone = [version.name for version in self.all()[keep:] if version.name not in kept]
+        gone += self._unfinished(live.number) if live else []
         for name in gone:
             self._store.delete(f"{self._folder}/{name}")
         return gone
+
+    def _unfinished(self, before: int) -> list[str]:
+        """What processes that died have left of versions before that number; a later one may be under way."""
+        numbered = [(name, _NAME.fullmatch(name)) for name in self._store.names(self._folder)]
+        early = [name for name, match in numbered if match and int(match[1]) < before]
+        return [name for name in early if self._store.read(f"{self._folder}/{name}/manifest.json") is None]
+
+    def _write(self, version: Version, learners: Mapping[str, LearnerArrays], labels: Mapping[str, Any]) -> None:
+        from safetensors.numpy import save
+
+        folder = f"{self._folder}/{version.name}"
+        for control, learner in learners.items():
+            self._store.write(f"{folder}/{_file_of(control)}", save(learner.arrays()))
+        self._store.write_json(f"{folder}/labels.json", labels)
+        self._store.write(f"{folder}/manifest.json", _ADAPTER.dump_json(version))
+
+    def _discard(self, name: str) -> None:
+        """Delete what was written of a version that does not go live: every try to publish on a full disk would leave as much."""
+        try:
+            if self.live_name() != name:
+                self._store.delete(f"{self._folder}/{name}")
+        except StoreError as error:
+            logger.warning("What was written of version %s is left: %s", name, error)
 
 
 _NAME = re.compile(r"v(\d+)-\d{8}-\d{6}(?:-cold)?")
