@@ -99,6 +99,19 @@ def test_copies_of_a_remote_stores_shards_go_when_these_are_compacted(tmp_path: 
         np.testing.assert_array_equal(features.get(keys(*range(COMPACT_ABOVE + 1)))[0], matrix)
 
 
+@pytest.mark.parametrize("where", ["memory://{name}", "{path}"])
+def test_a_shard_that_is_merged_between_listing_and_opening_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    store, matrix = Store(where.format(name=tmp_path.name, path=tmp_path)), rows(2)
+    features = Features(store, "p", "plain", tmp_path / "one")
+    features.add(keys(1), keys(1), matrix[:1])
+    names = store.names
+    monkeypatch.setattr(store, "names", lambda folder: [*names(folder), f"{'0' * 32}.safetensors"])
+    features.refresh()
+    np.testing.assert_array_equal(features.get(keys(1))[0], matrix[:1])
+
+
 def test_a_damaged_shard_costs_its_own_items_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     features, matrix = open_features(tmp_path), rows(4)
     features.add(keys(1, 2), keys(1, 2), matrix[:2])

@@ -67,7 +67,10 @@ def test_delete_removes_a_folder_and_forgives_what_is_not_there(store: Store) ->
 
 def test_a_local_copy_has_the_same_bytes(store: Store, tmp_path: Path) -> None:
     store.write("shard.bin", b"features")
-    assert store.local("shard.bin", tmp_path / "cache").read_bytes() == b"features"
+    copy = store.local("shard.bin", tmp_path / "cache")
+    assert copy is not None
+    assert copy.read_bytes() == b"features"
+    assert store.local("gone.bin", tmp_path / "cache") is None
 
 
 def test_a_writable_store_passes_its_check_and_keeps_no_trace(store: Store) -> None:

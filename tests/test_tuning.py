@@ -20,6 +20,7 @@ from labelloop.service import tuning_lesson
 from labelloop.service.context import Context
 from labelloop.service.history import read_history
 from labelloop.service.live import LiveModels
+from labelloop.service.projects import Project
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
 from labelloop.service.releases import learner_record, release
 from labelloop.service.report import report_on
@@ -27,7 +28,7 @@ from labelloop.service.tuned import delete_unused, load_recorded
 from labelloop.service.tuning import tune
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import describe_tuning, tuning_is_due
-from labelloop.service.tuning_state import read_tuning
+from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned, refusal
 from support.redis_process import RedisProcess
 
@@ -383,6 +384,17 @@ def test_what_no_version_stands_on_is_deleted(tuned: TuningProject) -> None:
     context.store.delete(f"{project.folder}/versions/{live.name}")
     delete_unused(context, project)
     assert context.store.names(f"{project.folder}/tuned") == []
+
+
+def test_what_a_fine_tuning_has_just_kept_is_not_deleted_before_it_is_noted(context: Context, project: Project) -> None:
+    training = TuningState({}, Attempt("digit", ("0", "1"), {}, {}, (), ()))
+    write_tuning(context.store, project.folder, training)
+    context.store.write(f"{project.folder}/tuned/fresh/files/model.safetensors", b"half")
+    delete_unused(context, project)
+    assert "fresh" in context.store.names(f"{project.folder}/tuned")
+    write_tuning(context.store, project.folder, training.over("Failed"))
+    delete_unused(context, project)
+    assert "fresh" not in context.store.names(f"{project.folder}/tuned")
 
 
 @pytest.mark.parametrize(

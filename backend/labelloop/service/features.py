@@ -202,9 +202,11 @@ class Features:
 
     def _open(self, name: str) -> None:
         path = self._store.local(f"{self._folder}/{name}", self._cache)
+        if path is None:  # compacted by another process since it was listed
+            return
         try:
             file: Any = safe_open(str(path), framework="np")
-        except FileNotFoundError:  # compacted by another process between listing and opening
+        except FileNotFoundError:  # or just now
             return
         except SafetensorError as error:
             logger.warning(

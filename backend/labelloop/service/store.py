@@ -92,18 +92,19 @@ class Store:
             except FileNotFoundError:
                 return
 
-    def local(self, path: str, cache: Path) -> Path:
+    def local(self, path: str, cache: Path) -> Path | None:
         """A local file with the bytes at `path`, to be mapped into memory; fetched into `cache` from a remote store.
 
-        Only for files that never change. Raises StoreError when there is no such file.
+        Only for files that never change. None when there is no such file.
         """
         if self._local:
-            return Path(self._full(path))
+            here = Path(self._full(path))
+            return here if here.exists() else None
         target = cache / path
         if not target.exists():
             data = self.read(path)
             if data is None:
-                raise StoreError(f"{path} is missing from the store {self.location}.")
+                return None
             _write_local(target, data)
         return target
 

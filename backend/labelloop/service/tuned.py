@@ -47,9 +47,15 @@ def load_recorded(context: Context, spec: BackboneSpec, resolved: ResolvedBackbo
 
 
 def delete_unused(context: Context, project: Project) -> None:
-    """Delete tuned backbones, and what they have embedded, that neither a version nor the fine-tuning under way stands on."""
-    used = {record.backbone.id for version in context.versions(project).all() for record in version.learners}
+    """Delete tuned backbones, and what they have embedded, that neither a version nor the fine-tuning under way stands on.
+
+    Nothing while one trains: what it keeps at that moment is not noted yet, and its end clears up.
+    """
+    # Asked for first: what it stands on meanwhile becomes a version's.
     attempt = read_tuning(context.store, project.folder).attempt
+    if attempt is not None and attempt.backbone is None:
+        return
+    used = {record.backbone.id for version in context.versions(project).all() for record in version.learners}
     if attempt is not None and attempt.backbone is not None:
         used.add(attempt.backbone.id)
     for backbone_id in context.store.names(f"{project.folder}/tuned"):
@@ -62,8 +68,9 @@ def delete_unused(context: Context, project: Project) -> None:
 def _here(context: Context, resolved: ResolvedBackbone) -> Path:
     """A local folder of the name and with the files that it was kept with."""
     files = context.store.read_json(f"{Path(resolved.tuned).parent.as_posix()}/{LIST}")
-    if not isinstance(files, list) or not files:
-        raise StoreError(f"The fine-tuned backbone {resolved.id} is missing from the store {context.store.location}.")
     cache = context.settings.data_dir / "tuned"
-    paths = [context.store.local(f"{resolved.tuned}/{name}", cache) for name in files]
-    return paths[0].parents[len(Path(files[0]).parts) - 1]
+    named = [str(name) for name in files] if isinstance(files, list) else []
+    paths = [path for name in named if (path := context.store.local(f"{resolved.tuned}/{name}", cache)) is not None]
+    if not named or len(paths) < len(named):
+        raise StoreError(f"The fine-tuned backbone {resolved.id} is missing from the store {context.store.location}.")
+    return paths[0].parents[len(Path(named[0]).parts) - 1]
