@@ -20,6 +20,7 @@ def test_missed_labels_count_as_seen_until_their_time() -> None:
 
     assert left.labels_at(1000.0 + FIRST_WAIT - 1) == LABELS
     assert left.labels_at(1000.0 + FIRST_WAIT) == {"topic": {"1": "a"}}
+    assert left.labels_at(1000.0 - LONGEST_WAIT) == {"topic": {"1": "a"}}  # the clock was set back
 
 
 def test_each_miss_in_a_row_waits_longer_up_to_an_hour() -> None:

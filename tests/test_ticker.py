@@ -5,8 +5,9 @@ import time
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
-from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, queue_of
+from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, queue_of, round_id
 from labelloop.service.ticker import Ticker
+from support.serving import a_project
 
 
 def waiting(context: Context) -> dict[str, int]:
@@ -45,3 +46,17 @@ def test_what_a_push_or_a_fine_tuning_left_over_goes_on(context: Context, projec
     assert waiting(context) == {PUSHES: 1, TUNINGS: 1}
     assert not marks.push_wanted()
     assert not marks.tuning_wanted()
+
+
+def test_a_clock_that_is_set_back_hides_no_project(context: Context, project: Project) -> None:
+    now = time.time()
+    ticker = Ticker(context)
+    ticker.beat(now + 3600)
+    Marks(context.redis, project.slug).set_due(now + 30)
+    younger = a_project(context, key="5.1795472333")
+    ticker.beat(now)
+    assert queue_of(context.redis, LOOKS).job_ids == [round_id(project.slug), round_id(younger.slug)]
+
+
+def test_no_command_waits_for_redis_for_ever(context: Context) -> None:
+    assert context.redis.connection_pool.connection_kwargs["socket_timeout"] > 0

@@ -3,6 +3,7 @@
 import pytest
 
 from labelloop.service.marks import Mark
+from labelloop.service.state import BACK_OFF_MOST
 from labelloop.service.triggers import decide, round_is_due
 from labelloop.settings import Settings
 
@@ -69,3 +70,13 @@ def test_a_round_is_due_at_its_time_without_any_event() -> None:
 )
 def test_hints_bring_a_round_forward(mark: Mark, due: bool) -> None:
     assert round_is_due(mark, NOW + 50, NOW, SETTINGS) is due
+
+
+HOUR = 3600
+
+
+def test_a_clock_that_was_set_back_stops_neither_rounds_nor_trainings() -> None:
+    assert round_is_due(Mark(), NOW + HOUR, NOW, SETTINGS)
+    assert decide(3, NOW + HOUR, NOW + HOUR, NOW, SETTINGS).due
+    assert not round_is_due(Mark(), NOW + BACK_OFF_MOST, NOW, SETTINGS)
+    assert not decide(3, NOW + 1, NOW + 1, NOW, SETTINGS).due

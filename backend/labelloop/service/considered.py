@@ -35,7 +35,7 @@ class Considered:
 
         Without a wait every look would find them changed and publish one version like the other, as long as a host is away.
         """
-        if now < self.again_at:
+        if now < self.again_at <= now + LONGEST_WAIT:
             return self.labels
         return {
             name: {task: label for task, label in found.items() if int(task) not in self.missed}

@@ -12,16 +12,19 @@ from labelloop.service.store import Store
 from labelloop.service.versions import Versions
 from labelloop.settings import Settings, get_settings
 
+REDIS_TIMEOUT = 10.0
+"""Seconds for a command to a Redis that may have gone without a word; the kernel would wait for a quarter of an hour."""
+
 
 class Context:
     """The doors, each opened when first used.
 
     Args:
         settings: where they lead to.
-        redis_timeout: seconds one Redis command may take; None waits.
+        redis_timeout: seconds one Redis command may take.
     """
 
-    def __init__(self, settings: Settings, redis_timeout: float | None = None) -> None:
+    def __init__(self, settings: Settings, redis_timeout: float = REDIS_TIMEOUT) -> None:
         self.settings = settings
         self._redis_timeout = redis_timeout
 
@@ -59,6 +62,6 @@ class Context:
         return Features(self.store, project.folder, backbone_id, self.settings.data_dir / "shards")
 
 
-def open_context(settings: Settings | None = None, redis_timeout: float | None = None) -> Context:
+def open_context(settings: Settings | None = None, redis_timeout: float = REDIS_TIMEOUT) -> Context:
     """A context of the given settings, or of the environment's."""
     return Context(settings or get_settings(), redis_timeout)

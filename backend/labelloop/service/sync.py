@@ -50,7 +50,7 @@ def synchronise(
     Raises:
         LabelStudioError: it cannot be read; the book may hold a part of what changed, which is no harm.
     """
-    if not full and book.watermark and time.time() - book.full_at < full_every:
+    if not full and book.watermark and abs(time.time() - book.full_at) < full_every:
         for _ in range(ATTEMPTS):
             for task in label_studio.tasks(project["id"], updated_since=_look_back(book.watermark)):
                 book.take(read_task(task))

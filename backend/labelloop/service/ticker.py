@@ -64,10 +64,11 @@ class Ticker:
             RedisError: Redis is gone.
             StoreError: the store cannot be read.
         """
-        if now - self._recovered_at >= RECOVER_EVERY:
+        # A clock that was set back has beats of the future behind it.
+        if not 0 <= now - self._recovered_at < RECOVER_EVERY:
             recover_abandoned(self._context.redis)
             self._recovered_at = now
-        if now - self._listed_at >= LIST_EVERY:
+        if not 0 <= now - self._listed_at < LIST_EVERY:
             self._slugs = [project.slug for project in self._context.projects.all()]
             self._listed_at = now
         for slug in self._slugs:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from labelloop.service.marks import Mark
+from labelloop.service.state import BACK_OFF_MOST
 from labelloop.settings import Settings
 
 
@@ -43,6 +44,8 @@ def decide(
         return Decision(False, "no label has changed", None, 0)
     if changes >= settings.train_after:
         return Decision(True, f"{changes} labels changed", None, 100)
+    if last_at > now + settings.train_max_wait:
+        return Decision(True, f"{changes} labels changed, the clock was set back", None, percent)
     check_at = min(last_at + settings.train_quiet, first_at + settings.train_max_wait)
     if now >= check_at:
         quiet = now >= last_at + settings.train_quiet
@@ -60,7 +63,9 @@ def round_is_due(mark: Mark, due_at: float | None, now: float, settings: Setting
         now: Unix time.
         settings: the same thresholds as for `decide`, and one second's patience for new tasks.
     """
-    if due_at is None or now >= due_at or mark.force:
+    # Nobody asks for a round later than that; what is due later was asked for before the clock was set back.
+    latest = now + max(settings.reconcile_every, BACK_OFF_MOST)
+    if due_at is None or not now < due_at <= latest or mark.force:
         return True
     if not mark:
         return False
