@@ -13,6 +13,7 @@ from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.history import ControlHistory, HistoryPoint, read_history, write_history
+from labelloop.service.labelling import Labelled
 from labelloop.service.releases import release
 from labelloop.service.stopping import advice_on, spent_on, why_stopped
 from labelloop.service.storytelling import KEPT, note_history
@@ -46,7 +47,9 @@ class Desk:
         candidate = train_control(record, tasks, targets, embedder, {}, None, self.settings, _silent)
         versions = self.context.versions(self.project)
         version = release(versions, versions.live(), {"topic": candidate}, [self.control], self.settings)
-        note_history(self.context, self.project, self.book, version, {"topic": candidate.learner}, {"topic": targets})
+        note_history(
+            self.context, self.project, self.book, version, {"topic": candidate}, {"topic": Labelled(targets, {})}
+        )
         return version
 
     def history(self, version: Version) -> ControlHistory:

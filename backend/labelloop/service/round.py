@@ -250,9 +250,7 @@ def _train(
         logger.info("Project %d: %s", scene.project.key.id, outcome)
         return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), missed
     version = release(context.versions(scene.project), scene.live, accepted, controls, context.settings)
-    learners = {name: candidate.learner for name, candidate in accepted.items()}
-    targets = {name: scene.labelled[name].targets for name in accepted}
-    note_history(context, scene.project, scene.book, version, learners, targets)
+    note_history(context, scene.project, scene.book, version, accepted, scene.labelled)
     logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
     if refused:
         logger.info("Project %d: %s", scene.project.key.id, refused)

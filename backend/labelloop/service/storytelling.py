@@ -17,7 +17,9 @@ from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.history import ControlHistory, History, HistoryPoint, Snapshot, read_history, write_history
+from labelloop.service.labelling import Labelled
 from labelloop.service.projects import Project
+from labelloop.service.training import Candidate
 from labelloop.service.versions import LearnerRecord, Version, Versions
 
 logger = logging.getLogger(__name__)
@@ -35,8 +37,8 @@ def note_history(
     project: Project,
     book: Book,
     version: Version,
-    learners: Mapping[str, Learner],
-    targets: Mapping[str, Mapping[int, Target]],
+    candidates: Mapping[str, Candidate],
+    labelled: Mapping[str, Labelled],
 ) -> None:
     """Keep the story up to a version that has just gone live. What cannot be had is left out: the version serves without it.
 
@@ -47,15 +49,15 @@ def note_history(
         project: whose.
         book: its tasks.
         version: which.
-        learners: the new ones, by control name.
-        targets: the labels by task id, by the same names.
+        candidates: what is new in it, by control name.
+        labelled: the labels, by the same names and perhaps others.
     """
     try:
         story = _Story(context, project, book, version)
         new = {
-            record.control.name: story.of(record, learners[record.control.name], targets[record.control.name])
-            for record in version.learners
-            if record.control.name in learners
+            name: story.of(candidates[name].record, candidates[name].learner, labelled[name].targets)
+            for name in (record.control.name for record in version.learners)
+            if name in candidates
         }
         kept = {r.control.name for r in version.learners} & story.past.keys()
         write_history(context, project, version.name, {name: story.past[name] for name in kept} | new)

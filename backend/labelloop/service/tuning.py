@@ -32,8 +32,8 @@ from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
 from labelloop.service.tuning_lesson import control_of, lesson_of, settle
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
-from labelloop.service.tuning_verdict import Verdict, judge_tuned
-from labelloop.service.versions import LearnerRecord, Version
+from labelloop.service.tuning_verdict import judge_tuned
+from labelloop.service.versions import LearnerRecord
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -177,14 +177,9 @@ class _Tuning:
         except VersionError as error:
             logger.info("Project %d: %s", self._project.key.id, error)
             return False
-        self._note_history(version, verdict)
+        note_history(self._context, self._project, self._scene.book, version, verdict.candidates, self._scene.labelled)
         enqueue_push(self._context.redis, self._project.slug, settings)
         return self.end(f"Published {version.name}. {verdict.reason} {attempt.summary}")
-
-    def _note_history(self, version: Version, verdict: Verdict) -> None:
-        learners = {name: candidate.learner for name, candidate in verdict.candidates.items()}
-        targets = {name: self._scene.labelled[name].targets for name in learners}
-        note_history(self._context, self._project, self._scene.book, version, learners, targets)
 
     def _embed(self, embedder: Embedder, tasks: Sequence[TaskRecord]) -> bool:
         """Embed what has no features yet, a slice at a time; False when it had to give way."""
