@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from labelloop.errors import MediaUnavailable
 from labelloop.labelstudio import TaskRecord, parse_label_config
 from labelloop.learning import GateDecision
 from labelloop.learning.stopping import Spent
 from labelloop.records import Control
+from labelloop.service import embedding
 from labelloop.service import round as rounds
+from labelloop.service.considered import read_considered
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.history import read_history
@@ -271,3 +274,26 @@ def test_what_a_model_writes_is_kept_when_another_control_is_learnt(tmp_path: Pa
     assert (after.leading.control.name, after.labels) == ("heads", after.learners[1].labels)
     assert "german" not in advice_on(context, project, after, Spent(24, 24, 0.0)).sentence
     context.redis.close()
+
+
+def test_media_that_are_away_cost_the_other_objects_nothing_and_are_tried_again(
+    site: tuple[Context, Project], studio: TwoTexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = site
+    had = embedding.media_of
+
+    def away(given: Context, control: Control, task_id: int, value: object) -> Any:
+        if control.name == "heads":
+            raise MediaUnavailable("The host does not answer.")
+        return had(given, control, task_id, value)
+
+    monkeypatch.setattr(embedding, "media_of", away)
+    live = label(context, project, studio, 24)
+    assert set(context.versions(project).labels(live)["labels"]) == {"bodies"}
+    state = read_state(context.store, project.folder)
+    assert state.waiting_for == "'heads' cannot be learnt now: The host does not answer."
+    assert read_considered(context.store, project.folder).missed
+
+    monkeypatch.setattr(embedding, "media_of", had)
+    live = label(context, project, studio, 24, force=True)
+    assert set(context.versions(project).labels(live)["labels"]) == {"heads", "bodies"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningError, NotEnoughLabels
+from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningError, MediaUnavailable, NotEnoughLabels
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
@@ -215,6 +215,7 @@ def _train(
         The new state, and the labelled tasks whose media could not be had this time.
     """
     candidates: dict[str, Candidate] = {}
+    away: dict[str, MediaUnavailable] = {}
     notes: list[str] = []
     broken: dict[Place, BrokenItem] = dict(state.broken)
     for control in scene.config.controls:
@@ -222,6 +223,10 @@ def _train(
             candidate = _train_one(context, scene, control, broken, report)
         except NotEnoughLabels as error:
             notes.append(str(error))
+            continue
+        except MediaUnavailable as error:
+            # Its labels are missed until their host is back; what other controls look at may well be there.
+            away[control.name] = error
             continue
         except LearningError as error:
             if scene.live and any(record.control.name == control.name for record in scene.live.learnt):
@@ -232,6 +237,9 @@ def _train(
             continue
         candidates[control.name] = candidate
         broken |= candidate.broken
+    if away and not candidates:
+        raise next(iter(away.values()))
+    notes += [f"{name!r} cannot be learnt now: {error}" for name, error in away.items()]
     note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
     state = replace(
         _with_changes(state, 0, 0.0),
@@ -241,6 +249,7 @@ def _train(
         findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
     )
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
+    missed |= {task_id for name in away for task_id in scene.labelled[name].targets}
     controls = scene.config.controls
     accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
     refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
