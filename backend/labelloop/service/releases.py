@@ -1,13 +1,13 @@
 """Turns candidates into published versions, and names the backbones they stand on."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as library_version
 from typing import Any
 
-from labelloop.errors import NotEnoughLabels, VersionError
+from labelloop.errors import LearningError, NotEnoughLabels, VersionError
 from labelloop.learning import (
     JOINT,
     LEARNERS,
@@ -106,12 +106,12 @@ def release(
     """Publish candidates as one version and make it live.
 
     What the live version has learnt for other controls goes along as it is: one whose candidate was refused, or that nobody
-    has answered yet, goes on predicting.
+    has answered yet, goes on predicting. So does what answers by itself where nothing else does.
 
     Args:
         versions: the project's.
         parent: the live version that they were judged against.
-        candidates: by control name.
+        candidates: by control name; none where there is only more that answers by itself.
         controls: the config's, in whose order the learners are kept.
         settings: what is recorded of them, and the order of the queue.
 
@@ -128,7 +128,10 @@ def release(
     check()
     name, number = versions.next_name("trained")
     carried = _carried(parent, candidates, controls)
+    rest = [control for control in controls if control.name not in candidates]
+    brought = untaught(settings, rest, parent)
     found = carried | {name: candidate.record for name, candidate in candidates.items()}
+    found |= {name: record for name, (record, _) in brought.items()}
     records = [found[control.name] for control in controls if control.name in found]
     version = Version(
         name=name,
@@ -140,11 +143,18 @@ def release(
         learners=tuple(records),
         labels=sum(record.labels for record in records),
         holdout=sum(record.holdout for record in records),
-        reason=" ".join([reasons(candidates, controls), *(f"{name!r} stays as it was." for name in carried)]),
+        reason=" ".join(
+            [
+                *filter(None, [reasons(candidates, controls)]),
+                *(f"{name!r} stays as it was." for name in carried),
+                *(_brings(record) for record, _ in brought.values()),
+            ]
+        ),
         settings=_recorded_settings(settings),
         libraries=_libraries(),
     )
     learners = {name: candidate.learner for name, candidate in candidates.items()}
+    learners |= {name: learner for name, (_, learner) in brought.items()}
     if parent is not None:
         learners |= {name: versions.learner(parent.name, record) for name, record in carried.items()}
     versions.publish(version, learners, _labels(versions, parent, candidates, carried), check)
@@ -190,11 +200,11 @@ def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Se
     Where a backbone answers in a control's own terms by itself, as a translation model does, it pre-annotates already.
     """
     name, number = versions.next_name("cold")
-    records = {control.name: learner_record(settings, control, None) for control in controls}
-    untaught = {
-        name: learner for name, record in records.items() if (learner := _untaught(settings, record)) is not None
+    brought = untaught(settings, controls, None)
+    records = {
+        control.name: brought[control.name][0] if control.name in brought else learner_record(settings, control, None)
+        for control in controls
     }
-    records |= {n: replace(records[n], kind=learner.kind, meta=learner.meta()) for n, learner in untaught.items()}
     version = Version(
         name=name,
         number=number,
@@ -204,13 +214,33 @@ def release_cold(versions: Versions, controls: tuple[Control, ...], settings: Se
         order=settings.cold_strategy,
         learners=tuple(records.values()),
         reason=" ".join(
-            ["Nothing is learnt yet; the queue covers the pool.", *(_brings(records[n]) for n in untaught)]
+            ["Nothing is learnt yet; the queue covers the pool.", *(_brings(record) for record, _ in brought.values())]
         ),
         settings=_recorded_settings(settings),
         libraries=_libraries(),
     )
-    versions.publish(version, untaught, {})
+    versions.publish(version, {name: learner for name, (_, learner) in brought.items()}, {})
     return version
+
+
+def untaught(
+    settings: Settings, controls: Iterable[Control], live: Version | None
+) -> dict[str, tuple[LearnerRecord, Learner]]:
+    """What answers by itself for those of the controls that nothing of the live version answers, by name, as far as it can be had."""
+    answered = {record.control.name for record in live.learnt} if live else set()
+    found = {}
+    for control in controls:
+        if control.name in answered or _answering_spec(settings, control) is None:
+            continue
+        try:
+            record = learner_record(settings, control, live)
+            learner = _untaught(settings, record)
+        except LearningError as error:
+            logger.warning("%r is not pre-annotated: %s", control.name, error)
+            continue
+        if learner is not None:
+            found[control.name] = replace(record, kind=learner.kind, meta=learner.meta()), learner
+    return found
 
 
 def _brings(record: LearnerRecord) -> str:
@@ -219,7 +249,7 @@ def _brings(record: LearnerRecord) -> str:
 
 def _untaught(settings: Settings, record: LearnerRecord) -> Learner | None:
     """The learner of a backbone that answers by itself before anybody has labelled anything; None where it does not."""
-    if record.backbone_spec.parts is not Parts.OUTPUT or record.backbone.name == "plain":
+    if record.backbone.name == "plain":
         return None
     try:
         options = training_options(settings, record)

@@ -20,7 +20,7 @@ from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.reading import how_read
-from labelloop.service.releases import learner_record, reasons, release, release_cold
+from labelloop.service.releases import learner_record, reasons, release, release_cold, untaught
 from labelloop.service.state import (
     ROUND,
     BrokenItem,
@@ -122,12 +122,19 @@ def _stopped(context: Context, scene: _Scene, considered: Labels) -> str:
 
 
 def _cover(context: Context, scene: _Scene) -> None:
-    """Publish a version that covers the pool where none is live, or the config has changed before anything was learnt."""
-    versions = context.versions(scene.project)
+    """Publish a version where none is live, the config has changed before anything was learnt, or more answers by itself now."""
+    versions, controls, settings = context.versions(scene.project), scene.config.controls, context.settings
     live = versions.live()
-    if live is None or (live.stage == "cold" and tuple(r.control for r in live.learners) != scene.config.controls):
-        cold = release_cold(versions, scene.config.controls, context.settings)
-        logger.info("Project %d: %s orders the queue", scene.project.key.id, cold.name)
+    if live is None or (live.stage == "cold" and tuple(r.control for r in live.learners) != controls):
+        version = release_cold(versions, controls, settings)
+    elif not untaught(settings, controls, live):
+        return
+    elif live.stage == "cold":
+        version = release_cold(versions, controls, settings)
+    else:
+        version = release(versions, live, {}, controls, settings)
+        note_history(context, scene.project, scene.book, version, {}, scene.labelled)
+    logger.info("Project %d: %s is live. %s", scene.project.key.id, version.name, version.reason)
 
 
 def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _Scene:
