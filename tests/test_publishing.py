@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from labelloop.errors import MediaUnavailable
@@ -67,6 +68,38 @@ def test_a_push_goes_by_what_annotators_will_be_asked(
 
     counted = {said["damage"].label: set(said) for said in told[-1].values()}
     assert counted == {"no": {"damage"}, "yes": {"damage", "severity"}}
+    context.redis.close()
+
+
+@pytest.mark.parametrize("strategy", ["falcun", "bald"])
+def test_the_margins_of_a_hidden_control_are_those_of_what_people_are_asked(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    told: list[tuple[Any, Any, Any, Any]] = []
+    context = a_context(tmp_path, redis_server.url, text_backbone="plain", strategy=strategy)
+    damage, severity = DAMAGES.config.index("<Choices"), DAMAGES.config.rindex("<Choices")
+    first, second = DAMAGES.config[damage:severity], DAMAGES.config[severity : -len("</View>")]
+    project = a_project(context, DAMAGES.config.replace(first + second, second + first))
+    version, _ = train(context, project, book_of(DAMAGES, 60, 40))
+    assert version.leading.control.name == "severity"
+    write_push(context.store, project.folder, PushState(version.name, certain=True))
+
+    def scored(*args: Any, **more: Any) -> Any:
+        told.append((args[3], args[4].ids, args[5], more["members"]))
+        return score_queue(*args, **more)
+
+    monkeypatch.setattr(publisher, "score_queue", scored)
+    publisher._Push(context, project, version, lambda *_: None, set()).prepare()
+
+    counted, ids, probabilities, members = told[-1]
+    hidden = [row for row, i in enumerate(ids) if "severity" not in counted[i]]
+    assert 0 < len(hidden) < len(ids)
+    ranked = np.sort(probabilities[hidden], axis=1)
+    doubts = [counted[ids[row]]["damage"].uncertainty for row in hidden]
+    np.testing.assert_allclose(1 - (ranked[:, -1] - ranked[:, -2]), doubts, atol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    if strategy == "bald":
+        assert (members[:, hidden] == probabilities[hidden]).all()
     context.redis.close()
 
 

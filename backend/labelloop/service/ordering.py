@@ -103,6 +103,27 @@ def score_of(predictions: Mapping[str, Prediction], settings: Settings) -> float
     return float(min(1.0, max(0.0, 1.0 - task_uncertainty(predictions, settings))))
 
 
+def speaking_for_all(
+    probabilities: NDArray[Any], hidden: NDArray[np.bool_], uncertainties: NDArray[np.floating[Any]]
+) -> NDArray[Any]:
+    """A control's class probabilities, with a margin as small as the task is uncertain where the control itself is hidden.
+
+    Strategies that go by probabilities would else serve a task for the doubts of a control that nobody is asked about.
+
+    Args:
+        probabilities: [n, C].
+        hidden: bool [n], where the others' predictions keep the control hidden.
+        uncertainties: [n] in [0, 1], of what people are asked about.
+    """
+    if probabilities.shape[1] < 2:
+        return probabilities
+    told = np.where(hidden[:, None], 0.0, probabilities)
+    second, first = np.argsort(probabilities, axis=1, kind="stable")[:, -2:].T
+    rows = np.flatnonzero(hidden)
+    told[rows, first[rows]], told[rows, second[rows]] = 1 - uncertainties[rows] / 2, uncertainties[rows] / 2
+    return told
+
+
 def worth_showing(
     controls: Iterable[Control], predictions: Mapping[str, Prediction], threshold: float, data: Mapping[str, Any]
 ) -> list[tuple[Control, Prediction]]:

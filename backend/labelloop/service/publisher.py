@@ -7,7 +7,7 @@ noted in the store; after a crash in the middle of an import, Label Studio is as
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
@@ -29,7 +29,9 @@ from labelloop.service.ordering import (
     known_skill,
     predict_all,
     score_queue,
+    speaking_for_all,
     still_asked_for,
+    task_uncertainty,
     varieties,
     worth_showing,
 )
@@ -237,7 +239,7 @@ class _Push:
         self._predicted |= predictions  # the most urgent of them are sent next
         counted = {i: counting(self._asked.values(), said, self._book.tasks[i].data) for i, said in predictions.items()}
         order, settings = self._version.order, self._context.settings
-        probabilities, members = self._beliefs(features)
+        probabilities, members = self._beliefs(features, counted)
         scores = score_queue(order, settings, ready, counted, features, probabilities, self._known(), members=members)
         self._state.scores.update(scores)
         return bool(scores)
@@ -265,15 +267,24 @@ class _Push:
             shown = worth_showing(self._asked.values(), said, threshold, task.data)
             yield prediction_json(task.id, name, scores[task.id], shown, task.data)
 
-    def _beliefs(self, features: Embedded) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    def _beliefs(
+        self, features: Embedded, counted: Mapping[int, Mapping[str, Prediction]]
+    ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
         """Class probabilities of the tasks that have the leading control's features, and its members' for `bald`, as far as any are."""
-        learner = self._leading_learner
+        learner, settings = self._leading_learner, self._context.settings
         if learner is None or not features.ids:
             return None, None
         inputs = features.inputs(learner.reads)
+        probabilities, members = learner.probabilities(inputs), None
         if self._version.order == "bald" and isinstance(learner, ClassificationLearner):
-            return learner.probabilities(inputs), learner.members(inputs)
-        return learner.probabilities(inputs), None
+            members = learner.members(inputs)
+        leading = self._version.leading.control.name
+        hidden = np.array([leading not in counted[i] for i in features.ids], dtype=bool)
+        if probabilities is not None and hidden.any():
+            doubts = np.array([task_uncertainty(counted[i], settings) for i in features.ids])
+            probabilities = speaking_for_all(probabilities, hidden, doubts)
+            members = None if members is None else np.where(hidden[:, None], probabilities, members)
+        return probabilities, members
 
     def _known(self) -> Known:
         """What strategies go by beside the queue, of the control that they look at."""
