@@ -17,6 +17,7 @@ from labelloop.learning import GateDecision
 from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
 from labelloop.service import tuning_lesson
+from labelloop.service.book import read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.history import read_history
 from labelloop.service.live import LiveModels
@@ -321,6 +322,23 @@ def test_a_changed_label_config_ends_the_attempt(bench: TuningProject, before: s
     project = context.projects.register(bench.project.key, changed, "digits", 1)
     assert tune(context, project, never, silent)
     assert read_tuning(context.store, project.folder).outcome.startswith("Given up")
+
+
+@pytest.mark.parametrize("gone", [1, LABELLED + 1])
+def test_a_deleted_task_begins_the_attempt_anew(bench: TuningProject, gone: int) -> None:
+    context, project = bench.context, bench.project
+    context.settings.fine_tune_method = "mean_teacher"
+    assert not tune(context, project, lambda: True, silent)
+    book = read_book(context.store, project.folder)
+    del book.tasks[gone]
+    write_book(context.store, project.folder, book)
+    assert tune(context, project, never, silent)
+    assert read_tuning(context.store, project.folder).outcome.startswith("Begins anew")
+    assert tuning_is_due(context, project)
+    assert not tune(context, project, lambda: True, silent)
+    attempt = read_tuning(context.store, project.folder).attempt
+    assert attempt is not None
+    assert gone not in {*attempt.labels, *attempt.validation, *attempt.unlabelled}
 
 
 def test_nothing_is_tuned_for_an_object_that_the_live_version_has_not_read(bench: TuningProject) -> None:

@@ -29,7 +29,7 @@ from labelloop.service.storytelling import note_history
 from labelloop.service.tuned import delete_unused, keep_tuned
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
-from labelloop.service.tuning_lesson import control_of, lesson_of, settle
+from labelloop.service.tuning_lesson import control_of, lesson_of, settle, tasks_are_gone
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
@@ -109,7 +109,9 @@ class _Tuning:
         """Do the next part of it; True when nothing is left to do."""
         control = control_of(self._scene, attempt)
         if control is None:
-            return self.end("Given up: the label config or the tasks that it learnt from have changed.")
+            return self.end("Given up: the label config has changed.")
+        if tasks_are_gone(self._scene, attempt):
+            return self._over(self._state.anew("Begins anew: tasks that it learnt from were deleted."))
         if attempt.backbone is None and not self._train(attempt, control):
             return self._state.attempt is None
         trained = self._state.attempt
@@ -122,8 +124,11 @@ class _Tuning:
 
     def end(self, outcome: str) -> bool:
         """The attempt is over; remember what came of it, and clear up."""
-        logger.info("Project %d: fine-tuning: %s", self._project.key.id, outcome)
-        self._note(self._state.over(outcome))
+        return self._over(self._state.over(outcome))
+
+    def _over(self, state: TuningState) -> bool:
+        logger.info("Project %d: fine-tuning: %s", self._project.key.id, state.outcome)
+        self._note(state)
         self._keeper.clear()
         delete_unused(self._context, self._project)
         return True

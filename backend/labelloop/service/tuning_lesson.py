@@ -55,11 +55,14 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
 
 
 def control_of(scene: Scene, attempt: Attempt) -> Control | None:
-    """The control an attempt is about; None when it is not as it was, or a task that is still to teach is gone."""
-    wanted = {*attempt.labels, *attempt.validation, *attempt.unlabelled}
-    if attempt.backbone is None and not wanted <= scene.book.tasks.keys():
-        return None
+    """The control an attempt is about; None when it is not as it was."""
     return _same(scene, attempt.control, attempt.classes, attempt.shown)
+
+
+def tasks_are_gone(scene: Scene, attempt: Attempt) -> bool:
+    """Whether a task that is still to teach is gone."""
+    wanted = {*attempt.labels, *attempt.validation, *attempt.unlabelled}
+    return attempt.backbone is None and not wanted <= scene.book.tasks.keys()
 
 
 def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) -> Lesson:

@@ -57,6 +57,11 @@ class TuningState:
         """The state once the attempt has come to that."""
         return TuningState(self.tried, None, outcome)
 
+    def anew(self, outcome: str) -> "TuningState":
+        """The state once the attempt has come to that, and counts for none."""
+        control = self.attempt.control if self.attempt else ""
+        return TuningState({name: labels for name, labels in self.tried.items() if name != control}, None, outcome)
+
 
 _ADAPTER = TypeAdapter(TuningState)
 
