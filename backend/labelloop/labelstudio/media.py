@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +13,7 @@ from labelloop.labelstudio.client import LabelStudio
 from labelloop.labelstudio.images import check_image
 from labelloop.labelstudio.media_cache import MediaCache
 from labelloop.labelstudio.media_source import STORAGES, MediaSource, address_of
-from labelloop.labelstudio.medical import check_part, is_medical
+from labelloop.labelstudio.medical import MEDICAL_LIBRARIES, check_part, is_medical
 from labelloop.records import Modality
 from labelloop.records.media import Part, marked, names_part
 from labelloop.settings import Settings
@@ -21,6 +22,13 @@ CHECKS: dict[Modality, Callable[[bytes, int], None]] = {Modality.IMAGE: check_im
 """What each kind of media that lies outside its task must pass: (bytes, most pixels)."""
 
 _DATA_URI = re.compile(r"data:[^,]*,", re.IGNORECASE)
+
+
+def rules_of(settings: Settings) -> str:
+    """A digest of what decides, beside a task itself, whether it can be read: hosts, sizes, and what reads medical files."""
+    limits = (sorted(settings.media_hosts), settings.media_max_bytes, settings.media_max_pixels)
+    installed = [find_spec(library) is not None for library in MEDICAL_LIBRARIES]
+    return hashlib.sha256(repr((limits, installed)).encode()).hexdigest()[:12]
 
 
 class MediaFetcher:

@@ -16,6 +16,8 @@ from labelloop.records.media import (
     unpacked,
 )
 
+MEDICAL_LIBRARIES: Final = ("pydicom", "nibabel", "pylibjpeg")
+"""What reads DICOM and NIfTI, and unpacks compressed pixels."""
 # The transfer syntax that compresses a file as a whole.
 _DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import MediaBroken, MediaUnavailable
-from labelloop.labelstudio import TaskRecord
+from labelloop.labelstudio import TaskRecord, rules_of
 from labelloop.learning import (
     AskedItems,
     Backbone,
@@ -103,6 +103,7 @@ class Embedder:
         self._resolved = resolved
         self._known_broken = known_broken
         self._reading = Reading(control, context.settings)
+        self._rules = rules_of(context.settings)
         self._features = context.features(project, resolved.id)
 
     @cached_property
@@ -151,7 +152,7 @@ class Embedder:
                 part = tasks[start : start + FETCHED_AT_ONCE]
                 for task, outcome in zip(part, pool.map(self._media, part), strict=True):
                     if isinstance(outcome, MediaBroken):
-                        broken[self._place(task)] = _report_broken(task, str(outcome))
+                        broken[self._place(task)] = self._set_aside(task, str(outcome))
                     elif isinstance(outcome, MediaUnavailable):
                         unavailable[task.id] = str(outcome)
                     else:
@@ -167,7 +168,7 @@ class Embedder:
         whole: NDArray[np.bool_] = np.asarray(np.isfinite(matrix).all(axis=1))
         for (task, _), ok in zip(fetched, whole, strict=True):
             if not ok:
-                broken[self._place(task)] = _report_broken(task, f"{self._control.data_key!r} cannot be decoded")
+                broken[self._place(task)] = self._set_aside(task, f"{self._control.data_key!r} cannot be decoded")
         kept = [one for one, ok in zip(fetched, whole, strict=True) if ok]
         self._features.add(
             [self._key(task) for task, _ in kept],
@@ -183,9 +184,13 @@ class Embedder:
             return error
 
     def sets_aside(self, task: TaskRecord) -> bool:
-        """Whether what the control looks at could not be read before, and the task has not changed since."""
+        """Whether what the control looks at could not be read before, and would not be read now."""
         note = self._known_broken.get(self._place(task))
-        return note is not None and note.updated_at == task.updated_at
+        return note is not None and note.holds(task, self._rules)
+
+    def _set_aside(self, task: TaskRecord, reason: str) -> BrokenItem:
+        logger.warning("Task %d is set aside: %s", task.id, reason)
+        return BrokenItem(reason, task.updated_at, self._rules)
 
     def _place(self, task: TaskRecord) -> Place:
         return self._reading.place(task)
@@ -201,8 +206,3 @@ def embed_whole(
     if spec.parts is Parts.NONE:
         return backbone.embed(media), []
     return cast(DenseBackbone, backbone).embed_dense(media)
-
-
-def _report_broken(task: TaskRecord, reason: str) -> BrokenItem:
-    logger.warning("Task %d is set aside: %s", task.id, reason)
-    return BrokenItem(reason, task.updated_at)

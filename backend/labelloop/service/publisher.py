@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelloop.errors import LabelStudioRejected
-from labelloop.labelstudio import TaskRecord, prediction_json
+from labelloop.labelstudio import TaskRecord, prediction_json, rules_of
 from labelloop.learning import ClassificationLearner, Learner, TextLearner
 from labelloop.records import Control, Prediction
 from labelloop.service.book import Book, read_book
@@ -196,7 +196,13 @@ class _Push:
             for embedder in self._embedders.values():
                 embedded = embedder.embed(part, self._report)
                 self._broken |= embedded.broken
-                note_broken(self._context.store, self._project.folder, embedded.broken, self._book.tasks)
+                note_broken(
+                    self._context.store,
+                    self._project.folder,
+                    embedded.broken,
+                    self._book.tasks,
+                    rules_of(self._context.settings),
+                )
                 self._unavailable.update(embedded.unavailable)
             if len(self._unavailable) - before < len(part):  # some could be had, so this part has done its share
                 return start + EMBED_SLICE >= len(lacking)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningError, MediaUnavailable, NotEnoughLabels
-from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, with_used_labels
+from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, rules_of, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.considered import read_considered, write_considered
@@ -247,7 +247,7 @@ def _train(
     if away and not candidates:
         raise next(iter(away.values()))
     notes += [f"{name!r} cannot be learnt now: {error}" for name, error in away.items()]
-    note_broken(context.store, scene.project.folder, broken, scene.book.tasks)
+    note_broken(context.store, scene.project.folder, broken, scene.book.tasks, rules_of(context.settings))
     state = replace(
         _with_changes(state, 0, 0.0),
         percent=0,

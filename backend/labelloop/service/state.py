@@ -1,7 +1,7 @@
 """What people want to know of a project: the outcome of the last round, in the store, and what runs now, in Redis."""
 
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from labelloop.labelstudio import TaskRecord
 from labelloop.service.store import Store
 
 T = TypeVar("T")
@@ -30,11 +31,17 @@ class BrokenItem:
 
     Attributes:
         reason: one sentence.
-        updated_at: the task's `updated_at` then; when it changes the task is tried again.
+        updated_at: the task's `updated_at` then.
+        rules: what it was judged by; see `labelstudio.rules_of`.
     """
 
     reason: str
     updated_at: str
+    rules: str = ""
+
+    def holds(self, task: TaskRecord | None, rules: str) -> bool:
+        """Whether the task would be judged so again; one that has changed, or is judged by other rules, is tried again."""
+        return task is not None and (self.updated_at, self.rules) == (task.updated_at, rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +139,12 @@ def read_broken(store: Store, folder: str) -> dict[Place, BrokenItem]:
     return dict(_validated(_BROKEN, store.read(f"{folder}/broken.json")) or ())
 
 
-def note_broken(store: Store, folder: str, found: Mapping[Place, BrokenItem], tasks: Container[int]) -> None:
-    """Set objects aside, and forget those whose task is no longer among `tasks`."""
+def note_broken(
+    store: Store, folder: str, found: Mapping[Place, BrokenItem], tasks: Mapping[int, TaskRecord], rules: str
+) -> None:
+    """Set objects aside, and forget those that would be tried again, or whose task is no longer among `tasks`."""
     before = read_broken(store, folder)
-    after = {place: note for place, note in {**before, **found}.items() if place[0] in tasks}
+    after = {place: note for place, note in {**before, **found}.items() if note.holds(tasks.get(place[0]), rules)}
     if after != before:
         store.write(f"{folder}/broken.json", _BROKEN.dump_json(list(after.items())))
 

@@ -14,7 +14,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
-from labelloop.labelstudio import TaskRecord
+from labelloop.labelstudio import TaskRecord, rules_of
 from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
 from labelloop.learning.tuning import TUNERS, Conduct
 from labelloop.records import Control, Kind
@@ -195,7 +195,13 @@ class _Tuning:
             self._report("embed", start, len(lacking))
             embedded = embedder.embed(lacking[start : start + EMBED_SLICE], _silent)
             self._scene.broken.update(embedded.broken)
-            note_broken(self._context.store, self._project.folder, embedded.broken, self._scene.book.tasks)
+            note_broken(
+                self._context.store,
+                self._project.folder,
+                embedded.broken,
+                self._scene.book.tasks,
+                rules_of(self._context.settings),
+            )
         return True
 
     def _note(self, state: TuningState) -> None:
