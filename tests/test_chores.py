@@ -6,7 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from labelloop.errors import LabelStudioUnreachable
+from labelloop.service import jobs
 from labelloop.service.chores import _clear
+from labelloop.service.context import Context
+from labelloop.service.marks import Marks
+from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, read_push
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project, publish
@@ -31,3 +35,19 @@ def test_a_clearing_that_breaks_off_has_label_studio_asked_what_it_holds(
     assert left is not None
     assert (left.done, left.certain) == ({0, 1}, False)
     context.redis.close()
+
+
+def test_a_push_that_takes_longer_than_a_job_may_goes_on_in_another(
+    context: Context, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def part(*_: object) -> bool:
+        clock[0] += 100
+        return True
+
+    monkeypatch.setattr(jobs, "push_part", part)
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    jobs._push(context, project)
+    assert clock[0] < context.settings.job_timeout
+    assert Marks(context.redis, project.slug).push_wanted()

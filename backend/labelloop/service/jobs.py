@@ -38,7 +38,7 @@ def round_job(slug: str, force: bool = False) -> None:
 
 
 def push_job(slug: str) -> None:
-    """A project's push and what is cleared up after it, or as much as is done before a round wants the worker."""
+    """A project's push and what is cleared up after it, or as much as is done before a round wants the worker or a job's time is up."""
     _guarded(slug, PUSH, _push)
 
 
@@ -53,22 +53,29 @@ def _round(context: Context, project: Project, force: bool) -> None:
 
 def _push(context: Context, project: Project) -> None:
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
+    time_is_up = _timer(context)
     while push_part(context, project, report, unavailable):
-        if rounds_wait(context.redis):
+        if rounds_wait(context.redis) or time_is_up():
             Marks(context.redis, project.slug).want_push()
             return
-    if tidy(context, project, lambda: rounds_wait(context.redis)):
+    if tidy(context, project, lambda: rounds_wait(context.redis) or time_is_up()):
         Marks(context.redis, project.slug).want_push()
 
 
 def _tune(context: Context, project: Project) -> None:
-    ends_at = time.monotonic() + context.settings.job_timeout / 2
+    time_is_up = _timer(context)
 
     def give_way() -> bool:
-        return time.monotonic() > ends_at or others_wait(context.redis)
+        return time_is_up() or others_wait(context.redis)
 
     if not tune(context, project, give_way, progress_to(context.redis, project.slug)):
         Marks(context.redis, project.slug).want_tuning()
+
+
+def _timer(context: Context) -> Callable[[], bool]:
+    """Tells whether half of the time that a job may take is over: what goes on in another job then is not cut off, which is a failure."""
+    ends_at = time.monotonic() + context.settings.job_timeout / 2
+    return lambda: time.monotonic() > ends_at
 
 
 def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> None:
