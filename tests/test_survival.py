@@ -175,7 +175,7 @@ def test_label_studio_that_answers_with_an_error_is_asked_again(scene: Scene, st
         until(lambda: scene.error(), 60, "the error is in the status")
         assert str(status) in scene.error() or "token" in scene.error()
     scene.settle()
-    assert scene.error() == ""
+    until(lambda: not scene.error(), 60, lambda: f"the error is gone when the push has ended: {scene.error()!r}")
 
 
 def test_a_slow_label_studio_only_delays(scene: Scene) -> None:
