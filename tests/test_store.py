@@ -120,7 +120,7 @@ print(store.read("small"), store.names(""))
 
 def test_a_write_that_does_not_fit_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        [sys.executable, "-B", "-c", FULL_DISK, str(tmp_path)],  # a compiled module would be cut off, and kept so
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "backend")},
         capture_output=True,
         text=True,
