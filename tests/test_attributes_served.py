@@ -10,6 +10,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import ProjectKey
 from labelloop.labelstudio.brush_rle import decode_inside
+from labelloop.learning.masks import fitting
 from labelloop.records import AttributesPrediction, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -123,8 +124,9 @@ def test_answers_of_another_kind_are_not_compared_and_not_served(context: Contex
 
 
 def test_each_piece_of_an_area_is_a_region_with_an_answer_of_its_own(
-    tmp_path: Path, redis_server: RedisProcess
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fitting, "STEPS", 300)  # the squares are easily told apart
     made = KINDS["attributed areas"]
     context = a_context(tmp_path, redis_server.url, image_backbone="plain", holdout_from=20, holdout_share=0.3)
     project, book = a_project(context, made.config), book_of(made, 40, 30)

@@ -13,6 +13,8 @@ pytest.importorskip("sentence_transformers")
 
 from labelloop.labelstudio import ProjectKey, parse_label_config
 from labelloop.learning import Parts
+from labelloop.learning.boxes import fitting as box_fitting
+from labelloop.learning.masks import fitting as mask_fitting
 from labelloop.learning.tuning import TUNERS
 from labelloop.records import Box, Kind, Span
 from labelloop.service.context import Context
@@ -140,6 +142,9 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cas
     monkeypatch.setitem(TUNERS, found.kind, replace(tuner, options=options))  # type: ignore[index]
     # Whether it is better is the gate's business, and so little training makes nothing better.
     monkeypatch.setattr("labelloop.service.tuning_verdict.refusal", lambda tuned, in_use: "")
+    monkeypatch.setattr(mask_fitting, "STEPS", 20)
+    monkeypatch.setattr(box_fitting, "LEAST_VISITS", 200)
+    monkeypatch.setattr(box_fitting, "MOST_VISITS", 200)
     return found
 
 
