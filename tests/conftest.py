@@ -9,15 +9,15 @@ from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project
-from support.studio_process import StudioProcess
-
-REPOSITORY = Path(__file__).parents[1]
+from support.studio_process import StudioProcess, copy_started_studio
 
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioProcess]:
     """A Label Studio with nothing in it but its user; tests make projects of their own and leave it running."""
-    process = StudioProcess(tmp_path_factory.mktemp("studio"), venv=REPOSITORY / ".run" / "label-studio" / "venv")
+    home = tmp_path_factory.mktemp("studio") / "home"
+    copy_started_studio(home)
+    process = StudioProcess(home)
     process.start()
     yield process
     process.stop()

@@ -14,11 +14,10 @@ from labelloop.service.context import Context
 from labelloop.service.doctor import Level, examine
 from support.redis_process import RedisProcess
 from support.serving import CONFIG, a_context, served
-from support.studio_process import StudioProcess
+from support.studio_process import StudioProcess, copy_started_studio
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
 
-VENV = Path(__file__).parents[1] / ".run" / "label-studio" / "venv"
 BLOCKED = {"LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "true", "LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS": "true"}
 
 
@@ -28,7 +27,8 @@ def guarded_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     settings = BLOCKED | {"LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "true"}
     environment = Studio.environment
     monkeypatch.setattr(Studio, "environment", lambda self: environment(self) | settings)
-    process = StudioProcess(tmp_path / "studio", venv=VENV)
+    copy_started_studio(tmp_path / "studio")
+    process = StudioProcess(tmp_path / "studio")
     yield process, settings
     process.stop()
 

@@ -100,7 +100,7 @@ def test_nothing_outlives_it_when_it_is_killed(up: UpProcess) -> None:
 
 
 def test_the_loop_closes_when_the_annotator_is_played(tmp_path: Path) -> None:
-    played = UpProcess(tmp_path)
+    played = UpProcess(tmp_path, studio_started_before=True)
     played.start("--auto")
     try:
         assert played.wait(480) == 0, played.output()

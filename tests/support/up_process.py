@@ -11,21 +11,24 @@ from pathlib import Path
 
 from labelloop.cli.ports import free_port
 from labelloop.cli.studio_install import ensure_installed
-
-STUDIO_VENV = Path(__file__).parents[2] / ".run" / "label-studio" / "venv"
+from support.studio_process import STUDIO_VENV, copy_started_studio
 
 
 class UpProcess:
     """One data directory with two ports; may be started again and again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, studio_started_before: bool = False) -> None:
         self.folder = folder
         self.port, self.studio_port = free_port(), free_port()
         self._output = folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
         ensure_installed(STUDIO_VENV)
-        (folder / "label-studio").mkdir()
-        (folder / "label-studio" / "venv").symlink_to(STUDIO_VENV)
+        home = folder / "label-studio"
+        if studio_started_before:
+            copy_started_studio(home)
+        else:
+            home.mkdir()
+        (home / "venv").symlink_to(STUDIO_VENV)
 
     def start(self, *arguments: str) -> None:
         """Start it with its output in a file."""
