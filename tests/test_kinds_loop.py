@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from labelloop.service.disconnection import disconnect
 from labelloop.service.projects import Project
 from labelloop.service.state import read_state
 from labelloop.service.versions import Version
@@ -30,17 +29,14 @@ def loop(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def connected(loop: LoopProcesses, studio: StudioProcess) -> Iterator[Connected]:
-    """Makes a project of a kind and connects it until the test is over, so that its rounds do not delay the next ones'."""
-    ours: list[int] = []
+    """Makes a project of a kind and connects it until the test is over."""
 
     def make(kind: str, count: int) -> tuple[KindJob, Project]:
         job = make_job(label_studio_of(studio), kind, count)
-        ours.append(job.project_id)
         return job, loop.connect(job.project_id)
 
     yield make
-    for project_id in ours:
-        disconnect(loop.context(), project_id)
+    loop.disconnect_all()
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -1,12 +1,13 @@
 """The whole loop on a real Label Studio: connect, label along the served order, and find a better version live."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import LabelStudio
+from labelloop.service.context import Context
+from labelloop.service.projects import Project
 from labelloop.service.state import read_state
 from support.annotating import (
     IMAGE_CONFIG,
@@ -21,8 +22,7 @@ from support.annotating import (
     text_job,
     wait_until_settled,
 )
-from support.loop_process import LoopProcesses, label_studio_of, until
-from support.redis_process import RedisProcess
+from support.loop_process import LoopProcesses, label_studio_of, running_loop, until
 from support.studio_process import StudioProcess
 
 pytestmark = [pytest.mark.studio, pytest.mark.slow]
@@ -33,39 +33,40 @@ def label_studio(studio: StudioProcess) -> LabelStudio:
     return label_studio_of(studio)
 
 
+@pytest.fixture(scope="module")
+def running(studio: StudioProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopProcesses]:
+    """One server and one worker for all projects of this module."""
+    with running_loop(tmp_path_factory.mktemp("loop"), studio, {}) as processes:
+        yield processes
+
+
 @pytest.fixture
-def loop(studio: StudioProcess, redis_server: RedisProcess, tmp_path: Path) -> Iterator[LoopProcesses]:
-    processes = LoopProcesses(tmp_path, studio.url, studio.api_key, redis_server.url)
-    yield processes
-    processes.stop()
+def loop(running: LoopProcesses) -> Iterator[LoopProcesses]:
+    """The running loop; what a test connects is disconnected when it is over, so that its rounds do not delay the next ones'."""
+    yield running
+    running.disconnect_all()
 
 
-def cold_order_arrives(loop: LoopProcesses, job: Job) -> str:
-    """Wait for the first order of the queue; returns the cold version's name."""
+def ordered(loop: LoopProcesses, job: Job) -> tuple[Context, Project, str]:
+    """Connect the project and wait for the first order of its queue; with the cold version's name."""
     project = loop.connect(job.project_id)
     context = loop.context()
 
-    def ordered() -> bool:
+    def cold() -> str:
         live = context.versions(project).live_name()
-        return live is not None and len(scores_of(job, live)) == len(job.truth)
+        return live if live and len(scores_of(job, live)) == len(job.truth) else ""
 
-    until(ordered, 60, lambda: f"the queue is ordered before the first label\n{loop.logs()}")
-    name = context.versions(project).live_name()
-    assert name is not None
-    return name
+    name = until(cold, 60, lambda: f"the queue is ordered before the first label\n{loop.logs()}")
+    return context, project, str(name)
 
 
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_the_loop_closes(loop: LoopProcesses, studio: StudioProcess, label_studio: LabelStudio, kind: str) -> None:
     job = text_job(label_studio) if kind == "text" else image_job(label_studio, studio.session())
     config = TEXT_CONFIG if kind == "text" else IMAGE_CONFIG
-    loop.start()
-    cold = cold_order_arrives(loop, job)
+    context, project, cold = ordered(loop, job)
     assert cold.endswith("-cold")
     assert_served_by_score(job, cold)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
     seen = [cold]
     for _ in range(3):
         job.answer_served(8)
@@ -94,8 +95,8 @@ def test_two_annotators_get_different_tasks_in_one_order(
     loop: LoopProcesses, studio: StudioProcess, label_studio: LabelStudio
 ) -> None:
     job = text_job(label_studio, 30)
-    loop.start()
-    scores = scores_of(job, cold_order_arrives(loop, job))
+    *_, cold = ordered(loop, job)
+    scores = scores_of(job, cold)
     served = f"{studio.url}/api/projects/{job.project_id}/next"
     tasks = [browser.get(served, timeout=30).json()["id"] for browser in (studio.session(), studio.another_person())]
     assert tasks == sorted(scores, key=scores.__getitem__)[:2]
@@ -103,24 +104,16 @@ def test_two_annotators_get_different_tasks_in_one_order(
 
 def test_without_any_webhook_the_same_labels_end_in_a_version(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 40)
-    loop.start()
-    cold_order_arrives(loop, job)
+    context, project, _ = ordered(loop, job)
     for webhook in label_studio.webhooks(job.project_id):
         label_studio.update_webhook(webhook["id"], url=webhook["url"], is_active=False)
     job.answer_served(9)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
     wait_until_settled(job, context, project)
 
 
 def test_what_no_event_tells_is_found(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 40)
-    loop.start()
-    cold_order_arrives(loop, job)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
+    context, project, _ = ordered(loop, job)
     annotations = [job.answer(task_id) for task_id in list(job.truth)[:9]]
     wait_until_settled(job, context, project)
 
@@ -136,11 +129,7 @@ def test_what_no_event_tells_is_found(loop: LoopProcesses, label_studio: LabelSt
 
 def test_skipping_is_no_label(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 30)
-    loop.start()
-    cold_order_arrives(loop, job)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
+    context, project, _ = ordered(loop, job)
     for task_id in list(job.truth)[:8]:
         label_studio.annotate(task_id, [], was_cancelled=True)
     state = until(
@@ -154,11 +143,7 @@ def test_skipping_is_no_label(loop: LoopProcesses, label_studio: LabelStudio) ->
 
 def test_new_tasks_are_scored_when_they_arrive(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 30)
-    loop.start()
-    cold_order_arrives(loop, job)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
+    context, project, _ = ordered(loop, job)
     job.answer_served(9)
     wait_until_settled(job, context, project)
     add_texts(job, sentences(45, seed=1)[30:])
@@ -167,11 +152,7 @@ def test_new_tasks_are_scored_when_they_arrive(loop: LoopProcesses, label_studio
 
 def test_a_class_is_gained_lost_and_renamed_in_the_middle(loop: LoopProcesses, label_studio: LabelStudio) -> None:
     job = text_job(label_studio, 45)
-    loop.start()
-    cold_order_arrives(loop, job)
-    context = loop.context()
-    project = context.projects.find(job.project_id)
-    assert project is not None
+    context, project, _ = ordered(loop, job)
     for task_id in list(job.truth)[:12]:
         job.answer(task_id)
     first = wait_until_settled(job, context, project)
@@ -204,7 +185,6 @@ def test_a_broken_task_is_set_aside_and_the_rest_goes_on(
         {"image": "/data/upload/999/missing.png"},
     ]
     label_studio.import_tasks(job.project_id, broken)
-    loop.start()
     project = loop.connect(job.project_id)
     context = loop.context()
     for task_id in list(job.truth)[:9]:

@@ -3,6 +3,7 @@
 import io
 import itertools
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +61,7 @@ class Job:
         return done
 
     def unlabelled(self) -> list[int]:
-        tasks = self.label_studio.tasks(self.project_id)
-        return [task["id"] for task in tasks if not any(not a["was_cancelled"] for a in task["annotations"])]
+        return _unlabelled(self.label_studio.tasks(self.project_id))
 
 
 def sentences(count: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -120,8 +120,16 @@ def scores_of(job: Job, version: str) -> dict[int, list[float]]:
 
 
 def labels_in_label_studio(job: Job) -> dict[str, str]:
+    return _labels(job.label_studio.tasks(job.project_id))
+
+
+def _unlabelled(tasks: Iterable[dict[str, Any]]) -> list[int]:
+    return [task["id"] for task in tasks if not any(not a["was_cancelled"] for a in task["annotations"])]
+
+
+def _labels(tasks: Iterable[dict[str, Any]]) -> dict[str, str]:
     found = {}
-    for task in job.label_studio.tasks(job.project_id):
+    for task in tasks:
         kept = [a for a in task["annotations"] if not a["was_cancelled"] and a["result"]]
         if kept:
             found[str(task["id"])] = kept[-1]["result"][0]["value"]["choices"][0]
@@ -138,14 +146,15 @@ def explain(job: Job, context: Context, project: Project) -> str:
     live = live_or_none(context, project)
     if live is None or live.stage != "trained":
         return "no trained version is live"
-    labels = labels_in_label_studio(job)
+    tasks = list(job.label_studio.tasks(job.project_id))
+    labels = _labels(tasks)
     if context.versions(project).labels(live.name)["labels"][job.control] != labels:
         return f"{live.name} was not trained on the {len(labels)} labels in Label Studio"
     record = job.label_studio.project(job.project_id)
     if record["model_version"] != live.name or record["sampling"] != "Uncertainty sampling":
         return f"the queue is ordered by {record['model_version']!r} ({record['sampling']}), live is {live.name}"
     scores = scores_of(job, live.name)
-    lacking = set(job.unlabelled()) - scores.keys()
+    lacking = set(_unlabelled(tasks)) - scores.keys()
     if lacking:
         return f"{len(lacking)} tasks of the queue have no score of {live.name}"
     if any(score is None or not 0 <= score <= 1 for found in scores.values() for score in found):

@@ -16,6 +16,7 @@ from labelloop.errors import LabelloopError
 from labelloop.labelstudio import LabelStudio
 from labelloop.service.connection import connect
 from labelloop.service.context import Context, open_context
+from labelloop.service.disconnection import disconnect
 from labelloop.service.projects import Project
 from labelloop.settings import load_settings
 from support.redis_process import RedisProcess
@@ -100,6 +101,12 @@ class LoopProcesses:
         project = context.projects.find(project_id)
         assert project is not None
         return project
+
+    def disconnect_all(self) -> None:
+        """Disconnect every project, so that its rounds do not delay those of the next."""
+        context = self.context()
+        for project in context.projects.all():
+            disconnect(context, project.key.id)
 
     def stop(self) -> None:
         for child in [*self.servers, *self.workers]:
