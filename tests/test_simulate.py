@@ -98,10 +98,14 @@ def test_what_was_finished_is_not_played_again(photos: Path, tmp_path: Path, mon
 
 def test_cells_of_another_plan_or_other_data_are_not_taken(photos: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    simulate(str(photos), *SMALL, "-o", out)
-    simulate(str(photos), *SMALL[:-2], "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume")
+    simulate(str(photos), *SMALL, "-s", "random", "-o", out)
+    simulate(
+        str(photos), *SMALL[:-2], "-s", "random", "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume"
+    )
     (photos / "cat" / "0.png").write_bytes(tiny_image("owl", 1))
-    simulate(str(photos), *SMALL[:-2], "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume")
+    simulate(
+        str(photos), *SMALL[:-2], "-s", "random", "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume"
+    )
 
     kept = [json.loads(line)["fingerprint"] for line in (tmp_path / "out" / "cells.jsonl").read_text().splitlines()]
     assert len(set(kept)) == 3
@@ -139,7 +143,19 @@ def test_cells_of_the_same_rows_in_another_order_are_not_taken(tmp_path: Path) -
 
 def test_budget_that_nobody_named_fits_beside_a_large_test_set(tmp_path: Path) -> None:
     small, large = _table(tmp_path / "small.csv", 1, 20), _table(tmp_path / "large.csv", 2, 60)
-    simulate(str(small), "--test", str(large), "--backbone", "plain", "--seeds", "1", "-o", str(tmp_path / "out"))
+    simulate(
+        str(small),
+        "--test",
+        str(large),
+        "--backbone",
+        "plain",
+        "--seeds",
+        "1",
+        "-s",
+        "random",
+        "-o",
+        str(tmp_path / "out"),
+    )
 
     assert results(tmp_path / "out")["cells"]
 
@@ -148,7 +164,7 @@ def test_a_file_whose_name_is_no_text_is_played_like_others(photos: Path, tmp_pa
     folder = next(path for path in sorted(photos.iterdir()) if path.is_dir())
     first = sorted(folder.iterdir())[0]
     first.rename(folder / os.fsdecode(b"caf\xe9.png"))
-    said = simulate(str(photos), *SMALL, "-o", str(tmp_path / "out"))
+    said = simulate(str(photos), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
 
     assert "48 of 48 items" in said
 
@@ -224,7 +240,9 @@ def test_features_are_computed_once(photos: Path, data_dir: Path, monkeypatch: p
 
 
 def test_json_is_what_the_file_holds(photos: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["simulate", str(photos), *SMALL, "--json", "-o", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        app, ["simulate", str(photos), *SMALL, "-s", "random", "--json", "-o", str(tmp_path / "out")]
+    )
 
     assert json.loads(done.stdout) == results(tmp_path / "out")
 
