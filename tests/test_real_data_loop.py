@@ -49,6 +49,7 @@ def test_real_data_is_learnt_along_the_served_order(
     job = make_job_of(label_studio_of(studio), _made(data), data, TASKS)
     name = learn_along_the_served_order(loop, job, loop.connect(job.project_id), ANSWERED)
     assert_predictions_are_valid(job, name, said)
+    loop.disconnect_all()
 
 
 def _made(data: str) -> Made:
