@@ -80,6 +80,7 @@ def test_random_is_always_played_and_every_strategy_once() -> None:
         ({"batch": -1}, "at least one label, not -1"),
         ({"seeds": 0}, "one seed is needed, not 0"),
         ({"test": 0.0}, "above 0, not 0"),
+        ({"test": 30.5}, "a number of test items is a whole one, not 30.5"),
         ({"validation": -2}, "at least 0, not -2"),
     ],
 )
@@ -91,6 +92,26 @@ def test_a_plan_that_cannot_be_played_is_refused(changed: Mapping[str, Any], sai
 def test_a_budget_larger_than_the_pool_is_told_with_what_is_left() -> None:
     with pytest.raises(LearningError, match=r"140 labels is larger than the pool of 135 .* 45 to test on"):
         Simulation(_data(), _plan(budget=140))
+
+
+def test_a_pool_that_only_another_seed_leaves_too_small_is_told() -> None:
+    """Both groups of near-duplicates are in the pool under the first seeds, and measure under the third."""
+    groups = np.arange(180)
+    groups[:20], groups[60:75] = 0, 60
+    data = _data(groups=groups)
+    pools = [split_data(data, test=0.25, validation=0, seed=seed).pool.size for seed in range(3)]
+    assert pools[0] == pools[1] > pools[2]
+    assert Simulation(data, _plan(budget=pools[1], seeds=2)).tested == (180 - pools[0], 180 - pools[1])
+    with pytest.raises(LearningError, match=f"larger than the pool of {pools[2]} items"):
+        Simulation(data, _plan(budget=pools[1], seeds=3))
+
+
+def test_a_label_of_its_own_for_each_item_is_told() -> None:
+    with pytest.raises(LearningError, match="No item of 30 in 30 classes is left to test on"):
+        Simulation(
+            _data(10, labels=tuple(f"{n:02}" for n in range(30)), classes=tuple(f"{n:02}" for n in range(30))),
+            _plan(budget=10),
+        )
 
 
 def test_one_class_is_told() -> None:

@@ -76,6 +76,8 @@ class Plan:
         self._require(self.batch >= DOUBLING, f"a round buys at least one label, not {self.batch}")
         self._require(self.seeds >= 1, f"at least one seed is needed, not {self.seeds}")
         self._require(0 < self.test < math.inf, f"a test share or number is above 0, not {self.test:g}")
+        whole = self.test < 1 or float(self.test).is_integer()
+        self._require(whole, f"a number of test items is a whole one, not {self.test:g}")
         self._require(self.validation >= 0, f"a number of validation items is at least 0, not {self.validation}")
 
     @property

@@ -44,6 +44,9 @@ class Simulation:
         data: the items with the answers.
         plan: what is played.
 
+    Attributes:
+        tested: how many items measure, by seed.
+
     Raises:
         LearningError: the data is too small for the plan, or does not tell the order in which it was labelled.
     """
@@ -53,7 +56,11 @@ class Simulation:
         self.plan = plan
         plan.require_history(data.history is not None)
         self._targets = [ClassTarget(label) for label in data.labels]
-        self._require_enough(self._split(0))
+        # Near-duplicates are placed together, so no two seeds need leave as many items in the pool.
+        splits = [self._split(seed) for seed in range(plan.seeds)]
+        for split in splits:
+            self._require_enough(split)
+        self.tested = tuple(split.test.size for split in splits)
 
     def play(self, strategy: str, seed: int, on_round: OnRound | None = None) -> Cell:
         """Play one strategy under one seed; the same of both give the same result.
@@ -88,7 +95,10 @@ class Simulation:
                 f"left beside {split.test.size:,} to test on and {split.validation.size:,} for validation; ask for less."
             )
         if not split.test.size:
-            raise LearningError("No item is left to test on; give more data or a larger test share.")
+            raise LearningError(
+                f"No item of {len(self.data.labels):,} in {len(self.data.classes):,} classes is left to test on; "
+                "give more data or a larger test share."
+            )
 
     def _recipe(self, strategy: str) -> LearnerRecipe:
         """The plan's learner, with the uncertainty that the strategy is named for, as the service has it."""
