@@ -133,6 +133,7 @@ def test_rare_classes_and_imbalance_are_told() -> None:
 
     assert examination.kept.all()
     assert _found(examination) == {FindingKind.FEW: (1, ("dog",)), FindingKind.IMBALANCE: (2, ("cat", "dog"))}
+    assert examination.findings[0].found == "1 of 2 classes has fewer than 5 items."
 
 
 def test_classes_that_a_label_stands_for_are_counted_each() -> None:

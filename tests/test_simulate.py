@@ -54,7 +54,8 @@ def test_a_folder_is_played_and_told(photos: Path, tmp_path: Path) -> None:
     said = simulate(str(photos), *SMALL, "-s", "margin", "-s", "typiclust", "-o", str(tmp_path / "out"))
 
     assert "photos: 48 of 48 items, 2 classes, features of plain." in said
-    assert re.search(r"random +\d+\.\d% ± \d", said)
+    assert re.search(r"random +\d+\.\d% ±\d", said)
+    assert "Accuracy by labels bought, on 12 test items (mean ± standard error of 2 seeds)" in said
     assert "Labels for what random reaches" in said
     found = results(tmp_path / "out")
     assert [(cell["strategy"], cell["seed"]) for cell in found["cells"]] == [
@@ -282,10 +283,12 @@ def test_the_page_stands_alone_and_is_well_formed(tmp_path: Path) -> None:
 
 
 def test_one_seed_claims_no_band(photos: Path, tmp_path: Path) -> None:
-    simulate(str(photos), *SMALL[:-1], "1", "-s", "margin", "-o", str(tmp_path / "out"))
+    said = simulate(str(photos), *SMALL[:-1], "1", "-s", "margin", "-o", str(tmp_path / "out"))
+    assert "on 12 test items (one seed)" in said
     text = (tmp_path / "out" / "report.html").read_text()
 
     assert "with one seed nothing is known of the chance in it" in text
+    assert "12 test items of its own" in text and "; one seed; features of plain" in text
     assert "<polygon" not in text
 
 
@@ -442,13 +445,32 @@ def test_a_data_set_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None
     assert "None of the 20 items of export.json can be read" in simulate(str(path), *SMALL, code=1)
 
 
+def test_data_of_which_one_class_is_left_is_told_with_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "same.csv").write_text("text,label\n" + "the same,cat\nthe same,dog\n" * 10)
+    said = " ".join(simulate(str(tmp_path / "same.csv"), *SMALL, code=1).split())
+
+    assert "What can be used of same.csv is of fewer than two classes: " in said
+    assert "20 items with the same content under different labels." in said
+
+
+def test_a_table_fits_a_narrow_terminal(photos: Path, tmp_path: Path) -> None:
+    arguments = ("--backbone", "plain", "--budget", "24", "--start", "2", "--batch", "2", "--seeds", "2")
+    done = CliRunner().invoke(
+        app, ["simulate", str(photos), *arguments, "-s", "diverse_margin", "-o", str(tmp_path)], env={"COLUMNS": "80"}
+    )
+
+    assert re.search(r"^diverse_margin( +\d+\.\d%( ±\d+\.\d)?){5}$", done.output, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("labels", "saved", "at_most", "said"),
     [
         (None, None, False, "not reached"),
         (1250.0, 0.5, False, "1,250 (50% fewer)"),
         (30.4, -0.25, False, "30 (25% more)"),
-        (10.0, 0.0, True, "at most 10 (as many)"),
+        (10.0, 0.0, False, "10 (as many)"),
+        (10.0, 0.5, True, "at most 10 (50% fewer)"),
+        (10.0, None, True, "at most 10"),
     ],
 )
 def test_savings_are_told_in_words(labels: float | None, saved: float | None, at_most: bool, said: str) -> None:

@@ -387,7 +387,8 @@ def test_savings_compare_at_equal_accuracy() -> None:
     assert [saving.baseline for saving in savings] == pytest.approx([10, 20, 40])
     assert [saving.needed for saving in savings] == pytest.approx([10, 15, 20])
     assert [saving.at_most for saving in savings] == [True, False, False]
-    assert savings[-1].saved == pytest.approx(0.5)
+    # Of what both reach in their first rounds, which are as large, nothing is known.
+    assert [saving.saved for saving in savings] == [None, pytest.approx(0.25), pytest.approx(0.5)]
 
 
 def test_what_was_bought_is_told_by_class() -> None:

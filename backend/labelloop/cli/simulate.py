@@ -187,8 +187,9 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
             tested=tested,
             blocks=backbone.blocks,
         )
-        cells = _cells(progress, Simulation(prepared.data, plan), backbone, prepared, folder, resume=resume)
-    results = results_of(source, backbone, prepared, plan, cells)
+        simulation = Simulation(prepared.data, plan)
+        cells = _cells(progress, simulation, backbone, prepared, folder, resume=resume)
+    results = results_of(source, backbone, prepared, simulation, cells)
     page = page_of(results)
     _write(folder, results, page)
     if as_json:

@@ -47,7 +47,7 @@ def prepare(
         on_embedded: told how many items are done.
 
     Raises:
-        DataSetError: no item can be read.
+        DataSetError: no item can be read, or what can be used is of fewer than two classes.
         LearningError: the backbone cannot be loaded.
     """
     contents, features = _embed(source, spec, backbone, cache, on_embedded)
@@ -58,6 +58,9 @@ def prepare(
     held_out = None if source.test is None else np.array(source.test, dtype=bool)
     found = examine(contents, source.labels, features, source.classes, held_out=held_out, ids=source.ids)
     rows = np.flatnonzero(found.kept)
+    if len({found.labels[row] for row in rows}) < 2:
+        why = " ".join(finding.found for finding in found.findings)
+        raise DataSetError(f"What can be used of {source.name} is of fewer than two classes: {why}")
     place = {int(row): number for number, row in enumerate(rows)}
     # A group is named by its first item, which may have been left out; then by the first that was not.
     first: dict[int, int] = {}

@@ -4,7 +4,7 @@ from html import escape
 from typing import Any, Final
 
 from labelloop.cli.simulating.charts import COLOURS, Axes, Series, legend, line_chart, stacked_chart
-from labelloop.cli.simulating.report import finish_lines, saving_text
+from labelloop.cli.simulating.report import finish_lines, saving_text, tested
 
 BOUGHT_SHOWN: Final = 12
 LABELS: Final = "labels bought"
@@ -55,10 +55,11 @@ def page_of(results: dict[str, Any]) -> str:
 
 def _facts(results: dict[str, Any]) -> str:
     data, plan, backbone = results["data"], results["plan"], results["backbone"]
-    test = "a test set that came with it" if data["given_test"] else "a part of it that only measures"
+    test = "that came with it" if data["given_test"] else "of its own"
+    seeds = "one seed" if plan["seeds"] == 1 else f"{plan['seeds']} seeds, each on a split of its own"
     facts = (
-        f"{data['used']:,} of {data['items']:,} items in {len(data['classes'])} classes, measured on {test}. "
-        f"{plan['budget']:,} labels in all, {plan['start']:,} to start; {plan['seeds']} seeds, each on a split of its own; "
+        f"{data['used']:,} of {data['items']:,} items in {len(data['classes'])} classes, measured on {tested(results)} {test}. "
+        f"{plan['budget']:,} labels in all, {plan['start']:,} to start; {seeds}; "
         f"features of {backbone['name']}."
     )
     notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in (backbone["note"], *data["notes"]) if note)

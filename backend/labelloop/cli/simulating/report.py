@@ -11,16 +11,17 @@ from labelloop.cli.simulating.features import Prepared
 from labelloop.cli.simulating.source import Source
 from labelloop.learning import ResolvedBackbone
 from labelloop.learning.recipes import methods_named
-from labelloop.learning.simulation import BASELINE, Cell, Plan, summary_of
+from labelloop.learning.simulation import BASELINE, Cell, Simulation, summary_of
 
-COLUMNS = 6
+COLUMNS = 5
 IDS_SHOWN = 3
 
 
 def results_of(
-    source: Source, backbone: ResolvedBackbone, prepared: Prepared, plan: Plan, cells: list[Cell]
+    source: Source, backbone: ResolvedBackbone, prepared: Prepared, simulation: Simulation, cells: list[Cell]
 ) -> dict[str, Any]:
     """Everything that was found, as JSON values."""
+    plan = simulation.plan
     return {
         "data": {
             "name": source.name,
@@ -29,6 +30,7 @@ def results_of(
             "used": len(prepared.data.labels),
             "classes": list(prepared.data.classes),
             "given_test": prepared.data.given_test is not None,
+            "tested": list(simulation.tested),
             "notes": list(source.notes),
             "findings": [finding.to_json() for finding in prepared.findings],
         },
@@ -60,15 +62,28 @@ def show_findings(console: Console, source: Source, backbone: ResolvedBackbone, 
 def show_results(results: dict[str, Any], folder: Path) -> None:
     """Print accuracies and savings, and where the rest is."""
     console = Console(highlight=False)
+    console.print(f"[italic]Accuracy by labels bought, on {tested(results)}{_of_seeds(results)}[/]")
     console.print(_accuracies(results))
     if results["summary"]["savings"]:
-        console.print()
+        console.print(f"\n[italic]Labels for what {results['baseline']} reaches[/]")
         console.print(_savings(results))
     for line in finish_lines(results):
         console.print(escape(line))
     console.print(
         f"\n[bold]{escape(str(folder / 'report.html'))}[/] shows the curves, results.json beside it has all figures."
     )
+
+
+def tested(results: dict[str, Any]) -> str:
+    """How many items every accuracy is measured on; each seed has others."""
+    counts = sorted(results["data"]["tested"])
+    many = f"{counts[0]:,}" if counts[0] == counts[-1] else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{many} test item" + ("s" if counts[-1] > 1 else "")
+
+
+def _of_seeds(results: dict[str, Any]) -> str:
+    seeds = results["plan"]["seeds"]
+    return f" (mean ± standard error of {seeds} seeds)" if seeds > 1 else " (one seed)"
 
 
 def finish_lines(results: dict[str, Any]) -> list[str]:
@@ -91,6 +106,8 @@ def saving_text(saving: dict[str, Any]) -> str:
     if saving["labels"] is None:
         return "not reached"
     at_most = "at most " if saving["at_most"] else ""
+    if saving["saved"] is None:
+        return f"{at_most}{saving['labels']:,.0f}"
     percent = round(100 * saving["saved"])
     compared = f"{abs(percent)}% {'fewer' if percent > 0 else 'more'}" if percent else "as many"
     return f"{at_most}{saving['labels']:,.0f} ({compared})"
@@ -99,16 +116,13 @@ def saving_text(saving: dict[str, Any]) -> str:
 def _accuracies(results: dict[str, Any]) -> Table:
     curves = results["summary"]["curves"]["accuracy"]
     places = sorted({round(part * (len(curves[0]["labels"]) - 1) / (COLUMNS - 1)) for part in range(COLUMNS)})
-    title = f"Accuracy by labels bought (mean ± standard error of {curves[0]['seeds']} seeds)"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     table.add_column("strategy")
     for place in places:
         table.add_column(f"{curves[0]['labels'][place]:,}", justify="right")
     for curve in curves:
         error = curve["standard_error"] if curve["seeds"] > 1 else None
-        figures = [
-            f"{curve['mean'][place]:.1%}" + (f" ± {100 * error[place]:.1f}" if error else "") for place in places
-        ]
+        figures = [f"{curve['mean'][place]:.1%}" + (f" ±{100 * error[place]:.1f}" if error else "") for place in places]
         table.add_row(curve["strategy"], *figures)
     return table
 
@@ -117,7 +131,7 @@ def _savings(results: dict[str, Any]) -> Table:
     savings = results["summary"]["savings"]
     baseline = results["baseline"]
     names = list(dict.fromkeys(saving["strategy"] for saving in savings))
-    table = Table(title=f"Labels for what {baseline} reaches", title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for heading in ("accuracy", baseline, *names):
         table.add_column(heading, justify="right")
     for accuracy in sorted({saving["accuracy"] for saving in savings}):

@@ -151,12 +151,13 @@ def _of_classes(labels: Sequence[str], classes: Sequence[str]) -> list[Finding]:
     few = tuple(label for label in ranked if counts[label] < FEW)
     findings = []
     if few:
-        found = f"{len(few)} of {len(counts)} classes have fewer than {FEW} items."
+        have = "has" if len(few) == 1 else "have"
+        found = f"{len(few)} of {len(counts)} classes {have} fewer than {FEW} items."
         rule = "They are kept; figures about them mean little until they have more."
         findings.append(Finding(FindingKind.FEW, len(few), few[:SHOWN], found, rule))
     if counts and counts[ranked[-1]] >= IMBALANCE * max(counts[ranked[0]], 1):
         common, rare = ranked[-1], ranked[0]
         found = f"{common!r} has {counts[common]:,} items, {rare!r} {counts[rare]:,}."
         rule = "They are kept as they are; macro F1 counts every class alike, accuracy does not."
-        findings.append(Finding(FindingKind.IMBALANCE, len(counts), (common, rare), found, rule))
+        findings.append(Finding(FindingKind.IMBALANCE, 2, (common, rare), found, rule))
     return findings

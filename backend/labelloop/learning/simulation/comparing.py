@@ -53,8 +53,13 @@ class Saving:
 
     @property
     def saved(self) -> float | None:
-        """Share of the baseline's labels that are saved, negative where more are needed; None: not reached."""
-        return None if self.needed is None else 1 - self.needed / self.baseline
+        """Share of the baseline's labels that are saved, negative where more are needed.
+
+        None where it is not reached, and where both reach it in their first round, after which both have as many labels.
+        """
+        if self.needed is None or (self.at_most and self.needed == self.baseline):
+            return None
+        return 1 - self.needed / self.baseline
 
 
 def curve_of(cells: Sequence[Cell], strategy: str, metric: str = "accuracy") -> Curve:
