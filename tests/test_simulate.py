@@ -1,5 +1,6 @@
 """`labelloop simulate`: from data on disk to a table, JSON and a page; stopped and resumed."""
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from labelloop.cli import app
 from labelloop.cli.simulating import features
 from labelloop.cli.simulating.charts import nice_ticks
-from labelloop.cli.simulating.keeping import CellFile
+from labelloop.cli.simulating.keeping import CellFile, held, write_results
 from labelloop.cli.simulating.report import finish_lines, saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
 from labelloop.errors import SettingsError
@@ -84,7 +85,8 @@ def test_what_was_finished_is_not_played_again(photos: Path, tmp_path: Path, mon
         return play(self, strategy, seed, *arguments)
 
     monkeypatch.setattr(simulation.Simulation, "play", counted)
-    simulate(str(photos), *SMALL, "-s", "margin", "-o", str(out), code=130)
+    said = simulate(str(photos), *SMALL, "-s", "margin", "-o", str(out), code=130)
+    assert "Stopped with 2 of 4 played; the same with --resume plays the rest." in said
     with (out / "cells.jsonl").open("a") as file:
         file.write('{"fingerprint": "cut o')  # as a kill in mid-write leaves it
     played.clear()
@@ -142,6 +144,13 @@ def test_cells_of_the_same_rows_in_another_order_are_not_taken(tmp_path: Path) -
     assert results(tmp_path / "out")["cells"] == results(tmp_path / "fresh")["cells"]
 
 
+def test_budget_that_nobody_named_fits_beside_validation(photos: Path, tmp_path: Path) -> None:
+    arguments = ("--backbone", "plain", "--seeds", "1", "--validation", "16", "-s", "random")
+    simulate(str(photos), *arguments, "-o", str(tmp_path / "out"))
+
+    assert results(tmp_path / "out")["plan"]["budget"] == 16
+
+
 def test_budget_that_nobody_named_fits_beside_a_large_test_set(tmp_path: Path) -> None:
     small, large = _table(tmp_path / "small.csv", 1, 20), _table(tmp_path / "large.csv", 2, 60)
     simulate(
@@ -189,6 +198,26 @@ def test_a_folder_in_the_place_of_results_is_told_before_anything_takes_time(
     assert f"cannot hold the results: {name} in it is a folder" in " ".join(said.split())
 
 
+def test_two_simulations_never_write_into_one_folder(photos: Path, tmp_path: Path) -> None:
+    with held(tmp_path / "out"):
+        said = simulate(str(photos), *SMALL, "-o", str(tmp_path / "out"), code=1)
+    assert "cannot hold the results: another simulation writes into it; name another" in " ".join(said.split())
+    simulate(str(photos), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = CellFile(tmp_path, "f")
+    monkeypatch.setattr(Path, "open", full)
+    for write in (lambda: kept.add(simulation.Cell("random", 0, ())), lambda: write_results(tmp_path, {}, "")):
+        with pytest.raises(
+            SettingsError, match="cannot hold the results: No space left on device; name another with --output"
+        ):
+            write()
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -202,9 +231,9 @@ def test_a_folder_in_the_place_of_results_is_told_before_anything_takes_time(
     ],
 )
 def test_a_line_that_is_no_cell_is_passed_over(tmp_path: Path, line: bytes) -> None:
-    kept = CellFile(tmp_path / "cells.jsonl", "f")
+    kept = CellFile(tmp_path, "f")
     cell = simulation.Cell("random", 0, ())
-    kept.path.write_bytes(line)
+    (tmp_path / "cells.jsonl").write_bytes(line)
     kept.add(cell)
 
     assert kept.read() == {("random", 0): cell}

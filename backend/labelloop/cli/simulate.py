@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labelloop.cli.console import JsonOption, print_json
-from labelloop.errors import SettingsError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from labelloop.cli.simulating.features import Prepared
     from labelloop.cli.simulating.source import Source
     from labelloop.cli.simulating.wanted import Wanted
-    from labelloop.learning import ResolvedBackbone
-    from labelloop.learning.simulation import Cell, Plan
+    from labelloop.learning import BackboneSpec, ResolvedBackbone
+    from labelloop.learning.simulation import Cell, Simulation
+    from labelloop.settings import Settings
 
 SourceArgument = Annotated[
     str,
@@ -77,9 +78,6 @@ RecipeOption = Annotated[
 ]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results.json and the page.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where a simulation into this folder stopped.")]
-
-RESULTS = "results.json"
-REPORT = "report.html"
 
 
 def simulate(  # one parameter for each option
@@ -148,58 +146,56 @@ def simulate(  # one parameter for each option
 
 
 def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: bool, as_json: bool) -> None:
+    from labelloop.cli.simulating.keeping import held, write_results
     from labelloop.cli.simulating.page import page_of
     from labelloop.cli.simulating.report import results_of, show_findings, show_results
     from labelloop.cli.simulating.wanted import plan_of
-    from labelloop.learning import BackboneSpec, resolve_backbone
+    from labelloop.learning import resolve_backbone
     from labelloop.learning.simulation import Simulation
-    from labelloop.records import Modality
     from labelloop.settings import get_settings
 
     settings = get_settings()
-    history = source.history is not None
+    planned = partial(plan_of, wanted, settings, history=source.history is not None)
     # A wrong name is told before anything takes time.
-    tested = sum(source.test or ())
-    plan_of(wanted, settings, len(source.ids), len(source.classes), history=history, tested=tested)
-    image = source.modality is Modality.IMAGE
-    spec = BackboneSpec(
-        modality=source.modality,
-        name=wanted.backbone or (settings.image_backbone if image else settings.text_backbone),
-        weights=settings.image_weights if image else "",
-        device=settings.device,
-        offline=settings.offline,
-    )
+    planned(len(source.ids), len(source.classes), tested=sum(source.test or ()))
+    spec = _spec(source, wanted, settings)
     backbone = resolve_backbone(spec)
     where = settings.data_dir / "simulations"
     folder = output or where / Path(source.name).stem
-    _make(folder)
-    with _progress() as progress:
-        prepared = _prepared(progress, source, spec, backbone, where)
-        show_findings(progress.console, source, backbone, prepared)
-        given = prepared.data.given_test
-        tested = 0 if given is None else int(given.sum())
-        plan = plan_of(
-            wanted,
-            settings,
-            len(prepared.data.labels),
-            len(prepared.data.classes),
-            history=history,
-            tested=tested,
-            blocks=backbone.blocks,
-        )
-        simulation = Simulation(prepared.data, plan)
-        cells = _cells(progress, simulation, backbone, prepared, folder, resume=resume)
-    results = results_of(source, backbone, prepared, simulation, cells)
-    page = page_of(results)
-    _write(folder, results, page)
+    with held(folder):
+        with _progress() as progress:
+            prepared = _prepared(progress, source, spec, backbone, where)
+            show_findings(progress.console, source, backbone, prepared)
+            data = prepared.data
+            tested = 0 if data.given_test is None else int(data.given_test.sum())
+            plan = planned(len(data.labels), len(data.classes), tested=tested, blocks=backbone.blocks)
+            simulation = Simulation(data, plan)
+            cells = _cells(progress, simulation, backbone, prepared, folder, resume=resume)
+        results = results_of(source, backbone, prepared, simulation, cells)
+        write_results(folder, results, page_of(results))
     if as_json:
         print_json(results)
     else:
         show_results(results, folder)
 
 
+def _spec(source: "Source", wanted: "Wanted", settings: "Settings") -> "BackboneSpec":
+    """The backbone that is asked for, the service's where none is."""
+    from labelloop.learning import BackboneSpec
+    from labelloop.records import Modality
+
+    image = source.modality is Modality.IMAGE
+    return BackboneSpec(
+        modality=source.modality,
+        name=wanted.backbone or (settings.image_backbone if image else settings.text_backbone),
+        weights=settings.image_weights if image else "",
+        device=settings.device,
+        offline=settings.offline,
+    )
+
+
 def _prepared(
-    progress: "Progress", source: "Source", spec: Any, backbone: "ResolvedBackbone", where: Path
+    progress: "Progress", source: "Source", spec: "BackboneSpec", backbone: "ResolvedBackbone", where: Path
 ) -> "Prepared":
     from labelloop.cli.simulating.features import prepare
 
@@ -217,7 +213,7 @@ def _prepared(
 
 def _cells(
     progress: "Progress",
-    simulation: Any,
+    simulation: "Simulation",
     backbone: "ResolvedBackbone",
     prepared: "Prepared",
     folder: Path,
@@ -225,11 +221,11 @@ def _cells(
     resume: bool,
 ) -> "list[Cell]":
     """Play what has not been played yet, keeping each cell when it ends."""
-    from labelloop.cli.simulating.keeping import NAME, CellFile, fingerprint
+    from labelloop.cli.simulating.keeping import CellFile, fingerprint
 
-    plan: Plan = simulation.plan
+    plan = simulation.plan
     told = fingerprint(backbone.id, prepared.contents, prepared.data, plan.cell_facts())
-    kept = CellFile(folder / NAME, told)
+    kept = CellFile(folder, told)
     if not resume:
         kept.clear()
     done = kept.read()
@@ -237,40 +233,20 @@ def _cells(
     for number, (name, seed) in enumerate(plan.cells):
         progress.update(bar, completed=number * plan.budget, description=f"{name}, seed {seed + 1} of {plan.seeds}")
         if (name, seed) not in done:
-            begun = number * plan.budget
-            done[name, seed] = simulation.play(
-                name, seed, lambda labels, begun=begun: progress.update(bar, completed=begun + labels)
-            )
+
+            def told_at(labels: int, begun: int = number * plan.budget) -> None:
+                progress.update(bar, completed=begun + labels)
+
+            try:
+                done[name, seed] = simulation.play(name, seed, told_at)
+            except KeyboardInterrupt:
+                played = sum(cell in done for cell in plan.cells)
+                progress.console.print(
+                    f"Stopped with {played} of {len(plan.cells)} played; the same with --resume plays the rest."
+                )
+                raise
             kept.add(done[name, seed])
     return [done[cell] for cell in plan.cells]
-
-
-def _make(folder: Path) -> None:
-    """Make the folder of the results, before anything takes time.
-
-    Raises:
-        SettingsError: it cannot be made, or a folder lies where a file of the results belongs.
-    """
-    from labelloop.cli.simulating.keeping import NAME
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"{folder} cannot hold the results: {error.strerror}; name another with --output."
-        ) from None
-    for name in (NAME, RESULTS, REPORT):
-        if (folder / name).is_dir():
-            raise SettingsError(
-                f"{folder} cannot hold the results: {name} in it is a folder; name another with --output."
-            )
-
-
-def _write(folder: Path, results: dict[str, Any], page: str) -> None:
-    import json
-
-    (folder / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
-    (folder / REPORT).write_text(page, encoding="utf-8")
 
 
 @contextmanager

@@ -1,15 +1,67 @@
-"""Results of cells as JSON lines, so that a simulation that was stopped goes on where it stopped."""
+"""What a simulation leaves in its folder: its cells as JSON lines, with which it goes on where it stopped, and its results."""
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labelloop.errors import SettingsError
 from labelloop.learning.simulation import Cell, LabelledData
 
-NAME = "cells.jsonl"
+CELLS = "cells.jsonl"
+RESULTS = "results.json"
+REPORT = "report.html"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make the folder of the results and hold it, so that two simulations never mix theirs.
+
+    Raises:
+        SettingsError: it cannot be made or written to, a folder lies where a file of the results belongs, or another
+            simulation holds it.
+    """
+    with _telling(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (CELLS, RESULTS, REPORT):
+            if (folder / name).is_dir():
+                raise SettingsError(_cannot(folder, f"{name} in it is a folder"))
+        cells = (folder / CELLS).open("ab")
+    with cells:
+        try:
+            fcntl.flock(cells, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(_cannot(folder, "another simulation writes into it")) from None
+        except OSError:  # a disk without locks
+            pass
+        yield
+
+
+def write_results(folder: Path, results: dict[str, Any], page: str) -> None:
+    """Write the results as JSON and as a page.
+
+    Raises:
+        SettingsError: they cannot be written.
+    """
+    with _telling(folder):
+        (folder / RESULTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
+        (folder / REPORT).write_text(page, encoding="utf-8")
+
+
+@contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(_cannot(folder, error.strerror)) from None
+
+
+def _cannot(folder: Path, why: str | None) -> str:
+    return f"{folder} cannot hold the results: {why}; name another with --output."
 
 
 def fingerprint(backbone_id: str, contents: Sequence[str], data: LabelledData, facts: dict[str, Any]) -> str:
@@ -25,33 +77,39 @@ def fingerprint(backbone_id: str, contents: Sequence[str], data: LabelledData, f
 
 @dataclass(frozen=True, slots=True)
 class CellFile:
-    """The cells of one output folder; those of another data set or plan are passed over.
+    """The cells in a folder that is held; those of another data set or plan are passed over.
 
     Attributes:
-        path: the file.
+        folder: where they are kept.
         fingerprint: of the data set and the plan.
+
+    Raises:
+        SettingsError: from every method, when the file cannot be read or written.
     """
 
-    path: Path
+    folder: Path
     fingerprint: str
 
     def read(self) -> dict[tuple[str, int], Cell]:
         """What was finished before."""
-        if not self.path.exists():
-            return {}
-        cells = filter(None, map(self._cell, self.path.read_bytes().splitlines()))
+        with _telling(self.folder):
+            lines = (self.folder / CELLS).read_bytes().splitlines()
+        cells = filter(None, map(self._cell, lines))
         return {(cell.strategy, cell.seed): cell for cell in cells}
 
     def clear(self) -> None:
         """Begin anew."""
-        self.path.unlink(missing_ok=True)
+        with _telling(self.folder):
+            (self.folder / CELLS).write_bytes(b"")  # the file stays, for it is what is held
 
     def add(self, cell: Cell) -> None:
         """Keep a finished cell."""
         line = json.dumps({"fingerprint": self.fingerprint, "cell": cell.to_json()})
-        torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if torn else "") + line + "\n")
+        with _telling(self.folder), (self.folder / CELLS).open("a+b") as file:
+            file.seek(0)
+            before = file.read()
+            torn = bool(before) and not before.endswith(b"\n")
+            file.write(("\n" * torn + line + "\n").encode())
 
     def _cell(self, line: bytes) -> Cell | None:
         """The cell that a line keeps; None for one of other data or another plan, and for a line that was cut off or is none."""

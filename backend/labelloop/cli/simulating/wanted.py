@@ -120,7 +120,9 @@ def plan_of(
         LearningError: a name in it is not known, its numbers contradict each other, or `as_labelled` is without a history.
         SettingsError: the budget is larger than the data, or the batch is neither a number nor `double`.
     """
-    budget = wanted.budget if wanted.budget is not None else min(LABELS_PER_CLASS * classes, (items - tested) // 2)
+    validation = wanted.validation or 0
+    usual = min(LABELS_PER_CLASS * classes, (items - tested - validation) // 2)
+    budget = wanted.budget if wanted.budget is not None else max(usual, 1)
     if budget > items:
         raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)
@@ -142,7 +144,7 @@ def plan_of(
         ),
         finish=wanted.finish or "",
         test=TEST_SHARE if wanted.test is None else wanted.test,
-        validation=wanted.validation or 0,
+        validation=validation,
         judging=Judging(settings.holdout_share, settings.holdout_from, settings.holdout_min, settings.gate_tolerance),
     )
     plan.require_history(history)
