@@ -12,6 +12,7 @@ from labelloop.records import Modality
 from support.datasets import exported_task, image_folder, tiny_image, write_export
 
 PLAIN = Columns()
+PART = {"x": 1, "y": 1, "width": 5, "height": 5, "rotation": 0}
 
 
 def test_digits_are_images() -> None:
@@ -25,6 +26,9 @@ def test_a_folder_of_class_folders(tmp_path: Path) -> None:
     image_folder(tmp_path, 2)
     (tmp_path / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "readme.md").write_text("not a class")
+    for left in ("cat/._0.png", "cat/.ipynb_checkpoints/0-checkpoint.png", "__MACOSX/cat/0.png", ".git/a.png"):
+        (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / left).write_bytes(tiny_image("cat", 0))
     (tmp_path / "dog" / "more").mkdir()
     (tmp_path / "dog" / "more" / "deep.PNG").write_bytes(tiny_image("dog", 9))
     source = read_source(str(tmp_path), PLAIN)
@@ -72,6 +76,13 @@ def test_a_table_of_texts(tmp_path: Path, suffix: str, encoding: str, delimiter:
     assert list(source.labels) == ["drink", "way"]
     assert source.modality is Modality.TEXT
     assert source.notes == ("1 row is cut short and left out.",)
+
+
+def test_a_table_of_an_old_mac_with_blank_lines_above_is_read(tmp_path: Path) -> None:
+    (tmp_path / "mac.csv").write_bytes(b'\r\rtext;label\r"one;\rtwo";cat\rthree;dog\r')
+    source = read_source(str(tmp_path / "mac.csv"), PLAIN)
+
+    assert (source.read(0), list(source.labels)) == ("one; two", ["cat", "dog"])
 
 
 def test_a_table_of_image_paths(tmp_path: Path) -> None:
@@ -123,7 +134,7 @@ def test_an_export_is_merged_as_the_service_does_it(tmp_path: Path) -> None:
     ]
     assert source.read(2) == "marked & up"
     assert [moment[17:19] for moment in source.history or ()] == ["00", "00", "01"]
-    assert source.notes == ("2 tasks without a label that counts are left out.",)
+    assert source.notes == ("2 tasks are left out, with no choice that counts or with several.",)
 
 
 def test_a_label_corrected_later_keeps_its_place_in_the_order_of_labelling(tmp_path: Path) -> None:
@@ -139,6 +150,32 @@ def test_a_label_corrected_later_keeps_its_place_in_the_order_of_labelling(tmp_p
         "task 2",
         "task 3",
     ]
+
+
+def test_a_control_about_parts_of_tasks_is_passed_over(tmp_path: Path) -> None:
+    tasks = [exported_task(n, {"image": "a.png"}, ("cat", "dog")[n % 2]) for n in (1, 2)]
+    for task in tasks:
+        task["annotations"][0]["result"] += exported_task(3, {}, "red", control="colour", part=PART)["annotations"][0][
+            "result"
+        ]
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert source.classes == ("cat", "dog")
+
+
+def test_a_conversation_is_found_and_read(tmp_path: Path) -> None:
+    tasks = [
+        exported_task(n, {"talk": [{"author": "me", "text": f"hello {n}"}]}, ("cat", "dog")[n % 2]) for n in (1, 2)
+    ]
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert (source.modality, source.read(0)) == (Modality.TEXT, "me: hello 1")
+
+
+def test_the_only_text_of_the_tasks_is_found_however_deep(tmp_path: Path) -> None:
+    tasks = [exported_task(n, {"doc": {"body": f"page {n}"}}, ("cat", "dog")[n % 2]) for n in (1, 2)]
+
+    assert read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN).read(1) == "page 2"
 
 
 def test_what_lies_deeper_in_a_tasks_data_is_found_by_its_path(tmp_path: Path) -> None:
@@ -207,6 +244,13 @@ def test_a_reference_that_no_file_can_have_means_none(tmp_path: Path, reference:
         ([exported_task(1, {"a": "x", "b": "y"}, "cat")], Columns("c"), "have no 'c' in their data; there is a, b"),
         ([{"id": "x", "data": {"text": "a"}}], PLAIN, "cannot be read"),
         ([exported_task(1, {"text": "a"}, "cat")], PLAIN, "labels of only 'cat'"),
+        ([exported_task(1, {"text": "a"}, "cat")] * 2, PLAIN, "holds task 1 2 times; give the export of one project"),
+        (
+            [exported_task(1, {"image": "a.png"}, "cat", part=PART)],
+            PLAIN,
+            r"whole tasks one class each.*it has kind .choices.",
+        ),
+        ([exported_task(1, {"doc": {"a": "x", "b": "y"}}, "cat")], PLAIN, r"Say with --column .* doc\.a, doc\.b"),
     ],
 )
 def test_what_an_export_lacks_is_told(

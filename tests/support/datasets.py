@@ -29,8 +29,10 @@ def image_folder(root: Path, per_class: int, labels: tuple[str, ...] = ("cat", "
     return root
 
 
-def exported_task(number: int, data: dict[str, Any], *said: str | None, control: str = "kind") -> dict[str, Any]:
-    """A task as Label Studio exports it, with one annotation for each label; None is a skip."""
+def exported_task(
+    number: int, data: dict[str, Any], *said: str | None, control: str = "kind", part: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A task as Label Studio exports it, with one annotation for each label; None is a skip. What is said is of a part, if given."""
     annotations = [
         {
             "id": 10 * number + place,
@@ -38,7 +40,14 @@ def exported_task(number: int, data: dict[str, Any], *said: str | None, control:
             "was_cancelled": label is None,
             "ground_truth": False,
             "updated_at": f"2026-11-24T10:00:0{place}.000000Z",
-            "result": [{"from_name": control, "to_name": "shown", "type": "choices", "value": {"choices": [label]}}]
+            "result": [
+                {
+                    "from_name": control,
+                    "to_name": "shown",
+                    "type": "choices",
+                    "value": {**(part or {}), "choices": [label]},
+                }
+            ]
             if label is not None
             else [],
         }

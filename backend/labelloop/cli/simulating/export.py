@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def read(where: str, columns: Columns) -> Source:
     """Read an export; skipped and unlabelled tasks are left out, and an annotator's latest word counts.
 
     Raises:
-        DataSetError: it is no such export, or has no control of choices, or more than one.
+        DataSetError: it is no such export, holds a task twice, or has no control that a simulation plays, or more than one.
     """
     path = Path(where).expanduser()
     exported = _exported(path)
@@ -33,10 +33,8 @@ def read(where: str, columns: Columns) -> Source:
         if (target := said[task.id]) is not None
     ]
     left = len(tasks) - len(labelled)
-    tasks_are = (
-        "1 task without a label that counts is" if left == 1 else f"{left:,} tasks without a label that counts are"
-    )
-    notes = (f"{tasks_are} left out.",) if left else ()
+    tasks_are = "1 task is" if left == 1 else f"{left:,} tasks are"
+    notes = (f"{tasks_are} left out, with no choice that counts or with several.",) if left else ()
     values = [value_of(task.data, control.data_key) for task, _, _ in labelled]
     folder = columns.images or path.parent
 
@@ -87,7 +85,7 @@ def _file_below(root: Path, name: str) -> Path | None:
 def _exported(path: Path) -> list[dict[str, Any]]:
     try:
         read = json.loads(decode_text(path.read_bytes()))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataSetError(f"{path.name} is not JSON: {error}.") from None
     whole = isinstance(read, list) and all(isinstance(task, dict) and "data" in task for task in read)
     if not whole or not read:
@@ -98,9 +96,13 @@ def _exported(path: Path) -> list[dict[str, Any]]:
 
 def _records(path: Path, exported: Sequence[Mapping[str, Any]]) -> list[TaskRecord]:
     try:
-        return [read_task(_with_date(task)) for task in exported]
+        tasks = [read_task(_with_date(task)) for task in exported]
     except PayloadError as error:
         raise DataSetError(f"{path.name}: {error}") from None
+    [(often, times)] = Counter(task.id for task in tasks).most_common(1)
+    if times > 1:
+        raise DataSetError(f"{path.name} holds task {often} {times} times; give the export of one project.")
+    return tasks
 
 
 def _with_date(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,43 +118,55 @@ def _as_made(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Control:
-    """The control of choices in an export, which carries results but no label config."""
-    seen = Counter(
-        (str(region.get("from_name")), str(region.get("to_name")))
+    """The control that is played of an export, which carries results but no label config."""
+    seen = {
+        (str(region.get("from_name")), str(region.get("to_name")), str(region.get("type")))
         for task in tasks
         for annotation in task.annotations
         for region in annotation.result
-        if region.get("type") == "choices"
-    )
-    named = {name: to_name for name, to_name in seen if not columns.label or name == columns.label}
-    if not named:
+    }
+    wanted = [
+        Control(name, "Choices", to_name, "", Modality.TEXT, ())
+        for name, to_name, kind in sorted(seen)
+        if kind == "choices" and columns.label in ("", name)
+    ]
+    found = {control.name: control for control in wanted if _labels(tasks, control)}
+    if not found:
         which = f"control {columns.label!r} of" if columns.label else "annotation with"
-        there = f"; it has {', '.join(sorted({name for name, _ in seen}))}" if seen else ""
-        raise DataSetError(f"{path.name} has no {which} choices, which are what is learnt{there}.")
-    if len(named) > 1:
+        there = sorted({f"{name} ({kind})" for name, _, kind in seen})
         raise DataSetError(
-            f"{path.name} has several controls ({', '.join(sorted(named))}); say which with --label-column."
+            f"{path.name} has no {which} choices that give whole tasks one class each, which are what a simulation plays"
+            + (f"; it has {', '.join(there)}." if there else ".")
         )
-    name, to_name = next(iter(named.items()))
-    data_key = _data_key(path, tasks, to_name, columns.content)
-    control = Control(name, "Choices", to_name, data_key, _modality(tasks, data_key), ())
-    return replace(control, labels=_labels(tasks, control))
+    if len(found) > 1:
+        raise DataSetError(f"{path.name} has several controls ({', '.join(found)}); say which with --label-column.")
+    [control] = found.values()
+    data_key = _data_key(path, tasks, control.to_name, columns.content)
+    return replace(control, data_key=data_key, modality=_modality(tasks, data_key), labels=_labels(tasks, control))
 
 
 def _data_key(path: Path, tasks: Sequence[TaskRecord], to_name: str, wanted: str) -> str:
-    keys = Counter(key for task in tasks for key, value in task.data.items() if isinstance(value, str))
-    if wanted and not any(isinstance(value_of(task.data, wanted), str) for task in tasks):
-        raise DataSetError(
-            f"The tasks of {path.name} have no {wanted!r} in their data; there is {', '.join(sorted(keys)) or 'no text'}."
-        )
-    if wanted or len(keys) == 1:
-        return wanted or next(iter(keys))
-    usual = [key for key in (to_name, "image", "text") if key in keys]
+    keys = {key for task in tasks for key, value in task.data.items() if isinstance(value, str)}
+    keys = keys or {key for task in tasks for key in _paths(task.data)}
+    if wanted:
+        if all(value_of(task.data, wanted) is None for task in tasks):
+            there = ", ".join(sorted(keys)) or "no text"
+            raise DataSetError(f"The tasks of {path.name} have no {wanted!r} in their data; there is {there}.")
+        return wanted
+    usual = sorted(keys) if len(keys) == 1 else [key for key in (to_name, "image", "text") if key in keys]
     if not usual:
-        raise DataSetError(
-            f"Say with --column which data of {path.name} is meant: {', '.join(sorted(keys)) or 'none'}."
-        )
+        there = ", ".join(sorted(keys)) or "none"
+        raise DataSetError(f"Say with --column which data of {path.name} is meant: {there}.")
     return usual[0]
+
+
+def _paths(data: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Where texts and conversations lie in a task's data, however deep, as label configs refer to them."""
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{above}{key}.")
+        elif isinstance(value, str | list):
+            yield f"{above}{key}"
 
 
 def _modality(tasks: Sequence[TaskRecord], data_key: str) -> Modality:

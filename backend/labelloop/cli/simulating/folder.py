@@ -45,12 +45,19 @@ def _readable(name: str) -> str:
 
 def _found(root: Path) -> Iterator[tuple[Path, str, bool]]:
     """Every image in a class folder, its class, and whether it is of the test set."""
-    folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not _hidden(folder)]
     if folders and all(folder.name.lower() in PARTS for folder in folders):
         for part in folders:
             yield from ((file, label, part.name.lower() in TEST) for file, label, _ in _found(part))
         return
     for folder in folders:
         for file in sorted(folder.rglob("*")):
-            if file.suffix.lower() in IMAGE_SUFFIXES:
+            if file.suffix.lower() in IMAGE_SUFFIXES and not any(
+                map(_hidden, (file, *file.relative_to(folder).parents))
+            ):
                 yield file, folder.name, False
+
+
+def _hidden(path: Path) -> bool:
+    """Whether programs left it beside the data: `.ipynb_checkpoints`, and `._1.jpg` and `__MACOSX` of a Mac's archives."""
+    return path.name.startswith(".") or path.name == "__MACOSX"

@@ -49,10 +49,13 @@ def read(where: str, columns: Columns) -> Source:
 
 
 def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    text = decode_text(path.read_bytes())
+    # Any line end will do, an old Mac's too.
+    lines = io.StringIO(decode_text(path.read_bytes()).lstrip("\r\n"), newline=None)
+    delimiter = _delimiter(path, lines.readline())
+    lines.seek(0)
     csv.field_size_limit(sys.maxsize)
     try:
-        read = [row for row in csv.reader(io.StringIO(text), delimiter=_delimiter(path, text)) if row]
+        read = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error as error:
         raise DataSetError(f"{path.name} cannot be read as a table: {error}.") from None
     if not read:
@@ -60,8 +63,7 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
     return [name.strip() for name in read[0]], read[1:]
 
 
-def _delimiter(path: Path, text: str) -> str:
-    header = text.partition("\n")[0]
+def _delimiter(path: Path, header: str) -> str:
     if path.suffix.lower() == ".tsv":
         return "\t"
     return max(",;\t|", key=header.count)
