@@ -9,10 +9,10 @@ import pytest
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import LEARNERS, Dense, MasksLearner, Training, TrainingOptions
 from labelloop.learning.backbones.maps import pack, unpack
-from labelloop.learning.masks import fitting, windows
+from labelloop.learning.masks import fitting, lessons, windows
 from labelloop.learning.masks.areas import class_map, coverage
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
-from labelloop.learning.masks.head import MaskHead
+from labelloop.learning.masks.head import MaskHead, averaged
 from labelloop.learning.masks.learner import _told_apart
 from labelloop.learning.uncertainty import margin
 from labelloop.records import Kind, Mask, MasksTarget
@@ -151,6 +151,23 @@ def test_same_labels_and_seed_same_model() -> None:
 
 
 @pytest.mark.usefixtures("_quick")
+def test_heads_of_few_images_are_two_averaged_in_one(monkeypatch: pytest.MonkeyPatch, _quick: None) -> None:
+    inputs, targets = _items(range(4))
+    two = _train(inputs, targets)
+    monkeypatch.setattr(lessons, "FEW", 3)
+    one, other = (_train(inputs, targets, seed=seed) for seed in (0, 1))
+
+    levels = unpack(inputs[0]).levels
+    together = averaged([one._head, other._head])
+    mean = (one._head(levels) + other._head(levels)) / 2
+
+    np.testing.assert_allclose(together(levels), mean, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(one._head(levels), other._head(levels))
+    assert two._head.arrays.keys() == together.arrays.keys()
+    for name, values in together.arrays.items():
+        np.testing.assert_array_equal(two._head.arrays[name], values)
+
+
 def test_training_leaves_the_callers_random_numbers_alone() -> None:
     import torch
 

@@ -20,15 +20,18 @@ def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int) -> Ints:
     return fold
 
 
-def with_each_left_out(make: Callable[[list[int], float], Made], fold: Ints, folds: int, share: float) -> list[Made]:
-    """What is made of all items, and then of those outside each fold, side by side.
+def with_each_left_out(
+    make: Callable[[list[int], float, int], Made], fold: Ints, folds: int, share: float, seeds: Sequence[int]
+) -> list[Made]:
+    """What is made of all items with each seed, and then of those outside each fold with the first, side by side.
 
     Args:
-        make: given rows and the share of the usual work to be done.
+        make: given rows, the share of the usual work to be done, and a seed.
         fold: int [n], of each item.
         folds: how many there are; 0: none is left out.
         share: of the usual work, where a fold is left out.
+        seeds: at least one.
     """
-    rests = [np.flatnonzero(fold != number).tolist() for number in range(folds)]
-    given = [(list(range(len(fold))), 1.0), *((rest, share) for rest in rests)]
-    return side_by_side(lambda one: make(*one), given)
+    everything = [(list(range(len(fold))), 1.0, seed) for seed in seeds]
+    rests = [(np.flatnonzero(fold != number).tolist(), share, seeds[0]) for number in range(folds)]
+    return side_by_side(lambda one: make(*one), [*everything, *rests])

@@ -132,11 +132,11 @@ def _heads(images: Sequence[_Image], fold: Ints, classes: int, seed: int) -> lis
     """
     enough = sum(image.truth.columns.size > 0 for image in images) >= LEAST_FOR_FOLDS
 
-    def fit(rows: list[int], share: float) -> BoxHead:
+    def fit(rows: list[int], share: float, seed: int) -> BoxHead:
         chosen = [images[row] for row in rows]
         return fit_head([image.grid for image in chosen], [image.truth for image in chosen], classes, seed, share)
 
-    return with_each_left_out(fit, fold, FOLDS if enough else 0, 1 / FOLDS)
+    return with_each_left_out(fit, fold, FOLDS if enough else 0, 1 / FOLDS, [seed])
 
 
 def _find(head: BoxHead, grid: Floats) -> Candidates:

@@ -62,6 +62,18 @@ class MaskHead:
         return total
 
 
+def averaged(heads: Sequence[MaskHead]) -> MaskHead:
+    """One head whose logits are the mean of those of heads for the same levels and classes: their layers, side by side."""
+    if len(heads) == 1:
+        return heads[0]
+    each = {name: [head.arrays[name] for head in heads] for name in heads[0].arrays}
+    arrays = {name: np.concatenate(values) for name, values in each.items() if not name.startswith("tell.")}
+    arrays["around.weight"] = _apart(each["around.weight"])
+    arrays["tell.weight"] = np.concatenate(each["tell.weight"], axis=1) / np.float32(len(heads))
+    arrays["tell.bias"] = np.mean(each["tell.bias"], axis=0)
+    return MaskHead(arrays)
+
+
 def unfolded(parts: Floats) -> Floats:
     """Parts of cells [n * PARTS^2, rows, columns], by row, then column, each at its place: [n, PARTS * rows, PARTS * columns]."""
     _, rows, columns = parts.shape
@@ -95,3 +107,12 @@ def _around(values: Floats, weights: Floats) -> Floats:
         for across in range(3):
             total += products[down, across, :, down : down + rows, across : across + columns]
     return total
+
+
+def _apart(weights: Sequence[Array]) -> Array:
+    """Weights [v, 3, 3, w] of several layers as those of one that keeps to each its own channels, [n * v, 3, 3, n * w]."""
+    made, _, _, read = weights[0].shape
+    together = np.zeros((len(weights) * made, 3, 3, len(weights) * read), dtype=np.float32)
+    for place, one in enumerate(weights):
+        together[place * made : (place + 1) * made, :, :, place * read : (place + 1) * read] = one
+    return together

@@ -13,7 +13,7 @@ from labelloop.learning.calibration import Calibration, fit_calibration, unfitte
 from labelloop.learning.folds import deal_out, with_each_left_out
 from labelloop.learning.masks.areas import class_map, coverage, working_size
 from labelloop.learning.masks.fitting import fit_head
-from labelloop.learning.masks.head import PARTS, MaskHead
+from labelloop.learning.masks.head import PARTS, MaskHead, averaged
 from labelloop.learning.masks.told import told_logits
 from labelloop.learning.masks.windows import Lesson, Scale
 from labelloop.records import MasksTarget
@@ -23,6 +23,10 @@ FOLDS: Final = 3
 FOLD_WORK: Final = 0.2
 # Fewer images with an area are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
+# Up to so many images a second head is trained and the two averaged: heads of few images differ by their first weights and by what
+# they are shown when. Over four splits of nuclei, one and two gave a Dice coefficient of 0.764 and 0.768 at 5 images, of 0.833 and
+# 0.837 at 20 and of 0.865 and 0.870 at 30. With many images it would delay a version by more than it is worth.
+FEW: Final = 50
 # Fewer images that the backbone has not learnt from say nothing of what it is worth.
 LEAST_TO_JUDGE: Final = 3
 # Places of each image that tell what the logits are worth, and how much evidence they are taken for together: places of one
@@ -88,21 +92,24 @@ def fresh(lessons: Sequence[Lesson]) -> list[int]:
 
 
 def fit_heads(lessons: Sequence[Lesson], scales: Sequence[Scale], seed: int) -> tuple[MaskHead, list[Floats]]:
-    """A head of all images, and logits [classes, rows, columns] of each image by a head not trained on it; none where too few
-    have an area.
+    """A head of all images, where they are few the average of two; and logits [classes, rows, columns] of each image by a head
+    not trained on it; none where too few have an area.
     """
     areas = [tuple(np.flatnonzero(lesson.coverage[1:].any(axis=(1, 2))).tolist()) for lesson in lessons]
     fold = deal_out(areas, FOLDS, seed)
     folds = FOLDS if sum(map(bool, areas)) >= LEAST_FOR_FOLDS else 0
 
-    def fit(rows: list[int], share: float) -> MaskHead:
+    seeds = [seed, seed + 1] if len(lessons) <= FEW else [seed]
+
+    def fit(rows: list[int], share: float, seed: int) -> MaskHead:
         return fit_head([lessons[row] for row in rows], scales, seed, share)
 
-    head, *others = with_each_left_out(fit, fold, folds, FOLD_WORK)
+    heads = with_each_left_out(fit, fold, folds, FOLD_WORK, seeds)
+    whole, others = heads[: len(seeds)], heads[len(seeds) :]
     told = (
         [others[own](lesson.levels, lesson.told) for lesson, own in zip(lessons, fold, strict=True)] if others else []
     )
-    return head, told
+    return averaged(whole), told
 
 
 def calibrate(told: Sequence[Floats], lessons: Sequence[Lesson], seed: int) -> Calibration:
