@@ -239,6 +239,8 @@ def test_text_to_be_marked_is_as_the_task_has_it() -> None:
         ("a&", False, "a&"),
         ("<p>&copy2 &copy;2 &ampfoo &notit; &lt;p&gt</p>", False, "\u00a92 \u00a92 &foo \u00acit; <p>"),
         ("<p>&unknown; &unknown &#65a &#x41; &#65z; &#; &#x</p>", False, "&unknown; &unknown Aa A Az; &#; &#x"),
+        ("<p>a&#1;b&#x1F;c&#127;&#129;&#11;&#xFFFF;</p>", False, "a\x01b\x1fc\x7f\x81\x0b\uffff"),
+        (f"<p>&#0;&#xD800;&#x110000;&#1{'0' * 5000};&#{'0' * 5000}65;</p>", False, 4 * "\ufffd" + "A"),
         ("<p title='&quot' lang=&copy><!-- &#45;-> &amp -->a</p>", False, "a"),
     ],
 )

@@ -27,6 +27,10 @@ def test_markup_is_taken_away() -> None:
     assert text_of(page, 100) == "Fish & chips for two please"
 
 
+def test_a_reference_of_thousands_of_digits_is_one_character() -> None:
+    assert text_of(f"<p>a&#{'9' * 5000};b&#{'1' * 5000}</p>", 10_000) == "a\ufffdb\ufffd"
+
+
 @pytest.mark.parametrize(
     "text", ["a < b and c > d", "if x<y then z>w", "List<String> names", "mail <me@host>", "&amp; stays"]
 )

@@ -39,6 +39,8 @@ _TABLES: Final = frozenset(("table", "thead", "tbody", "tfoot", "tr", "colgroup"
 _IN_TABLES: Final = _TABLES | {"caption", "td", "th", "col"}
 _BREAK: Final = "\n"
 _LONGEST: Final = max(map(len, html5))
+# A number of as many digits is no character's, whatever follows.
+_MOST_DIGITS: Final = 8
 _REFERENCE: Final = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z][a-zA-Z0-9]*;?)?")
 
 
@@ -119,7 +121,7 @@ class _Reader(HTMLParser):
         self._add(html.unescape(f"&{name};"))
 
     def handle_charref(self, name: str) -> None:
-        self._add(html.unescape(f"&#{name};"))
+        self._add(_character(name))
 
     def unknown_decl(self, data: str) -> None:
         raise _refused("it has a <![ that is no HTML")
@@ -143,6 +145,14 @@ class _Reader(HTMLParser):
         if around in _TABLES and text.strip(" \t\n\f"):
             raise _refused(f"it has text directly in a <{around}>")
         self._parts.append(text)
+
+
+def _character(name: str) -> str:
+    """The character that a reference names by its number; `name` has neither `&#` nor `;`."""
+    digits, base = (name[1:], 16) if name[0] in "xX" else (name, 10)
+    number = int(digits.lstrip("0")[:_MOST_DIGITS] or "0", base)
+    # `unescape` leaves out the control characters that a browser keeps.
+    return html.unescape(f"&#{number};") or chr(number)
 
 
 def _ended(reference: re.Match[str]) -> str:

@@ -14,6 +14,8 @@ READ_AHEAD = 8
 
 _MARKUP = re.compile(r"</[a-z][\w-]*\s*>|<(?:br|hr|p|img|!doctype)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"(<[^<>]*>)")
+# Python turns no text of some 4,300 digits into a number.
+_UNCOUNTABLE = re.compile(r"&#[0-9]{4000,};?")
 _UNSEEN = re.compile(r"<(script|style|head|template)\b", re.IGNORECASE)
 
 
@@ -91,7 +93,7 @@ def _without_markup(text: str) -> str:
     hidden_in = ""
     for index, part in enumerate(_TAG.split(text)):
         if index % 2 == 0:
-            shown.append("" if hidden_in else html.unescape(part))
+            shown.append("" if hidden_in else html.unescape(_UNCOUNTABLE.sub("\ufffd", part)))
         elif hidden_in:
             hidden_in = "" if part[1:].lower().startswith(f"/{hidden_in}") else hidden_in
         elif unseen := _UNSEEN.match(part):
