@@ -189,6 +189,10 @@ def test_marked_words_are_proposed_wherever_else_they_stand_whole() -> None:
         ("cafe and cafe\u0301 and cafe", "cafe", [19]),
         ("👩 met 👩\u200d🚀 and 👩", "👩", [14]),
         ("a a ba a a", "a a", [7]),
+        ("C++ or C++17, C++. (C++)", "C++", [14, 20]),
+        (".NET, ASP.NET and (.NET)", ".NET", [19]),
+        ("l'eau, l'air et l' seul", "l'", [7, 16]),
+        ("「東京」と「東京」は", "「東京」", [5]),
     ],
 )
 def test_words_of_any_script_are_proposed_whole(text: str, marked: str, found: list[int]) -> None:

@@ -49,6 +49,21 @@ def words(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def torn(text: str, start: int, end: int) -> tuple[bool, bool]:
+    """Whether a stretch of a text begins, and whether it ends, between a sign of its own and a letter or digit beside it.
+
+    So `C++` does in `C++17`, and `.NET` in `ASP.NET`: there they are parts of something longer, though signs are words of their own.
+    """
+    return (
+        start > 0 and _is_sign(text[start]) and _sort(text[start - 1]) == _LETTER,
+        end < len(text) and _is_sign(text[end - 1]) and _sort(text[end]) == _LETTER,
+    )
+
+
+def _is_sign(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
+
+
 @lru_cache(maxsize=65536)
 def _sort(character: str) -> int:
     code, category = ord(character), unicodedata.category(character)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelloop.labelstudio.codecs.spans import marked_text
 from labelloop.labelstudio.prompts import Prompts
-from labelloop.learning.words import words
+from labelloop.learning.words import torn, words
 from labelloop.records import (
     Box,
     BoxesPrediction,
@@ -106,16 +106,26 @@ def _repeated(control: Control, prediction: SpansPrediction, marked: Sequence[Sp
     for span in marked:
         if span.label not in control.labels:
             continue
-        for start, end in _whole(text[span.start : span.end].strip(), text, starts, ends):
+        for start, end in _whole(span, text, starts, ends):
             if not any(start < last and first < end for first, last in taken):
                 taken.append((start, end))
                 found.append(Span(span.label, start, end, scores.get((span.label, start, end), REPEATED)))
     return tuple(found)
 
 
-def _whole(marked: str, text: str, starts: Sequence[int], ends: Set[int]) -> Iterator[tuple[int, int]]:
-    """Where some words stand in a text from the start of a word to the end of one; nowhere where they are none."""
+def _whole(span: Span, text: str, starts: Sequence[int], ends: Set[int]) -> Iterator[tuple[int, int]]:
+    """Where the words of a span stand in a text from the start of a word to the end of one; nowhere where they are none.
+
+    They are no part of anything longer there, unless the span is, too, as the article in `l'eau` is.
+    """
+    marked = text[span.start : span.end].strip()
+    if not marked:
+        return
+    first = text.index(marked, span.start)
+    allowed = torn(text, first, first + len(marked))
     for start in starts:
         end = start + len(marked)
-        if marked and end in ends and text.startswith(marked, start):
-            yield start, end
+        if end in ends and text.startswith(marked, start):
+            sides = zip(torn(text, start, end), allowed, strict=True)
+            if all(may_be or not is_torn for is_torn, may_be in sides):
+                yield start, end
