@@ -134,9 +134,9 @@ def test_each_piece_of_an_area_is_a_region_with_an_answer_of_its_own(
     endpoint = Endpoint(context)
     endpoint.start()
     try:
-        answers: list[Any] = endpoint.predict(
-            [{"id": number + 1, "data": made.item(number)[0]} for number in range(30, 40)], KEY, made.config
-        )
+        tasks = [{"id": number + 1, "data": made.item(number)[0]} for number in range(30, 40)]
+        answers: list[Any] = endpoint.predict(tasks, KEY, made.config)
+        prompted: list[Any] = endpoint.predict(tasks, KEY, made.config, {"result": [PROMPT]})
     finally:
         endpoint.stop()
         context.redis.close()
@@ -145,6 +145,19 @@ def test_each_piece_of_an_area_is_a_region_with_an_answer_of_its_own(
     found = [shades(answer["result"]) for answer in answers]
     right = [one == shades(made.item(number)[1]) for number, one in zip(range(30, 40), found, strict=True)]
     assert sum(right) >= 8, found
+
+    # The left square is cut where the box drawn ends, and what it is asked is asked of what is left of it.
+    cut = [shades(answer["result"]) for answer in prompted]
+    assert all(LabelInterface(made.config).validate_prediction(one, return_errors=True) == [] for one in prompted)
+    assert sum(one == whole[:1] for one, whole in zip(cut, found, strict=True)) >= 8, cut
+
+
+PROMPT = {
+    "from_name": "box",
+    "to_name": "image",
+    "type": "rectanglelabels",
+    "value": {"x": 0, "y": 0, "width": 20, "height": 100, "rotation": 0, "rectanglelabels": ["here"]},
+}
 
 
 def shades(result: list[dict[str, Any]]) -> list[str]:

@@ -60,17 +60,21 @@ class Predictor:
         """
         deadline = time.monotonic() + self._settings.predict_deadline
         said: list[Said] = [{} for _ in tasks]
+        proposed: list[Said] = [{} for _ in tasks] if drawn else said
         asked = list(_still_asked_for(model, label_config or model.project.label_config))
         in_question = asked_about(control for _, control in asked)
         for live, control in asked:
             try:
-                for place, prediction in self._predict(live, control, tasks, said, deadline):
-                    said[place][control] = in_pieces(prediction) if control.name in in_question else prediction
+                for place, prediction in self._predict(live, control, tasks, proposed, deadline):
+                    told = in_pieces(prediction) if control.name in in_question else prediction
+                    said[place][control] = told
+                    if drawn and (answer := _prompted(control, told, drawn, tasks[place]["data"])) is not None:
+                        proposed[place][control] = answer
             except Exception:  # at the edge of the process: an empty answer is worth more to Label Studio than an error
                 logger.exception("Control %r of %s could not be predicted", control.name, model.project.slug)
         return [
-            self._item(model.version, found, task, drawn) if found else []
-            for found, task in zip(said, tasks, strict=True)
+            self._item(model.version, found, answers, task, drawn) if found else []
+            for found, answers, task in zip(said, proposed, tasks, strict=True)
         ]
 
     def _predict(
@@ -81,7 +85,7 @@ class Predictor:
         said: Sequence[Said],
         deadline: float,
     ) -> Iterator[tuple[int, Prediction]]:
-        """What a control's learner says of each task, by its place, given what others said of it."""
+        """What a control's learner says of each task, by its place; of regions it is asked about those among what others said."""
         found = self._features(live, control, tasks, deadline)
         places = [place for place, one in enumerate(found) if one is not None]
         if not places:
@@ -108,10 +112,12 @@ class Predictor:
             features[place] = one
         return features
 
-    def _item(self, version: str, said: Said, task: Mapping[str, Any], drawn: Sequence[Region]) -> dict[str, Any]:
+    def _item(
+        self, version: str, said: Said, proposed: Said, task: Mapping[str, Any], drawn: Sequence[Region]
+    ) -> dict[str, Any]:
         predictions = _by_name(said)
         shown = (
-            _prompted(said, drawn, task["data"])
+            list(proposed.items())
             if drawn
             else worth_showing(said, predictions, self._settings.show_threshold, task["data"])
         )
@@ -125,18 +131,19 @@ def _by_name(said: Said) -> dict[str, Prediction]:
     return {control.name: prediction for control, prediction in said.items()}
 
 
-def _prompted(said: Said, drawn: Sequence[Region], data: Mapping[str, Any]) -> list[tuple[Control, Prediction]]:
-    """What to propose where the annotator has drawn something; nothing where that is no prompt to any control.
+def _prompted(
+    control: Control, prediction: Prediction, drawn: Sequence[Region], data: Mapping[str, Any]
+) -> Prediction | None:
+    """What to propose for a control where the annotator has drawn something; None where that is no prompt to it.
 
     Label Studio may take what is proposed at once, and what is proposed of the whole item would replace the annotator's own.
     """
-    found = {control: prompts_about(control, drawn, value_of(data, control.data_key)) for control in said}
-    asked = {control: prompts for control, prompts in found.items() if prompts}
-    answers = [(c, answer_prompts(c, said[c], prompts, value_of(data, c.data_key))) for c, prompts in asked.items()]
-    # What is said of regions goes along with those that are proposed, and is left out where these are.
-    answers += [(c, prediction) for c, prediction in said.items() if c.kind is Kind.ATTRIBUTES]
-    shown = ((c, showable(c, answer, data)) for c, answer in answers if answer is not None)
-    return [(control, prediction) for control, prediction in shown if prediction is not None]
+    if control.kind is Kind.ATTRIBUTES:  # said of the regions that are proposed
+        return showable(control, prediction, data)
+    value = value_of(data, control.data_key)
+    prompts = prompts_about(control, drawn, value)
+    answer = answer_prompts(control, prediction, prompts, value) if prompts else None
+    return None if answer is None else showable(control, answer, data)
 
 
 def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[LiveLearner, Control]]:
