@@ -124,9 +124,17 @@ def test_a_control_that_the_others_keep_hidden_does_not_count(damage: str, chose
     assert score_of(counted, Settings()) == pytest.approx(score)
 
 
-def test_where_all_would_be_hidden_all_count() -> None:
-    predictions = {"severity": ClassPrediction("low", 0.5, 0.9)}
-    assert counting(parse_label_config(DAMAGES.config).controls, predictions, {"text": "x"}) == predictions
+@pytest.mark.parametrize(
+    "asked", ["", '<Choices name="tone" toName="t"><Choice value="x"/><Choice value="y"/></Choices>']
+)
+def test_a_control_that_waits_for_one_of_which_nothing_is_known_counts(asked: str) -> None:
+    controls = parse_label_config(DAMAGES.config.replace("</View>", f"{asked}</View>")).controls
+    predictions = {"severity": ClassPrediction("low", 0.5, 0.9), "tone": ClassPrediction("x", 0.8, 0.3)}
+    said = predictions if asked else {"severity": predictions["severity"]}
+    assert counting(controls, said, {"text": "x"}) == said
+    chosen = {"from_name": "damage", "to_name": "t", "type": "choices", "value": {"choices": ["no"]}}
+    left = {"tone"} if asked else {"severity"}  # where all would be hidden, all count
+    assert set(counting(controls, said, {"text": "x"}, [chosen])) == left
 
 
 @pytest.mark.parametrize("uncertainty", [-0.1, 0.0, 1.0, 1.0000001])

@@ -6,7 +6,7 @@ task is opened, and so always. Of several conditions, a tag's own and those of t
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -59,10 +59,17 @@ def conditional(control: Control) -> bool:
     return bool(_conditions(control))
 
 
-def visible(control: Control, result: Sequence[Region]) -> bool:
-    """Whether a control is shown beside the regions of other controls; its own are not looked at."""
+def visible(control: Control, result: Sequence[Region], known: Collection[str] | None = None) -> bool:
+    """Whether a control is shown beside the regions of other controls; its own are not looked at.
+
+    Args:
+        control: which.
+        result: the regions.
+        known: the names of the controls whose regions would be among them; a condition on another holds. None: all are.
+    """
     others = [region for region in result if region.get("from_name") != control.name]
-    return all(_holds(condition, others) for condition in _conditions(control))
+    asked = (one for one in _conditions(control) if known is None or one.control in ("", *known))
+    return all(_holds(condition, others) for condition in asked)
 
 
 def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> list[Region]:
@@ -71,23 +78,27 @@ def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Regio
     return [region for control, mine in written if control.name in seen for region in mine]
 
 
-def visible_together(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> set[str]:
+def visible_together(
+    written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = (), *, doubtful: bool = False
+) -> set[str]:
     """The names of the controls that are visible beside the regions of those that are.
 
     Args:
         written: each control once, with the regions it would send.
         beside: regions that are there already, such as an annotator's.
+        doubtful: whether a condition holds that looks at a control which is neither written nor beside.
 
     Returns:
         None of the controls that wait for each other in a circle.
     """
+    known = {*(control.name for control, _ in written), *(str(region.get("from_name")) for region in beside)}
     sent: dict[str, list[Region]] = {}
     waiting = {control.name: control for control, _ in written}
     regions = {control.name: mine for control, mine in written}
     while ready := [one for one in waiting.values() if not _waits_for(one, waiting)]:
         so_far = [*beside, *(region for mine in sent.values() for region in mine)]
         for control in ready:
-            if visible(control, so_far):
+            if visible(control, so_far, known if doubtful else None):
                 sent[control.name] = regions[control.name]
             del waiting[control.name]
     return set(sent)

@@ -49,12 +49,15 @@ def showable(
 def visible_controls(
     said: Mapping[Control, Prediction], data: Mapping[str, Any], drawn: Sequence[Region] = ()
 ) -> set[str]:
-    """The names of the controls that are visible beside what a model says of the others, however sure, and what is drawn."""
+    """The names of the controls that are visible beside what a model says of the others, however sure, and what is drawn.
+
+    Of a control that waits for one of which nothing is said, as of one that is not learnt, nobody knows; it is among them.
+    """
     if not any(map(conditions.conditional, said)):
         return {control.name for control in said}
     told = [(control, fit) for control, one in said.items() if (fit := showable(control, one, data)) is not None]
     regions = dict(_written(told, data))
-    return conditions.visible_together([(control, regions.get(control, [])) for control in said], drawn)
+    return conditions.visible_together([(control, regions.get(control, [])) for control in said], drawn, doubtful=True)
 
 
 def prediction_json(

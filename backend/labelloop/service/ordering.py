@@ -82,7 +82,8 @@ def counting(
 ) -> Mapping[str, Prediction]:
     """What a task's place in the queue goes by: nobody is asked about a control that the others' predictions keep hidden.
 
-    Where all would be hidden, as when what they wait for has learnt nothing yet, all count.
+    One that waits for a control which is not learnt, or not yet, counts: annotators may well be asked about it, and left out it
+    would never be learnt where it is most in doubt. Where all would be hidden, all count.
     """
     said = {control: predictions[control.name] for control in controls if control.name in predictions}
     seen = visible_controls(said, data, drawn)
