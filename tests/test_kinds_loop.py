@@ -60,7 +60,7 @@ def test_a_class_is_renamed_in_the_middle(
         return _labels_of(live) == ANSWERED and job.label_studio.project(job.project_id)["model_version"] == live.name
 
     until(is_settled, 120, loop.logs, every=0.5)
-    job.rename(before, after)
+    job.rename({before: after})
     job.answer(ids[ANSWERED : 2 * ANSWERED])
 
     def learnt() -> str:

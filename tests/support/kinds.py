@@ -69,13 +69,14 @@ class KindJob:
         for task_id in task_ids:
             self.label_studio.annotate(task_id, self.truth[task_id])
 
-    def rename(self, before: str, after: str) -> None:
-        """Give a class another name in the config, and in every answer from now on."""
-        self.config = self.config.replace(f'value="{before}"', f'value="{after}"')
+    def rename(self, names: dict[str, str]) -> None:
+        """Give classes other names in the config, and in every answer from now on."""
+        truth = json.dumps(self.truth)
+        for before, after in names.items():
+            self.config = self.config.replace(f'value="{before}"', f'value="{after}"')
+            truth = truth.replace(f'"{before}"', f'"{after}"')
         self.label_studio.update_project(self.project_id, label_config=self.config)
-        self.truth = {
-            i: json.loads(json.dumps(said).replace(f'"{before}"', f'"{after}"')) for i, said in self.truth.items()
-        }
+        self.truth = {int(task_id): said for task_id, said in json.loads(truth).items()}
 
     def unlabelled(self) -> list[int]:
         return [task["id"] for task in self.label_studio.tasks(self.project_id) if not task["annotations"]]
@@ -388,6 +389,12 @@ def _attributed_areas(number: int) -> Item:
     return {"image": _address(image)}, answer
 
 
+def _parts(number: int) -> Item:
+    """What `_boxes` and `_brush` say of a picture and `_spans` of a text, said of one task."""
+    (picture, boxes), (_, areas), (text, spans) = _boxes(number), _brush(number), _spans(number)
+    return {**picture, **text}, [*boxes, *({**area, "from_name": "areas"} for area in areas), *spans]
+
+
 def _several(number: int) -> Item:
     data, boxes = _boxes(number)
     _, _, label = _picture(number)
@@ -531,3 +538,11 @@ KINDS = {
         _several,
     ),
 }
+PARTS = Made(
+    f'<View><Image name="image" value="$image"/><Text name="text" value="$text"/>{_RECTANGLES}'
+    f'<BrushLabels name="areas" toName="image">{_SQUARES}</BrushLabels>'
+    '<Labels name="names" toName="text"><Label value="PER"/><Label value="LOC"/></Labels></View>',
+    "squares",
+    _parts,
+)
+"""All kinds of regions in one project."""
