@@ -82,6 +82,7 @@ def test_single_choice_may_be_said_in_words(choice: str) -> None:
             "only base64, base64unicode and none are read",
         ),
         (view(IMAGE, '<FancyThing name="c" toName="img"/>'), "only Choices"),
+        (view(IMAGE, '<Rating name="c" maxRating="7"/>'), "no toName"),
     ],
 )
 def test_what_is_not_learnt_is_named_with_the_reason(xml: str, reason: str) -> None:
@@ -125,6 +126,13 @@ def test_attributes_are_taken_in_any_spelling_as_the_editor_takes_them(xml: str)
 def test_the_usual_spelling_of_an_attribute_holds_before_another() -> None:
     xml = view(IMAGE, choices(more='peritem="true" perItem="false" PERITEM="true"'))
     assert parse_label_config(xml) == parse_label_config(view(IMAGE, choices()))
+
+
+def test_relations_are_told_of_once() -> None:
+    relations = '<Relations><Relation value="founded"/></Relations>'
+    config = parse_label_config(view(IMAGE, relations, choices(), relations))
+    assert [control.labels for control in config.controls] == [("a", "b")]
+    assert config.unsupported == ("Relations between regions are not learnt.",)
 
 
 def test_what_can_be_learnt_is_learnt_beside_what_cannot() -> None:

@@ -1,12 +1,13 @@
 """What of a label config Labelloop can learn, and why not the rest."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from labelloop.labelstudio import conditions
 from labelloop.labelstudio.codecs import ATTRIBUTES, CODECS, Codec
-from labelloop.labelstudio.label_tags import Tag, Tags, read_tags
+from labelloop.labelstudio.label_tags import RELATIONS, Tag, Tags, read_tags
 from labelloop.labelstudio.per_region import joined, scope_of
 from labelloop.labelstudio.texts import ENCODINGS
 from labelloop.records import Control, Modality
@@ -31,7 +32,7 @@ class LabelConfig:
     Attributes:
         controls: what can be learnt, in the config's order, what asks about regions after all that may draw them.
         unsupported: one line for each control that is not, with its name, its tag and the reason; what is a part of another, as
-            the choices that name a `Rectangle`'s classes, is neither.
+            the choices that name a `Rectangle`'s classes, is neither. Relations are told of likewise.
     """
 
     controls: tuple[Control, ...]
@@ -59,10 +60,19 @@ def parse_label_config(xml: str) -> LabelConfig:
         reasons[name] = _why_not(tag, tags, codec) or (_NO_REGIONS if scope and not about else "")
         if codec and not reasons[name]:
             controls.append(_control(name, tag, tags, codec, about))
-    unsupported = (
+    unsupported = [
         f"{name!r} ({tag.kind}) is not learnt: {reasons[name]}." for name, tag in found.items() if reasons[name]
-    )
-    return LabelConfig(tuple(controls), tuple(unsupported))
+    ]
+    return LabelConfig(tuple(controls), tuple(dict.fromkeys([*unsupported, *_about_nothing(tags)])))
+
+
+def _about_nothing(tags: Tags) -> Iterator[str]:
+    """One line for each tag that asks annotators something, and says of no object that it is about it."""
+    for tag in tags.rest:
+        if tag.kind == RELATIONS:
+            yield "Relations between regions are not learnt."
+        elif tag.kind in CODECS:
+            yield f"{tag.attributes['name']!r} ({tag.kind}) is not learnt: it has no toName, which says what it is about."
 
 
 def _control(name: str, tag: Tag, tags: Tags, codec: Codec, about: tuple[tuple[str, str], ...]) -> Control:

@@ -11,6 +11,7 @@ from xml.parsers import expat
 from labelloop.errors import LabelConfigError
 
 LABEL_TAGS = frozenset({"Label", "Choice", "Relation"})
+RELATIONS: Final = "Relations"
 NOT_CONTROLS = frozenset({"Filter"})
 
 # More conditions than this around one tag are no label config that a person wrote.
@@ -78,10 +79,17 @@ class Tag:
 
 @dataclass(slots=True)
 class Tags:
-    """The control and object tags of a label config, by name."""
+    """The tags of a label config.
+
+    Attributes:
+        controls: by name.
+        objects: by name.
+        rest: other tags that may ask something: `Relations`, and what has a name and says of no object that it is about it.
+    """
 
     controls: dict[str, Tag] = field(default_factory=dict)
     objects: dict[str, Tag] = field(default_factory=dict)
+    rest: list[Tag] = field(default_factory=list)
 
 
 def read_tags(xml: str) -> Tags:
@@ -137,6 +145,8 @@ class _Reader:
             self.tags.objects[name] = tag
         elif kind in LABEL_TAGS:
             around = replace(around, label=_add_label(around, attributes))
+        elif name or kind == RELATIONS:
+            self.tags.rest.append(tag)
         self._open.append(around)
 
     def _end(self, kind: str) -> None:
