@@ -15,8 +15,9 @@ from labelloop.service.context import Context
 from labelloop.service.endpoint import Endpoint
 from labelloop.service.projects import Project
 from labelloop.service.state import read_state
+from support.annotating import TEXT_CONFIG
 from support.kinds import KINDS, Answer, Made
-from support.paper import CREATED, PaperStudio, label
+from support.paper import CREATED, PaperStudio, label, opened
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project
 
@@ -104,3 +105,23 @@ def test_classes_are_lost_at_once_and_gained_once_they_are_used(
     assert live.learners[0].classes == ("light", "black", "grey")
     assert found(context, project, studio) == {"light", "black"}
     assert any("'dark'" in note for note in read_state(context.store, project.folder).set_aside)
+
+
+def test_predictions_that_name_lost_classes_are_replaced_where_nothing_can_be_trained(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one class left there is nothing to tell apart, and Label Studio keeps what it holds under a version's name."""
+    studio = PaperStudio("4")
+    context, project = opened(tmp_path, redis_server, studio)
+    before, record = label(context, project, studio, BEFORE), studio.project(4)
+    renamed = TEXT_CONFIG.replace('"food"', '"meals"').replace('"travel"', '"trips"')
+    monkeypatch.setattr(studio, "project", lambda _: {**record, "label_config": renamed})
+    after = label(context, project, studio, BEFORE)
+    assert after != before
+    live, state = context.versions(project).live(), read_state(context.store, project.folder)
+    assert live is not None
+    assert live.learners[0].classes == ("weather", "food", "travel")
+    assert live.reason == "'topic' stays as it was."
+    assert "two classes" in state.waiting_for
+    assert label(context, project, studio, BEFORE) == after
+    context.redis.close()

@@ -111,7 +111,7 @@ def release(
     Args:
         versions: the project's.
         parent: the live version that they were judged against.
-        candidates: by control name; none where there is only more that answers by itself.
+        candidates: by control name; none where what is live goes on under a new name, or there is only more that answers by itself.
         controls: the config's, in whose order the learners are kept.
         settings: what is recorded of them, and the order of the queue.
 
@@ -145,7 +145,7 @@ def release(
         holdout=sum(record.holdout for record in records),
         reason=" ".join(
             [
-                *filter(None, [reasons(candidates, controls)]),
+                *([reasons(candidates, controls)] if candidates else []),
                 *(f"{name!r} stays as it was." for name in carried),
                 *(_brings(record) for record, _ in brought.values()),
             ]

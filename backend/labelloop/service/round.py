@@ -16,6 +16,7 @@ from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import incumbent_of, sides_of
 from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, in_queue, plain
 from labelloop.service.marks import Mark, Marks
+from labelloop.service.ordering import still_asked_for
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
@@ -89,13 +90,14 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     considered = read_considered(context.store, project.folder)
     now, signature = time.time(), _signature(scene.config, context.settings)
     changes = count_changes(plain(scene.labelled), considered.labels_at(now))
-    force = force or (considered.controls or signature) != signature
+    asked_anew = (considered.controls or signature) != signature
+    force = force or asked_anew
     state = _with_changes(state, changes, now)
     decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
     stopped = "" if force else _stopped(context, scene, considered.labels)
     state = replace(state, stopped=stopped)
     if decision.due and not stopped:
-        state, missed = _train(context, scene, state, decision, report)
+        state, missed = _train(context, scene, state, decision, report, asked_anew=asked_anew)
         write_considered(
             context.store, project.folder, considered.after(plain(scene.labelled), signature, missed, time.time())
         )
@@ -214,9 +216,18 @@ def _next_look(decision: Decision, now: float, settings: Settings) -> float:
 
 
 def _train(
-    context: Context, scene: _Scene, state: ProjectState, decision: Decision, report: Progress
+    context: Context,
+    scene: _Scene,
+    state: ProjectState,
+    decision: Decision,
+    report: Progress,
+    *,
+    asked_anew: bool,
 ) -> tuple[ProjectState, set[int]]:
     """Train every control that has enough labels and publish what the gate lets through as one version, or say why not.
+
+    Where the config asks for something else (`asked_anew`) the live version is published anew if nothing gets through: what
+    Label Studio holds of it may name classes that are gone, and is never replaced under the same name.
 
     Returns:
         The new state, and the labelled tasks whose media could not be had this time.
@@ -261,7 +272,7 @@ def _train(
     accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
     refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
     refused = f"Refused: {refusal}" if refusal else ""
-    if not accepted:
+    if not accepted and not (asked_anew and _goes_on(scene)):
         outcome = refused or "Nothing to train yet. " + " ".join(notes)
         logger.info("Project %d: %s", scene.project.key.id, outcome)
         return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), missed
@@ -272,6 +283,14 @@ def _train(
         logger.info("Project %d: %s", scene.project.key.id, refused)
     outcome = f"Published {version.name}. {version.reason} {refused}".rstrip()
     return replace(state, last_training=outcome, last_refusal=refusal), missed
+
+
+def _goes_on(scene: _Scene) -> bool:
+    """Whether the live version has learnt something that the config still asks for."""
+    live = scene.live
+    return (
+        live is not None and live.stage == "trained" and bool(still_asked_for(live.learnt, scene.project.label_config))
+    )
 
 
 def _train_one(
