@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
-from labelloop.labelstudio import AnnotationRecord, TaskRecord, merge, parse_label_config, prediction_json
+from labelloop.labelstudio import (
+    AnnotationRecord,
+    TaskRecord,
+    merge,
+    parse_label_config,
+    prediction_json,
+    visible_controls,
+)
 from labelloop.labelstudio.conditions import kept, visible
-from labelloop.records import ClassPrediction, ClassTarget, Control, SetTarget
+from labelloop.records import Box, BoxesPrediction, ClassPrediction, ClassTarget, Control, SetTarget
 
 KIND = '<Choices name="kind" toName="t"><Choice value="Katze" alias="cat"/><Choice value="dog"/></Choices>'
 TAGS = '<Choice value="big"/><Choice value="small"/>'
@@ -128,3 +135,18 @@ def test_controls_that_look_at_any_other_are_decided_last() -> None:
     assert names(controls, late="big", too="big", kind="dog") == ["late", "too", "kind"]
     assert names(controls, late="big", too="small") == []
     assert kept([]) == []
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_condition_may_look_at_the_tag_that_names_the_classes_of_regions(order: slice) -> None:
+    waits = 'visibleWhen="region-selected" whenTagName="class" whenLabelValue="Car"'
+    drawing = '<Rectangle name="box" toName="i"/><Labels name="class" toName="i"><Label value="Car"/><Label value="Bus"/></Labels>'
+    controls = config(*(choices("size", waits), drawing)[order])
+    for label, sent in (("Car", {"box", "class", "size"}), ("Bus", {"box", "class"})):
+        found = BoxesPrediction((Box(label, 0.1, 0.1, 0.2, 0.2),), 0.9, 0.1, 10, 10)
+        item = prediction_json(
+            1, "v1", 0.5, [(controls["size"], said("big")), (controls["box"], found)], {"image": "x"}
+        )
+        assert {region["from_name"] for region in item["result"]} == sent
+    nothing = BoxesPrediction((), 0.9, 0.1, 10, 10)
+    assert visible_controls({controls["size"]: said("big"), controls["box"]: nothing}, {"image": "x"}) == {"box"}

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from labelloop.labelstudio.codecs.plain_regions import NAMED_BY
 from labelloop.labelstudio.label_tags import MOST_CONDITIONS, Attributes, Tag, Tags
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control
@@ -91,7 +92,7 @@ def visible_together(
     Returns:
         None of the controls that wait for each other in a circle.
     """
-    known = {*(control.name for control, _ in written), *(str(region.get("from_name")) for region in beside)}
+    known = _names(control for control, _ in written) | {str(region.get("from_name")) for region in beside}
     sent: dict[str, list[Region]] = {}
     waiting = {control.name: control for control, _ in written}
     regions = {control.name: mine for control, mine in written}
@@ -106,10 +107,15 @@ def visible_together(
 
 def _waits_for(control: Control, waiting: Mapping[str, Control]) -> bool:
     """Whether a condition looks at a control that is not decided yet; one that looks at any waits for all without its like."""
-    others = waiting.keys() - {control.name}
-    return bool(_asks(control) & others) or (
-        "" in _asks(control) and any("" not in _asks(waiting[name]) for name in others)
+    others = [one for name, one in waiting.items() if name != control.name]
+    return bool(_asks(control) & _names(others)) or (
+        "" in _asks(control) and any("" not in _asks(one) for one in others)
     )
+
+
+def _names(controls: Iterable[Control]) -> set[str]:
+    """The names that conditions may look at controls by: their own, and those of the tags that name their regions' classes."""
+    return {name for control in controls for name in (control.name, control.option(NAMED_BY)) if name}
 
 
 def _asks(control: Control) -> set[str]:
