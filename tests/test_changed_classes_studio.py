@@ -55,8 +55,8 @@ class Site:
 def site(
     tmp_path: Path, redis_server: RedisProcess, studio: StudioProcess, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    monkeypatch.setattr(boxes_fitting, "LEAST_VISITS", 300)
-    monkeypatch.setattr(masks_fitting, "STEPS", 150)
+    monkeypatch.setattr(boxes_fitting, "LEAST_VISITS", 150)
+    monkeypatch.setattr(masks_fitting, "STEPS", 80)
     context = a_context(
         tmp_path,
         redis_server.url,
