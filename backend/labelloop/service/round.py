@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -58,6 +59,23 @@ class _Scene:
     config: LabelConfig
     labelled: dict[str, Labelled]
     live: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What came of trying to learn each control.
+
+    Attributes:
+        candidates: by control name.
+        notes: of the others, why there is none, a sentence each.
+        broken: what is set aside, of before and now.
+        missed: labelled tasks whose media could not be had this time.
+    """
+
+    candidates: dict[str, Candidate]
+    notes: list[str]
+    broken: dict[Place, BrokenItem]
+    missed: set[int]
 
 
 def run_round(context: Context, project: Project, report: Progress, *, force: bool = False) -> None:
@@ -232,13 +250,47 @@ def _train(
     Returns:
         The new state, and the labelled tasks whose media could not be had this time.
     """
+    tried = _try_each(context, scene, state.broken, report)
+    candidates, notes = tried.candidates, tried.notes
+    note_broken(context.store, scene.project.folder, tried.broken, scene.book.tasks, rules_of(context.settings))
+    state = replace(
+        _with_changes(state, 0, 0.0),
+        percent=0,
+        waiting_for=" ".join(notes),
+        last_training_at=now_iso(),
+        findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
+    )
+    controls = scene.config.controls
+    accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
+    refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
+    refused = f"Refused: {refusal}" if refusal else ""
+    if not accepted and not (asked_anew and _goes_on(scene)):
+        outcome = refused or "Nothing to train yet. " + " ".join(notes)
+        logger.info("Project %d: %s", scene.project.key.id, outcome)
+        return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), tried.missed
+    version = release(context.versions(scene.project), scene.live, accepted, controls, context.settings)
+    note_history(context, scene.project, scene.book, version, accepted, scene.labelled)
+    logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
+    if refused:
+        logger.info("Project %d: %s", scene.project.key.id, refused)
+    outcome = f"Published {version.name}. {version.reason} {refused}".rstrip()
+    return replace(state, last_training=outcome, last_refusal=refusal), tried.missed
+
+
+def _try_each(context: Context, scene: _Scene, broken: Mapping[Place, BrokenItem], report: Progress) -> _Tried:
+    """A candidate for each control that has enough labels, and of each other why there is none.
+
+    Raises:
+        MediaUnavailable: nothing can be learnt before a host is back.
+        LearningError: what is live cannot be learnt anew.
+    """
     candidates: dict[str, Candidate] = {}
     away: dict[str, MediaUnavailable] = {}
     notes: list[str] = []
-    broken: dict[Place, BrokenItem] = dict(state.broken)
+    found: dict[Place, BrokenItem] = dict(broken)
     for control in scene.config.controls:
         try:
-            candidate = _train_one(context, scene, control, broken, report)
+            candidate = _train_one(context, scene, control, found, report)
         except NotEnoughLabels as error:
             notes.append(str(error))
             continue
@@ -254,35 +306,13 @@ def _train(
             notes.append(f"{control.name!r} is not learnt: {error}")
             continue
         candidates[control.name] = candidate
-        broken |= candidate.broken
+        found |= candidate.broken
     if away and not candidates:
         raise next(iter(away.values()))
     notes += [f"{name!r} cannot be learnt now: {error}" for name, error in away.items()]
-    note_broken(context.store, scene.project.folder, broken, scene.book.tasks, rules_of(context.settings))
-    state = replace(
-        _with_changes(state, 0, 0.0),
-        percent=0,
-        waiting_for=" ".join(notes),
-        last_training_at=now_iso(),
-        findings=tuple(line for candidate in candidates.values() for line in candidate.findings),
-    )
     missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
     missed |= {task_id for name in away for task_id in scene.labelled[name].targets}
-    controls = scene.config.controls
-    accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
-    refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
-    refused = f"Refused: {refusal}" if refusal else ""
-    if not accepted and not (asked_anew and _goes_on(scene)):
-        outcome = refused or "Nothing to train yet. " + " ".join(notes)
-        logger.info("Project %d: %s", scene.project.key.id, outcome)
-        return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), missed
-    version = release(context.versions(scene.project), scene.live, accepted, controls, context.settings)
-    note_history(context, scene.project, scene.book, version, accepted, scene.labelled)
-    logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
-    if refused:
-        logger.info("Project %d: %s", scene.project.key.id, refused)
-    outcome = f"Published {version.name}. {version.reason} {refused}".rstrip()
-    return replace(state, last_training=outcome, last_refusal=refusal), missed
+    return _Tried(candidates, notes, found, missed)
 
 
 def _goes_on(scene: _Scene) -> bool:
