@@ -10,9 +10,10 @@ from labelloop.learning.calibrating import (
     Reliability,
     calibration_error,
     choose_calibration,
+    held_back_probabilities,
     reliability,
 )
-from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax
+from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax, unfitted
 
 
 def _items(count: int, sharpness: float, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,6 +33,31 @@ def test_logits_that_are_too_sharp_or_too_flat_are_mended(sharpness: float) -> N
     assert chosen.ece_before > 0.1
     assert chosen.ece_after < 0.05
     assert calibration_error(calibration.probabilities(logits), targets) < 0.04
+
+
+def test_what_is_told_of_few_items_holds_on_new_ones() -> None:
+    """Logits that say nothing: a calibration flatters the items it was fitted on, and not those it was fitted without."""
+
+    def loss(probabilities: np.ndarray, targets: np.ndarray) -> float:
+        return float(-np.log(probabilities[np.arange(len(targets)), targets]).mean())
+
+    fitted_on, held_back, new = [], [], []
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        logits, targets = generator.normal(size=(40, 5)), np.arange(40) % 5
+        calibration, _ = choose_calibration(logits, targets, np.ones(40))
+        fitted_on.append(loss(calibration.probabilities(logits), targets))
+        held_back.append(loss(held_back_probabilities(calibration, logits, targets, np.ones(40)), targets))
+        new.append(loss(calibration.probabilities(generator.normal(size=(2000, 5))), generator.integers(5, size=2000)))
+
+    assert np.mean(fitted_on) < np.mean(new) - 0.01
+    assert np.mean(held_back) == pytest.approx(np.mean(new), abs=0.008)
+
+
+def test_without_a_calibration_nothing_is_held_back() -> None:
+    logits, targets, weights = _items(30, 1.0)
+    plain = held_back_probabilities(unfitted(3, 2.0), logits, targets, weights, 2.0)
+    assert plain == pytest.approx(np.exp(log_softmax(logits / 2)))
 
 
 @pytest.mark.parametrize("seed", range(8))

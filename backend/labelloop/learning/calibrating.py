@@ -99,6 +99,18 @@ def choose_calibration(
     return unfitted(logits.shape[1]), Reliability("none", len(targets), before, before, reliability(plain, targets))
 
 
+def held_back_probabilities(
+    calibration: Calibration, logits: Floats, targets: Ints, weights: Floats, usual: float = 1.0
+) -> Floats:
+    """Probabilities [n, C] of each item by calibrations like the given one that were fitted without it.
+
+    What a calibration makes of the items it was fitted on looks better than what it makes of new ones. Arguments as in
+    `choose_calibration`.
+    """
+    fit = _fits(len(targets), usual).get(calibration.method)
+    return calibration.probabilities(logits) if fit is None else _cross_fitted(fit, logits, targets, weights)
+
+
 def reliability(probabilities: Floats, targets: Ints) -> tuple[Bin, ...]:
     """The reliability diagram of probabilities [n, C] whose right columns are targets int [n]: up to 15 bins of equal width."""
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final, TypeGuard
 import numpy as np
 
 from labelloop.errors import LearningError
-from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.blending import BlendHead
-from labelloop.learning.calibrating import Reliability
+from labelloop.learning.calibrating import Reliability, held_back_probabilities
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.candidates import train_candidates
 from labelloop.learning.choice import Choice
@@ -19,7 +19,7 @@ from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import HEADS, STORED, Head, LinearHead
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import make_lesson, prepare, prepare_unseen, scaled_rows, usable
+from labelloop.learning.lessons import Items, make_lesson, prepare, prepare_unseen, scaled_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -120,7 +120,7 @@ class ClassificationLearner:
             classes,
             arrays,
             uncertainty=uncertainty,
-            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items.columns),
+            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items),
             head=trained.head,
             blocks=blocks,
             choice=_explained(trained.choice, skipped if methods else ""),
@@ -280,8 +280,9 @@ def _explained(choice: Choice, skipped: str) -> Choice:
     return replace(choice, reason=f"{choice.reason.removesuffix('.')}; {skipped}.")
 
 
-def _cv_metrics(trained: Outcome, seen: Sequence[str], columns: Ints) -> Metrics | None:
+def _cv_metrics(trained: Outcome, seen: Sequence[str], items: Items) -> Metrics | None:
     if trained.rows.size == 0:
         return None
-    labels = [seen[column] for column in columns[trained.rows]]
-    return measure(trained.calibration.probabilities(trained.logits), labels, seen, source="cross-validation")
+    targets, weights = items.columns[trained.rows], items.weights[trained.rows]
+    said = held_back_probabilities(trained.calibration, trained.logits, targets, weights, trained.winner.usual)
+    return measure(said, [seen[column] for column in targets], seen, source="cross-validation")
