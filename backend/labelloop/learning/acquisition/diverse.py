@@ -28,11 +28,13 @@ class CoreSet(Strategy):
     def order_view(self, view: View) -> Ints:
         """Places, the farthest first."""
         rows = view.features
-        far = to_labelled(view, np.inf)
+        squares = np.einsum("ij,ij->i", rows, rows)
+        far = np.square(to_labelled(view, np.inf))
         picked: list[int] = []
         for _ in range(view.front):
-            picked.append(int(far.argmax()))
-            far = np.minimum(far, np.linalg.norm(rows - rows[picked[-1]], axis=1))
+            pick = int(far.argmax())
+            picked.append(pick)
+            far = np.minimum(far, squares + squares[pick] - 2 * (rows @ rows[pick]))
             far[picked] = -1
         return np.concatenate([np.array(picked), descending(far)[: far.size - len(picked)]])
 
