@@ -39,7 +39,7 @@ class Site:
         run_round(self.context, self.project, _unheard)
         project = self.context.projects.get(self.project.key)
         assert project is not None
-        while push_part(self.context, project, _unheard):
+        while push_part(self.context, project, _unheard, set()):
             pass
         name = self.job.label_studio.project(self.job.project_id)["model_version"]
         assert name == self.context.versions(project).live_name()
