@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from labelloop.errors import MediaUnavailable
+from labelloop.errors import LabelStudioRejected, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.service import embedding, publisher
 from labelloop.service.book import Book
@@ -134,6 +135,36 @@ def test_the_features_of_what_waits_for_others_are_not_read(context: Context, mo
     monkeypatch.setattr(Embedder, "cached", noted)
     push.prepare()
     assert [ids for ids in read if min(ids) > 30] == [set(range(31, 43))]
+
+
+@pytest.mark.parametrize("scores_too", [False, True])
+def test_a_task_whose_regions_label_studio_does_not_keep_gets_its_score_and_holds_up_no_other(
+    context: Context, scores_too: bool
+) -> None:
+    _, project, book = _pushing(context, KINDS["rating"], 50, 20)
+    kept: dict[int, dict[str, Any]] = {}
+
+    def take(project_id: int, items: list[dict[str, Any]]) -> int:
+        """As Label Studio does: what is invalid is dropped without a word."""
+        good = [item for item in items if item["task"] != 33 or not (item["result"] or scores_too)]
+        kept.update((item["task"], item) for item in good)
+        return len(good)
+
+    name = context.versions(project).live_name()
+    vars(context)["label_studio"] = SimpleNamespace(
+        import_predictions=take,
+        model_versions=lambda project_id: {name: len(kept)},
+        tasks_without=lambda project_id, version: book.tasks.keys() - kept.keys(),
+    )
+    with (
+        pytest.raises(LabelStudioRejected, match=r"does not keep .* the first being 33")
+        if scores_too
+        else nullcontext()
+    ):
+        while publisher.push_part(context, project, lambda *_: None, set()):
+            pass
+    assert sorted(kept) == [number for number in range(21, 51) if number != 33 or not scores_too]
+    assert all(bool(item["result"]) == (task != 33) for task, item in kept.items())
 
 
 @pytest.mark.parametrize("kind", ["polygons", "rating"])

@@ -138,7 +138,7 @@ class _Push:
         """Import the predictions of some tasks, of as many as fit in one import, and note that Label Studio has them.
 
         Raises:
-            LabelStudioError: it has not; or it kept only some, and is asked which when the push goes on.
+            LabelStudioError: it has not; it is asked what it holds when the push goes on.
         """
         started, state, name = time.monotonic(), self._state, self._version.name
         done = len(state.done)
@@ -146,14 +146,28 @@ class _Push:
         items = self._items(tasks)
         state.certain = False
         write_push(self._context.store, self._project.folder, state)
-        created = self._import(items)
-        if created != len(items):
-            raise LabelStudioRejected(f"Label Studio kept only {created} of {len(items)} predictions of {name}.")
-        state.done |= {task.id for task in tasks[:created]}
+        if self._import(items) != len(items):
+            self._send_scores_alone(items)
+        state.done |= {task.id for task in tasks[: len(items)]}
         state.certain = True
         write_push(self._context.store, self._project.folder, state)
         took = time.monotonic() - started
-        logger.info("Project %d: %d scores of %s written in %.1f s", self._project.key.id, created, name, took)
+        logger.info("Project %d: %d scores of %s written in %.1f s", self._project.key.id, len(items), name, took)
+
+    def _send_scores_alone(self, items: list[dict[str, Any]]) -> None:
+        """Import those of the predictions that Label Studio did not keep again, without what they say: they order the queue.
+
+        Raises:
+            LabelStudioRejected: it does not keep the scores either.
+        """
+        held = self._tasks_held(self._version.name)
+        bare = [{**item, "result": []} for item in items if item["task"] not in held]
+        if not bare:
+            return
+        refused = f"{len(bare)} task(s), the first being {bare[0]['task']}"
+        logger.error("Project %d: Label Studio keeps only the scores of %s", self._project.key.id, refused)
+        if self._import(bare) != len(bare):
+            raise LabelStudioRejected(f"Label Studio does not keep what {self._version.name} says of {refused}.")
 
     def switch(self) -> None:
         """Let the scores order the queue once the first are there, unless another version has gone live meanwhile."""
