@@ -11,14 +11,13 @@ from labelloop.learning.boxes import fitting as boxes_fitting
 from labelloop.learning.masks import fitting as masks_fitting
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
-from labelloop.service.publisher import push_part
 from labelloop.service.round import run_round
 from labelloop.service.state import read_state
 from support.kinds import PARTS, KindJob, make_job_of
 from support.loop_process import label_studio_of
 from support.redis_process import RedisProcess
 from support.served import assert_predictions_are_valid
-from support.serving import a_context, a_project
+from support.serving import a_context, a_project, push_all
 from support.studio_process import StudioProcess
 
 pytestmark = pytest.mark.studio
@@ -39,8 +38,7 @@ class Site:
         run_round(self.context, self.project, _unheard)
         project = self.context.projects.get(self.project.key)
         assert project is not None
-        while push_part(self.context, project, _unheard, set()):
-            pass
+        push_all(self.context, project)
         name = self.job.label_studio.project(self.job.project_id)["model_version"]
         assert name == self.context.versions(project).live_name()
         assert_predictions_are_valid(self.job, name, said=1 / 3)

@@ -25,7 +25,7 @@ from labelloop.service.reading import media_of
 from support.conditional import DAMAGES
 from support.kinds import KINDS, Made
 from support.redis_process import RedisProcess
-from support.serving import a_context, a_project
+from support.serving import a_context, a_project, push_all
 from support.trained_kinds import book_of, train
 
 
@@ -114,10 +114,7 @@ def test_what_could_not_be_had_is_not_asked_for_in_every_part_of_a_push(
 
     monkeypatch.setattr(embedding, "media_of", away)
     monkeypatch.setattr(publisher, "EMBED_SLICE", 10)
-    unavailable: set[int] = set()
-    while publisher.push_part(context, project, lambda *_: None, unavailable):
-        pass
-    assert unavailable == set(range(31, 36))
+    assert push_all(context, project) == set(range(31, 36))
     assert len(asked) == len(set(asked))
 
 
@@ -161,8 +158,7 @@ def test_a_task_whose_regions_label_studio_does_not_keep_gets_its_score_and_hold
         if scores_too
         else nullcontext()
     ):
-        while publisher.push_part(context, project, lambda *_: None, set()):
-            pass
+        push_all(context, project)
     assert sorted(kept) == [number for number in range(21, 51) if number != 33 or not scores_too]
     assert all(bool(item["result"]) == (task != 33) for task, item in kept.items())
 
@@ -181,8 +177,7 @@ def test_an_import_is_bounded_in_bytes_and_what_does_not_fit_goes_in_the_next(
     context.label_studio.import_predictions = take  # type: ignore[method-assign]
     monkeypatch.setattr(publisher, "BODY_MOST", 2000)
     monkeypatch.setattr(publisher, "PREDICT_SLICE", 7)
-    while publisher.push_part(context, project, lambda *_: None, set()):
-        pass
+    push_all(context, project)
     assert sorted(item["task"] for body in bodies for item in body) == list(range(21, 51))
     assert len(bodies) > 2
     assert all(len(body) == 1 or len(json.dumps(body)) < 2100 for body in bodies)

@@ -11,7 +11,7 @@ from labelloop.service.round import run_round
 from support.kinds import KINDS, make_job
 from support.loop_process import label_studio_of
 from support.redis_process import RedisProcess
-from support.serving import a_context, a_project
+from support.serving import a_context, a_project, push_all
 from support.studio_process import StudioProcess
 
 pytestmark = pytest.mark.studio
@@ -36,8 +36,7 @@ def test_a_task_whose_regions_are_refused_is_ordered_by_its_score(
 
     monkeypatch.setattr(publisher, "prediction_json", spoilt)
     run_round(context, project, lambda *_: None)
-    while publisher.push_part(context, project, lambda *_: None, set()):
-        pass
+    push_all(context, project)
 
     held = {one["task"]: one for one in job.predictions(context.versions(project).live_name())}
     assert set(held) == set(ids[ANSWERED:])

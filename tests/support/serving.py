@@ -20,6 +20,7 @@ from labelloop.records import ClassTarget, Control, Modality
 from labelloop.service.context import Context, open_context
 from labelloop.service.features import content_key, item_key
 from labelloop.service.projects import Project
+from labelloop.service.publisher import push_part
 from labelloop.service.versions import LearnerRecord, Version
 from labelloop.settings import load_settings
 
@@ -39,6 +40,14 @@ def a_context(folder: Path, redis_url: str, **settings: Any) -> Context:
 
 def a_project(context: Context, config: str = CONFIG, key: str = KEY) -> Project:
     return context.projects.register(ProjectKey.parse(key), config, "A project")
+
+
+def push_all(context: Context, project: Project) -> set[int]:
+    """Push until nothing more can be done, as a worker does; the tasks that could not be had."""
+    unavailable: set[int] = set()
+    while push_part(context, project, lambda *_: None, unavailable):
+        pass
+    return unavailable
 
 
 def texts(count: int) -> list[tuple[str, str]]:
