@@ -1,10 +1,14 @@
 """At most one round of a project waits or runs; what crashed never blocks what comes after."""
 
+import os
+import signal
+
 import pytest
 from redis import Redis
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from labelloop.service import queueing
 from labelloop.service.queueing import (
     LOOKS,
     QUEUES,
@@ -16,6 +20,7 @@ from labelloop.service.queueing import (
     queue_of,
     rounds_wait,
 )
+from labelloop.service.worker import LoopWorker
 from labelloop.settings import Settings
 from support.redis_process import RedisProcess
 
@@ -59,6 +64,54 @@ def test_a_running_job_refuses_its_twin(redis: Redis) -> None:
     enqueue_round(redis, "p", SETTINGS)
     Job.fetch("round-p", connection=redis, serializer=JSONSerializer).set_status(JobStatus.STARTED)
     assert not enqueue_round(redis, "p", SETTINGS)
+
+
+def taken_by_nobody(redis: Redis) -> None:
+    """What a worker leaves that ends right after it took a job, before it says that it runs it."""
+    assert redis.blpop([queue_of(redis, ROUNDS).key]) is not None
+
+
+def test_a_job_that_no_worker_has_started_in_time_is_lost_and_makes_room(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
+    enqueue_round(redis, "p", SETTINGS)
+    taken_by_nobody(redis)
+    assert enqueue_round(redis, "p", SETTINGS)
+    assert queue_of(redis, ROUNDS).job_ids == ["round-p"]
+
+
+def test_a_job_on_its_way_to_a_worker_is_not_lost(redis: Redis) -> None:
+    enqueue_round(redis, "p", SETTINGS)
+    taken_by_nobody(redis)
+    assert [enqueue_round(redis, "p", SETTINGS) for _ in range(3)] == [False] * 3
+
+
+def test_a_job_that_waits_or_runs_is_never_lost(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
+    enqueue_look(redis, "p", SETTINGS)
+    assert not enqueue_round(redis, "p", SETTINGS)
+    worker = LoopWorker([queue_of(redis, ROUNDS)], connection=redis, serializer=JSONSerializer)
+    job = Job.fetch("round-p", connection=redis, serializer=JSONSerializer)
+    taken_by_nobody(redis)
+    worker.prepare_execution(job)
+    worker.prepare_job_execution(job)
+    assert not enqueue_round(redis, "p", SETTINGS)
+
+
+def test_a_worker_told_to_stop_as_it_takes_a_job_blocks_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
+    enqueue_round(redis, "p", SETTINGS)
+    worker = LoopWorker([queue_of(redis, name) for name in QUEUES], connection=redis, serializer=JSONSerializer)
+    monkeypatch.setattr(worker, "reorder_queues", lambda reference_queue: os.kill(os.getpid(), signal.SIGTERM))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        worker.work()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert queue_of(redis, ROUNDS).count == 0
+    assert enqueue_round(redis, "p", SETTINGS)
 
 
 def test_an_unknown_job_has_no_state(redis: Redis) -> None:

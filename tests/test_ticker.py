@@ -2,6 +2,9 @@
 
 import time
 
+import pytest
+
+from labelloop.service import queueing
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
@@ -44,8 +47,20 @@ def test_what_a_push_or_a_fine_tuning_left_over_goes_on(context: Context, projec
     marks.want_tuning()
     Ticker(context).beat(time.time())
     assert waiting(context) == {PUSHES: 1, TUNINGS: 1}
-    assert not marks.push_wanted()
-    assert not marks.tuning_wanted()
+
+
+def test_a_push_that_a_worker_lost_is_asked_for_again(
+    context: Context, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
+    marks = Marks(context.redis, project.slug)
+    marks.set_due(time.time() + 30)
+    marks.want_push()
+    ticker = Ticker(context)
+    ticker.beat(time.time())
+    context.redis.blpop([queue_of(context.redis, PUSHES).key])
+    ticker.beat(time.time())
+    assert waiting(context) == {PUSHES: 1}
 
 
 def test_a_clock_that_is_set_back_hides_no_project(context: Context, project: Project) -> None:

@@ -84,6 +84,7 @@ def ask_push(context: Context, project: Project) -> Version:
     if live is None:
         raise VersionError(f"Project {project.key.id} has no version yet; `labelloop train` asks for one.")
     write_push(context.store, project.folder, PushState(live.name))
+    Marks(context.redis, project.slug).want_push()
     enqueue_push(context.redis, project.slug, context.settings)
     return live
 

@@ -52,24 +52,28 @@ def _round(context: Context, project: Project, force: bool) -> None:
 
 
 def _push(context: Context, project: Project) -> None:
+    marks = Marks(context.redis, project.slug)
+    marks.clear_push()
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)
     while push_part(context, project, report, unavailable):
         if rounds_wait(context.redis) or time_is_up():
-            Marks(context.redis, project.slug).want_push()
+            marks.want_push()
             return
     if tidy(context, project, lambda: rounds_wait(context.redis) or time_is_up()):
-        Marks(context.redis, project.slug).want_push()
+        marks.want_push()
 
 
 def _tune(context: Context, project: Project) -> None:
+    marks = Marks(context.redis, project.slug)
+    marks.clear_tuning()
     time_is_up = _timer(context)
 
     def give_way() -> bool:
         return time_is_up() or others_wait(context.redis)
 
     if not tune(context, project, give_way, progress_to(context.redis, project.slug)):
-        Marks(context.redis, project.slug).want_tuning()
+        marks.want_tuning()
 
 
 def _timer(context: Context) -> Callable[[], bool]:

@@ -93,27 +93,27 @@ class Marks:
         return int(value) if value is not None else 0
 
     def want_push(self) -> None:
-        """Ask for a push to go on as soon as the one at hand has ended."""
+        """Ask for a push, or for it to go on as soon as the one at hand has ended."""
         self._redis.set(self._push_key, 1)
 
     def push_wanted(self) -> bool:
-        """Whether a push is to go on."""
+        """Whether a push is to begin or go on."""
         return bool(self._redis.exists(self._push_key))
 
     def clear_push(self) -> None:
-        """It goes on."""
+        """It has begun."""
         self._redis.delete(self._push_key)
 
     def want_tuning(self) -> None:
-        """Ask for a fine-tuning to go on when nothing more urgent waits."""
+        """Ask for a fine-tuning to begin or go on when nothing more urgent waits."""
         self._redis.set(self._tuning_key, 1)
 
     def tuning_wanted(self) -> bool:
-        """Whether a fine-tuning is to go on."""
+        """Whether a fine-tuning is to begin or go on."""
         return bool(self._redis.exists(self._tuning_key))
 
     def clear_tuning(self) -> None:
-        """It goes on."""
+        """It has begun."""
         self._redis.delete(self._tuning_key)
 
 

@@ -22,6 +22,9 @@ QUEUES = (ROUNDS, PUSHES, LOOKS, TUNINGS)
 """In the order a worker looks at them: learning first, then the queue's order, rounds that only the clock asks for, and what can wait."""
 
 CRASH_RETRIES = 3
+HANDOVER = 10
+"""Seconds after which a job in no queue and no worker's hands is lost; one that a worker takes is there for milliseconds."""
+_MISSED_KEPT = 600
 ROUND_PREFIX = "round-"
 _ROUND_JOB = "labelloop.service.jobs.round_job"
 _MOVE_UP = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
@@ -115,19 +118,33 @@ def _enqueue(redis: Redis, queue: str, job_id: str, function: str, args: list[An
             )
             return True
         except DuplicateJobError:
-            if not _clear_ended(redis, job_id):
+            if not _clear_dead(redis, job_id):
                 return False
     return False
 
 
-def _clear_ended(redis: Redis, job_id: str) -> bool:
-    """Remove a job that ended badly and would block its successors; False when it is alive."""
+def _clear_dead(redis: Redis, job_id: str) -> bool:
+    """Remove a job that ended badly, or is lost, and would block its successors; False when it is alive."""
     try:
         job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
     except NoSuchJobError:
         return True
-    if job.get_status() not in _ENDED:
+    if job.get_status() in _ENDED:
+        logger.warning("%s had crashed %d times in a row and starts anew", job_id, CRASH_RETRIES + 1)
+    elif _is_lost(redis, job):
+        logger.warning("%s was lost by a worker that ended before it started it, and starts anew", job_id)
+    else:
         return False
-    logger.warning("%s had crashed %d times in a row and starts anew", job_id, CRASH_RETRIES + 1)
     job.delete()
     return True
+
+
+def _is_lost(redis: Redis, job: Job) -> bool:
+    """Whether a job has been nowhere for `HANDOVER` seconds: RQ pops it off its queue some time before it records who runs it."""
+    queues = [queue_of(redis, name) for name in QUEUES]
+    if any(queue.get_job_position(job) is not None or job in StartedJobRegistry(queue=queue) for queue in queues):
+        return False
+    # Of this enqueuing alone: the job may be enqueued again, and be handed over again, before anybody looks.
+    missed = f"labelloop:missed:{job.id}:{job.enqueued_at}"
+    redis.set(missed, 1, nx=True, ex=_MISSED_KEPT)
+    return bool(redis.ttl(missed) <= _MISSED_KEPT - HANDOVER)

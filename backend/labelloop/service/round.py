@@ -122,11 +122,13 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     else:
         state = replace(state, percent=decision.percent, waiting_for=stopped or decision.reason)
     _cover(context, scene)
+    marks = Marks(context.redis, project.slug)
     if push_is_due(context, scene.project, scene.book):
+        marks.want_push()
         enqueue_push(context.redis, project.slug, context.settings)
     if tuning_is_due(context, scene.project):
+        marks.want_tuning()
         enqueue_tuning(context.redis, project.slug, context.settings)
-    marks = Marks(context.redis, project.slug)
     marks.set_due(_next_look(decision, now, context.settings))
     if changes and not decision.due:
         # The rest of the batch is counted on from here, or a look in its middle would put the training off until it is quiet.

@@ -83,10 +83,10 @@ class Ticker:
                 enqueue_round(redis, slug, settings, force=mark.force)
             else:
                 enqueue_look(redis, slug, settings)
-        if marks.push_wanted() and enqueue_push(redis, slug, settings):
-            marks.clear_push()
-        if marks.tuning_wanted() and enqueue_tuning(redis, slug, settings):
-            marks.clear_tuning()
+        if marks.push_wanted():
+            enqueue_push(redis, slug, settings)
+        if marks.tuning_wanted():
+            enqueue_tuning(redis, slug, settings)
 
     def _tell_once(self, trouble: str) -> None:
         if trouble and not self._trouble:
