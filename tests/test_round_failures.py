@@ -87,6 +87,19 @@ def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project],
     assert read_state(context.store, project.folder).error == ""
 
 
+def test_a_failed_round_is_not_begun_anew_for_the_hints_it_kept(
+    site: tuple[Context, Project], studio: PaperStudio
+) -> None:
+    context, project = site
+    marks = Marks(context.redis, project.slug)
+    _remember(context, project, PUSH, "Label Studio takes no predictions.")
+    assert not marks.held(), "learning does not wait for a push"
+    _remember(context, project, ROUND, "The store is full.")
+    assert marks.held()
+    _forget(context, project, ROUND)
+    assert not marks.held()
+
+
 def test_what_is_live_is_not_given_up_for_a_failure(
     site: tuple[Context, Project], studio: PaperStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,21 @@ def test_a_push_that_a_worker_lost_is_asked_for_again(
     assert waiting(context) == {PUSHES: 1}
 
 
+def test_what_failed_is_not_tried_again_before_its_time_unless_somebody_asks(
+    context: Context, project: Project
+) -> None:
+    now = time.time()
+    marks = Marks(context.redis, project.slug)
+    marks.note(context.settings.train_after)
+    marks.hold(30)
+    ticker = Ticker(context)
+    ticker.beat(now)
+    assert waiting(context) == {}
+    marks.note(force=True)
+    ticker.beat(now)
+    assert waiting(context) == {ROUNDS: 1}
+
+
 def test_a_clock_that_is_set_back_hides_no_project(context: Context, project: Project) -> None:
     now = time.time()
     ticker = Ticker(context)

@@ -106,17 +106,22 @@ def _forget(context: Context, project: Project, name: str) -> None:
     state = read_state(context.store, project.folder)
     if name in state.failing:
         write_state(context.store, project.folder, went_well(state, name))
+    if name == ROUND:
+        Marks(context.redis, project.slug).release()
 
 
 def _remember(context: Context, project: Project, name: str, reason: str) -> None:
-    """Keep the reason for `status`, and look again after a while that grows with each failure in a row."""
+    """Keep the reason for `status`, and look again, not before, after a while that grows with each failure in a row."""
     state = failed(ProjectState(), name, reason)
     try:
         state = failed(read_state(context.store, project.folder), name, reason)
         write_state(context.store, project.folder, state)
     except LabelloopError as trouble:
         logger.error("Project %d: the reason could not be kept: %s", project.key.id, trouble)
-    Marks(context.redis, project.slug).set_due(time.time() + back_off(state.failing[name].times))
+    marks, wait = Marks(context.redis, project.slug), back_off(state.failing[name].times)
+    marks.set_due(time.time() + wait)
+    if name == ROUND:  # the hints that it kept would have the next one begin at once
+        marks.hold(wait)
 
 
 def _silence(context: Context, slug: str) -> None:

@@ -44,6 +44,7 @@ class Marks:
         self._redis = redis
         self._key = f"labelloop:{slug}:marks"
         self._due_key = f"labelloop:{slug}:due"
+        self._held_key = f"labelloop:{slug}:held"
         self._push_key = f"labelloop:{slug}:push"
         self._tuning_key = f"labelloop:{slug}:tuning"
         self._heard_key = f"labelloop:{slug}:heard"
@@ -82,6 +83,18 @@ class Marks:
     def set_due(self, at: float) -> None:
         """Ask for a round at that Unix time."""
         self._redis.set(self._due_key, repr(at))
+
+    def hold(self, seconds: float) -> None:
+        """Have no round begin for that long, whatever is hinted at, unless somebody asks for a training."""
+        self._redis.set(self._held_key, 1, px=max(1, round(seconds * 1000)))
+
+    def held(self) -> bool:
+        """Whether no round is to begin."""
+        return bool(self._redis.exists(self._held_key))
+
+    def release(self) -> None:
+        """Rounds may begin again."""
+        self._redis.delete(self._held_key)
 
     def hear(self) -> None:
         """Count an event that hints at nothing; the doctor has Label Studio send one to see whether events arrive."""
