@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -52,7 +52,9 @@ class TaskRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values; `from_json` reads it."""
-        annotations = [asdict(annotation) for annotation in self.annotations]
+        # Not `asdict`, which would copy each number of a brush's areas.
+        names = [one.name for one in fields(AnnotationRecord)]
+        annotations = [{name: getattr(annotation, name) for name in names} for annotation in self.annotations]
         return {"id": self.id, "data": self.data, "updated_at": self.updated_at, "annotations": annotations}
 
     @classmethod
