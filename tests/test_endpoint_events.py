@@ -132,6 +132,13 @@ def test_each_round_that_has_begun_may_be_followed_by_another(endpoint: Endpoint
         queue_of(context.redis, ROUNDS).empty()
 
 
+def test_enough_changes_wait_like_all_else_where_a_round_has_failed(endpoint: Endpoint, context: Context) -> None:
+    Marks(context.redis, context.projects.slug(ProjectKey.parse(KEY))).hold(30)
+    answers = [endpoint.event(event("ANNOTATION_CREATED", annotation=ANNOTATION)) for _ in range(4)]
+    assert {answer["status"] for answer in answers} == {"noted"}
+    assert rounds(context) == []
+
+
 def test_an_event_that_hints_at_nothing_is_counted_for_the_doctor(endpoint: Endpoint, context: Context) -> None:
     marks = Marks(context.redis, context.projects.slug(ProjectKey.parse(KEY)))
     before = marks.heard()

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from labelloop.service import queueing
+from labelloop.service.asking import ask_training
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
@@ -63,18 +64,18 @@ def test_a_push_that_a_worker_lost_is_asked_for_again(
     assert waiting(context) == {PUSHES: 1}
 
 
+@pytest.mark.parametrize("asked_for", [False, True], ids=["of itself", "asked for"])
 def test_what_failed_is_not_tried_again_before_its_time_unless_somebody_asks(
-    context: Context, project: Project
+    context: Context, project: Project, asked_for: bool
 ) -> None:
     now = time.time()
     marks = Marks(context.redis, project.slug)
-    marks.note(context.settings.train_after)
+    marks.note(context.settings.train_after, force=asked_for)  # which a round that fails puts back
     marks.hold(30)
     ticker = Ticker(context)
     ticker.beat(now)
     assert waiting(context) == {}
-    marks.note(force=True)
-    ticker.beat(now)
+    ask_training(context, project)
     assert waiting(context) == {ROUNDS: 1}
 
 

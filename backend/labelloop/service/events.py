@@ -112,8 +112,9 @@ class Events:
                     "noted", "The label config is another one: a round follows if it asks for something else."
                 )
             return _answer("ignored", f"{event.action!a:.60} changes nothing that is learnt from.")
-        mark = Marks(self._redis, slug).note(event.changes, arrivals=arrivals, full=event.deletions > 0)
-        if mark.changes >= self._settings.train_after and self._ask_once(slug, mark):
+        marks = Marks(self._redis, slug)
+        mark = marks.note(event.changes, arrivals=arrivals, full=event.deletions > 0)
+        if mark.changes >= self._settings.train_after and not marks.held() and self._ask_once(slug, mark):
             answer = _answer("queued", f"{mark.changes} changes have gathered: a round starts.")
             return answer | {"job": round_id(slug)}
         return _answer(

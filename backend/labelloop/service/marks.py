@@ -85,11 +85,11 @@ class Marks:
         self._redis.set(self._due_key, repr(at))
 
     def hold(self, seconds: float) -> None:
-        """Have no round begin for that long, whatever is hinted at, unless somebody asks for a training."""
+        """Have no round begin for that long, whatever is hinted at; only somebody who asks for a training starts one."""
         self._redis.set(self._held_key, 1, px=max(1, round(seconds * 1000)))
 
     def held(self) -> bool:
-        """Whether no round is to begin."""
+        """Whether no round is to begin of itself."""
         return bool(self._redis.exists(self._held_key))
 
     def release(self) -> None:

@@ -78,7 +78,7 @@ class Ticker:
         redis, settings = self._context.redis, self._context.settings
         marks = Marks(redis, slug)
         mark = marks.read()
-        if round_is_due(mark, marks.due_at(), now, settings) and (mark.force or not marks.held()):
+        if round_is_due(mark, marks.due_at(), now, settings) and not marks.held():
             if mark:
                 enqueue_round(redis, slug, settings, force=mark.force)
             else:
