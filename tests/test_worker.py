@@ -10,6 +10,7 @@ from redis import Redis
 
 from labelloop.cli.child import Child, Program
 from labelloop.service.queueing import ROUNDS, job_state, queue_of, recover_abandoned
+from labelloop.service.workers import listening_workers
 from support.loop_process import BACKEND, until
 from support.redis_process import RedisProcess
 
@@ -81,6 +82,18 @@ def test_a_worker_waits_for_a_redis_that_is_gone_for_a_while(redis_server: Redis
     redis_server.start()
     assert worker.alive
     start_job(redis_server.client(), 600)
+
+
+def test_a_worker_counts_again_after_redis_has_lost_all_it_knew(redis_server: RedisProcess, worker: Child) -> None:
+    redis = redis_server.client()
+    start_job(redis, 1)
+    until(lambda: job_state(redis, "long") is None, 20, "the worker is idle")
+    redis_server.flush()
+    assert listening_workers(redis) == []
+    start_job(redis, 600)
+    until(lambda: len(listening_workers(redis)) == 1, 5, "it counts as soon as it has something to do")
+    redis_server.flush()
+    until(lambda: len(listening_workers(redis)) == 1, 10, "it counts again while it is busy")
 
 
 def _is_zombie(pid: int) -> bool:

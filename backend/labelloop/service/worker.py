@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 
+from redis.client import Pipeline
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker_registration import register
 
 from labelloop.learning import preload
 from labelloop.service.queueing import QUEUES, TUNINGS, connect_redis, queue_of, recover_abandoned
@@ -31,6 +33,16 @@ class LoopWorker(Worker):
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds without a sign of life after which a job counts as abandoned."""
         return HEARTBEAT + GRACE
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Give a sign of life, and report for duty again: a Redis that has lost its data knows of no worker any more."""
+        beat = self.connection.pipeline() if pipeline is None else pipeline
+        super().heartbeat(timeout, beat)
+        if self.birth_date is not None:
+            beat.hset(self.key, mapping=self.serialize())
+            register(self, beat)
+        if pipeline is None:
+            beat.execute()
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Run one job in the forked child, which the kernel ends if this worker dies first."""
