@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -111,6 +112,41 @@ def test_a_worker_told_to_stop_as_it_takes_a_job_blocks_nothing(redis: Redis, mo
         for number, handler in before.items():
             signal.signal(number, handler)
     assert queue_of(redis, ROUNDS).count == 0
+    assert enqueue_round(redis, "p", SETTINGS)
+
+
+def test_what_a_killed_worker_wrote_of_a_job_that_a_flush_had_removed_blocks_nothing(redis: Redis) -> None:
+    enqueue_round(redis, "p", SETTINGS)
+    worker = LoopWorker([queue_of(redis, ROUNDS)], connection=redis, serializer=JSONSerializer)
+    job = Job.fetch("round-p", connection=redis, serializer=JSONSerializer)
+    redis.flushall()
+    worker.prepare_job_execution(job)
+    assert enqueue_round(redis, "p", SETTINGS)
+    assert queue_of(redis, ROUNDS).job_ids == ["round-p"]
+
+
+@pytest.fixture
+def fleeting(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round that ends right after it is fetched."""
+    enqueue_round(redis, "p", SETTINGS)
+    fetch = Job.fetch
+
+    def fetched(*args: Any, **options: Any) -> Job:
+        job = fetch(*args, **options)
+        redis.delete(job.key, queue_of(redis, ROUNDS).key)
+        return job
+
+    monkeypatch.setattr(Job, "fetch", fetched)
+
+
+@pytest.mark.usefixtures("fleeting")
+def test_a_job_that_ends_while_its_state_is_asked_for_has_the_state_it_had(redis: Redis) -> None:
+    assert [job_state(redis, "round-p") for _ in range(2)] == ["queued", None]
+
+
+@pytest.mark.usefixtures("fleeting")
+def test_a_job_that_ends_while_another_is_asked_for_makes_room(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
     assert enqueue_round(redis, "p", SETTINGS)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis import Redis
 from rq import Queue, Retry
-from rq.exceptions import DuplicateJobError, NoSuchJobError
+from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
@@ -28,6 +28,7 @@ _MISSED_KEPT = 600
 ROUND_PREFIX = "round-"
 _ROUND_JOB = "labelloop.service.jobs.round_job"
 _MOVE_UP = "if redis.call('lrem', KEYS[1], 1, ARGV[1]) == 1 then redis.call('rpush', KEYS[2], ARGV[1]) end"
+_SWEEP = "if redis.call('hexists', KEYS[1], 'data') == 0 then redis.call('del', KEYS[1]) end"
 _ENDED = {JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED, JobStatus.FINISHED}
 
 
@@ -92,10 +93,10 @@ def recover_abandoned(redis: Redis) -> None:
 def job_state(redis: Redis, job_id: str) -> str | None:
     """`queued`, `started`, … or None when there is no such job."""
     try:
-        status = Job.fetch(job_id, connection=redis, serializer=JSONSerializer).get_status()
+        # As it was when it was fetched: asked anew it may have ended since.
+        return Job.fetch(job_id, connection=redis, serializer=JSONSerializer).get_status(refresh=False).value
     except (NoSuchJobError, ValueError):  # RQ takes no name with other signs in it
         return None
-    return status.value if status else None
 
 
 def _connect_options(settings: Settings) -> dict[str, Any]:
@@ -124,18 +125,19 @@ def _enqueue(redis: Redis, queue: str, job_id: str, function: str, args: list[An
 
 
 def _clear_dead(redis: Redis, job_id: str) -> bool:
-    """Remove a job that ended badly, or is lost, and would block its successors; False when it is alive."""
+    """Remove a job that ended badly, is lost or is only half there, and would block its successors; False when it is alive."""
     try:
         job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
-    except NoSuchJobError:
-        return True
-    if job.get_status() in _ENDED:
-        logger.warning("%s had crashed %d times in a row and starts anew", job_id, CRASH_RETRIES + 1)
-    elif _is_lost(redis, job):
-        logger.warning("%s was lost by a worker that ended before it started it, and starts anew", job_id)
-    else:
-        return False
-    job.delete()
+        if job.get_status(refresh=False) in _ENDED:
+            logger.warning("%s had crashed %d times in a row and starts anew", job_id, CRASH_RETRIES + 1)
+        elif _is_lost(redis, job):
+            logger.warning("%s was lost by a worker that ended before it started it, and starts anew", job_id)
+        else:
+            return False
+        job.delete()
+    except (NoSuchJobError, InvalidJobOperation):
+        # It has ended meanwhile; or a worker wrote that it runs what a flush had just removed, and was killed.
+        redis.eval(_SWEEP, 1, Job.key_for(job_id))
     return True
 
 
