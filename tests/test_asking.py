@@ -52,9 +52,19 @@ def test_a_training_is_waited_for_begun_and_done(context: Context, project: Proj
     standing = training_standing(context, project)
     assert (standing.ended, standing.waiting) == (False, False)
     assert standing.progress is not None and standing.progress["step"] == "embed"
-    Marks(context.redis, project.slug).take()
+    marks = Marks(context.redis, project.slug)
+    marks.take()
+    marks.settle()
     end(context, project, ROUNDS)
     assert training_standing(context, project).ended
+
+
+def test_a_training_whose_round_was_killed_is_waited_for(context: Context, project: Project) -> None:
+    ask_training(context, project)
+    Marks(context.redis, project.slug).take()
+    end(context, project, ROUNDS)
+    assert not training_standing(context, project).ended
+    assert queue_of(context.redis, ROUNDS).job_ids == [f"round-{project.slug}"]
 
 
 def test_a_training_that_only_an_earlier_round_preceded_is_asked_for_again(context: Context, project: Project) -> None:

@@ -30,6 +30,30 @@ def test_taking_empties_the_pad(redis_server: RedisProcess) -> None:
     pad.note(5, force=True)
     assert pad.take().changes == 5
     assert not pad.read()
+    pad.settle()
+    assert pad.take() == Mark()
+
+
+def test_what_a_killed_round_took_is_taken_by_the_next(redis_server: RedisProcess) -> None:
+    pad = marks(redis_server)
+    pad.note(5, force=True)
+    pad.take()
+    pad.note(2, full=True)
+    mark = pad.take()
+    assert (mark.force, mark.full) == (True, True)
+    assert pad.training_wanted()
+    pad.settle()
+    assert not pad.training_wanted()
+
+
+def test_what_is_put_back_is_hinted_at_again(redis_server: RedisProcess) -> None:
+    pad = marks(redis_server)
+    pad.note(5, arrivals=1, force=True)
+    pad.put_back(pad.take())
+    mark = pad.read()
+    assert (mark.changes, mark.arrivals, mark.force, mark.full) == (5, 1, True, False)
+    pad.take()
+    pad.settle()
     assert pad.take() == Mark()
 
 

@@ -100,6 +100,18 @@ def test_a_failed_round_is_not_begun_anew_for_the_hints_it_kept(
     assert not marks.held()
 
 
+def test_a_training_that_was_asked_for_outlives_the_round_that_is_killed_in_it(
+    site: tuple[Context, Project], studio: PaperStudio
+) -> None:
+    context, project = site
+    before = label(context, project, studio, 12)
+    marks = Marks(context.redis, project.slug)
+    marks.note(force=True)
+    marks.take()  # as a round does that a kill then ends
+    assert label(context, project, studio, 14) != before
+    assert not marks.training_wanted()
+
+
 def test_what_is_live_is_not_given_up_for_a_failure(
     site: tuple[Context, Project], studio: PaperStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

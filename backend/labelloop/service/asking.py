@@ -57,7 +57,7 @@ def ask_training(context: Context, project: Project) -> None:
 def training_standing(context: Context, project: Project) -> Standing:
     """How far the training that `ask_training` asked for is; asks again when only an earlier round has ended."""
     job = job_state(context.redis, f"round-{project.slug}")
-    wanted = Marks(context.redis, project.slug).read().force
+    wanted = Marks(context.redis, project.slug).training_wanted()
     if job is not None:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if not wanted:

@@ -7,6 +7,13 @@ from typing import Any
 
 from redis import Redis
 
+_TAKE = """
+local found = redis.call('hgetall', KEYS[1])
+if #found > 0 then redis.call('hset', KEYS[2], unpack(found)) end
+redis.call('del', KEYS[1])
+return redis.call('hgetall', KEYS[2])
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -43,6 +50,7 @@ class Marks:
     def __init__(self, redis: Redis, slug: str) -> None:
         self._redis = redis
         self._key = f"labelloop:{slug}:marks"
+        self._taken_key = f"labelloop:{slug}:taken"
         self._due_key = f"labelloop:{slug}:due"
         self._held_key = f"labelloop:{slug}:held"
         self._push_key = f"labelloop:{slug}:push"
@@ -69,11 +77,22 @@ class Marks:
         return _mark(self._redis.hgetall(self._key))
 
     def take(self) -> Mark:
-        """All hints so far, which are gone afterwards."""
-        with self._redis.pipeline() as pipe:
-            pipe.hgetall(self._key)
-            pipe.delete(self._key)
-            return _mark(pipe.execute()[0])
+        """All hints so far, and those that a round took which was killed before it could `settle` or `put_back`."""
+        found: Any = self._redis.eval(_TAKE, 2, self._key, self._taken_key)
+        return _mark(dict(zip(found[::2], found[1::2], strict=True)))
+
+    def settle(self) -> None:
+        """What was taken has been looked at."""
+        self._redis.delete(self._taken_key)
+
+    def put_back(self, mark: Mark) -> None:
+        """What was taken is left to the next round."""
+        self.note(mark.changes, arrivals=mark.arrivals, force=mark.force, full=mark.full)
+        self.settle()
+
+    def training_wanted(self) -> bool:
+        """Whether somebody asked for a training that no round has done yet."""
+        return any(self._redis.hexists(key, "force") for key in (self._key, self._taken_key))
 
     def due_at(self) -> float | None:
         """Unix time at which a round should look again without any event; None when nobody knows (Redis is new)."""

@@ -95,8 +95,9 @@ def run_round(context: Context, project: Project, report: Progress, *, force: bo
     try:
         state = _run(context, project, mark, force or mark.force, report)
     except BaseException:
-        marks.note(mark.changes, arrivals=mark.arrivals, force=mark.force, full=mark.full)
+        marks.put_back(mark)
         raise
+    marks.settle()
     # Of the project's other jobs another worker may have written meanwhile.
     failing = read_state(context.store, project.folder).failing
     write_state(context.store, project.folder, went_well(replace(state, failing=failing), ROUND))
