@@ -10,7 +10,7 @@ import pytest
 from labelloop.errors import LabelStudioRejected, LearningError
 from labelloop.service import round as rounds
 from labelloop.service.context import Context
-from labelloop.service.jobs import _forget, _remember
+from labelloop.service.failures import forget, remember
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.round import GONE_AFTER
@@ -63,7 +63,7 @@ def test_a_project_is_gone_when_it_stays_away(
             patch.setattr(studio, "project", away)
             with pytest.raises(LabelStudioRejected):
                 label(context, project, studio, 12)
-        _remember(context, project, ROUND, "404")
+        remember(context, project, ROUND, "404")
         return context.projects.get(project.key) is not None
 
     assert fail() and fail(), "a proxy answers so while Label Studio starts again"
@@ -77,13 +77,13 @@ def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project],
     marks = Marks(context.redis, project.slug)
     waits = []
     for _ in range(4):
-        _remember(context, project, PUSH, "Label Studio takes no predictions.")
+        remember(context, project, PUSH, "Label Studio takes no predictions.")
         waits.append(round((marks.due_at() or 0) - time.time()))
         label(context, project, studio, 12)
 
     assert waits == [5, 10, 20, 40]
     assert read_state(context.store, project.folder).error == "push: Label Studio takes no predictions."
-    _forget(context, project, PUSH)
+    forget(context, project, PUSH)
     assert read_state(context.store, project.folder).error == ""
 
 
@@ -92,11 +92,11 @@ def test_a_failed_round_is_not_begun_anew_for_the_hints_it_kept(
 ) -> None:
     context, project = site
     marks = Marks(context.redis, project.slug)
-    _remember(context, project, PUSH, "Label Studio takes no predictions.")
+    remember(context, project, PUSH, "Label Studio takes no predictions.")
     assert not marks.held(), "learning does not wait for a push"
-    _remember(context, project, ROUND, "The store is full.")
+    remember(context, project, ROUND, "The store is full.")
     assert marks.held()
-    _forget(context, project, ROUND)
+    forget(context, project, ROUND)
     assert not marks.held()
 
 

@@ -3,14 +3,18 @@
 import time
 
 import pytest
+from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
 
 from labelloop.service import queueing
 from labelloop.service.asking import ask_training
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
-from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, queue_of, round_id
+from labelloop.service.queueing import LOOKS, PUSHES, ROUNDS, TUNINGS, enqueue_round, queue_of, round_id
+from labelloop.service.state import read_state
 from labelloop.service.ticker import Ticker
+from labelloop.service.worker import LoopWorker
 from support.serving import a_project
 
 
@@ -77,6 +81,25 @@ def test_what_failed_is_not_tried_again_before_its_time_unless_somebody_asks(
     assert waiting(context) == {}
     ask_training(context, project)
     assert waiting(context) == {ROUNDS: 1}
+
+
+def test_a_round_whose_worker_was_killed_each_time_is_told_of_and_not_begun_anew_at_once(
+    context: Context, project: Project
+) -> None:
+    enqueue_round(context.redis, project.slug, context.settings)
+    queue = queue_of(context.redis, ROUNDS)
+    [job] = queue.jobs
+    context.redis.blpop([queue.key])
+    job.retries_left = 0
+    job.save()
+    worker = LoopWorker([queue], connection=context.redis, serializer=JSONSerializer)
+    worker.prepare_execution(job)
+    worker.prepare_job_execution(job)
+    hands = StartedJobRegistry(queue=queue).key
+    context.redis.zadd(hands, dict.fromkeys(context.redis.zrange(hands, 0, -1), 1))
+    Ticker(context).beat(time.time())
+    assert "the worker was killed in the middle of it" in read_state(context.store, project.folder).error
+    assert waiting(context) == {}
 
 
 def test_a_clock_that_is_set_back_hides_no_project(context: Context, project: Project) -> None:

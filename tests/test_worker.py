@@ -9,10 +9,14 @@ import pytest
 from redis import Redis
 
 from labelloop.cli.child import Child, Program
-from labelloop.service.queueing import ROUNDS, job_state, queue_of, recover_abandoned
+from labelloop.service.asking import training_standing
+from labelloop.service.marks import Marks
+from labelloop.service.queueing import CRASH_RETRIES, ROUNDS, job_state, queue_of, recover_abandoned
+from labelloop.service.state import read_state
 from labelloop.service.workers import listening_workers
 from support.loop_process import BACKEND, until
 from support.redis_process import RedisProcess
+from support.serving import a_context, a_project
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +31,11 @@ def worker(redis_server: RedisProcess, tmp_path: Path) -> Iterator[Child]:
     child.stop(grace=2)
 
 
-def start_job(redis: Redis, seconds: int) -> None:
+def start_job(redis: Redis, seconds: int, job_id: str = "long") -> None:
     from rq import Retry
 
-    queue_of(redis, ROUNDS).enqueue("time.sleep", args=[seconds], job_id="long", retry=Retry(max=3), result_ttl=0)
-    until(lambda: job_state(redis, "long") == "started", 30, "the job runs", every=0.02)
+    queue_of(redis, ROUNDS).enqueue("time.sleep", args=[seconds], job_id=job_id, retry=Retry(max=3), result_ttl=0)
+    until(lambda: job_state(redis, job_id) == "started", 30, "the job runs", every=0.02)
 
 
 def horse_of(worker: Child) -> int:
@@ -52,7 +56,7 @@ def test_a_killed_worker_takes_its_job_along_and_another_does_it(redis_server: R
     until(lambda: not Path(f"/proc/{horse}").exists() or _is_zombie(horse), 5, "the job's process is gone")
 
     def queued_again() -> bool:
-        recover_abandoned(redis)
+        recover_abandoned(redis, lambda job: None)
         return job_state(redis, "long") == "queued"
 
     until(queued_again, 20, "the job waits for another worker", every=0.5)
@@ -66,6 +70,21 @@ def test_a_job_whose_process_is_killed_is_done_again(redis_server: RedisProcess,
     horse = horse_of(worker)
     os.kill(horse, 9)
     until(lambda: worker.alive and horse_of(worker) != horse, 20, "the worker does it again")
+
+
+def test_a_round_that_is_killed_each_time_is_told_of(redis_server: RedisProcess, worker: Child, tmp_path: Path) -> None:
+    context = a_context(tmp_path, redis_server.url)
+    project = a_project(context)
+    start_job(context.redis, 600, f"round-{project.slug}")
+    Marks(context.redis, project.slug).note(force=True)
+    killed = 0
+    for _ in range(1 + CRASH_RETRIES):
+        killed = until(lambda before=killed: (horse := horse_of(worker)) != before and horse, 20, "it is tried (again)")
+        assert read_state(context.store, project.folder).error == ""
+        os.kill(killed, 9)
+    until(lambda: training_standing(context, project).ended, 20, "nobody waits for it any more")
+    assert "killed in the middle of it 4 times in a row" in training_standing(context, project).error
+    context.redis.close()
 
 
 def test_a_finished_job_frees_its_id_at_once(redis_server: RedisProcess, worker: Child) -> None:

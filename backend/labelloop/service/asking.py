@@ -13,6 +13,9 @@ from labelloop.service.state import PUSH, ROUND, read_progress, read_state
 from labelloop.service.versions import Version
 from labelloop.service.workers import listening_workers
 
+_ALIVE = ("queued", "started")
+"""What a job is that is still to be waited for; one that was killed too often stays for a while as what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -58,7 +61,7 @@ def training_standing(context: Context, project: Project) -> Standing:
     """How far the training that `ask_training` asked for is; asks again when only an earlier round has ended."""
     job = job_state(context.redis, f"round-{project.slug}")
     wanted = Marks(context.redis, project.slug).training_wanted()
-    if job is not None:
+    if job in _ALIVE:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if not wanted:
         return Standing(True, False, None)
@@ -92,7 +95,7 @@ def ask_push(context: Context, project: Project) -> Version:
 def push_standing(context: Context, project: Project) -> Standing:
     """How far the push that `ask_push` asked for is."""
     job = job_state(context.redis, f"push-{project.slug}")
-    if job is not None:
+    if job in _ALIVE:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if Marks(context.redis, project.slug).push_wanted():
         return Standing(False, True, None)

@@ -9,24 +9,13 @@ from redis.exceptions import RedisError
 from labelloop.errors import LabelloopError
 from labelloop.service.chores import tidy
 from labelloop.service.context import Context, open_context
+from labelloop.service.failures import forget, remember
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_part
 from labelloop.service.queueing import others_wait, rounds_wait
 from labelloop.service.round import run_round
-from labelloop.service.state import (
-    PUSH,
-    ROUND,
-    TUNING,
-    ProjectState,
-    back_off,
-    clear_progress,
-    failed,
-    progress_to,
-    read_state,
-    went_well,
-    write_state,
-)
+from labelloop.service.state import PUSH, ROUND, TUNING, clear_progress, progress_to
 from labelloop.service.tuning import tune
 
 logger = logging.getLogger(__name__)
@@ -90,38 +79,15 @@ def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> 
         return
     try:
         work(context, project)
-        _forget(context, project, name)
+        forget(context, project, name)
     except LabelloopError as error:
         logger.error("Project %d: the %s failed: %s", project.key.id, name, error)
-        _remember(context, project, name, str(error))
+        remember(context, project, name, str(error))
     except Exception as error:
         logger.exception("Project %d: the %s failed", project.key.id, name)
-        _remember(context, project, name, f"{type(error).__name__}: {error}")
+        remember(context, project, name, f"{type(error).__name__}: {error}")
     finally:
         _silence(context, slug)
-
-
-def _forget(context: Context, project: Project, name: str) -> None:
-    """What the job failed of before is over."""
-    state = read_state(context.store, project.folder)
-    if name in state.failing:
-        write_state(context.store, project.folder, went_well(state, name))
-    if name == ROUND:
-        Marks(context.redis, project.slug).release()
-
-
-def _remember(context: Context, project: Project, name: str, reason: str) -> None:
-    """Keep the reason for `status`, and look again, not before, after a while that grows with each failure in a row."""
-    state = failed(ProjectState(), name, reason)
-    try:
-        state = failed(read_state(context.store, project.folder), name, reason)
-        write_state(context.store, project.folder, state)
-    except LabelloopError as trouble:
-        logger.error("Project %d: the reason could not be kept: %s", project.key.id, trouble)
-    marks, wait = Marks(context.redis, project.slug), back_off(state.failing[name].times)
-    marks.set_due(time.time() + wait)
-    if name == ROUND:  # the hints that it kept would have the next one begin at once
-        marks.hold(wait)
 
 
 def _silence(context: Context, slug: str) -> None:

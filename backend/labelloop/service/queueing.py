@@ -1,6 +1,7 @@
 """The wire: Redis and the RQ queues on it. At most one round a project waits or runs, one push, and one fine-tuning."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from redis import Redis
@@ -84,10 +85,15 @@ def others_wait(redis: Redis) -> bool:
     return rounds_wait(redis) or queue_of(redis, PUSHES).count > 0
 
 
-def recover_abandoned(redis: Redis) -> None:
-    """Put the jobs of workers that died back in their queues."""
+def recover_abandoned(redis: Redis, on_death: Callable[[Job], None]) -> None:
+    """Put the jobs of workers that died back in their queues.
+
+    Args:
+        redis: the wire.
+        on_death: told of each before; must not raise, or none is put back.
+    """
     for name in QUEUES:
-        StartedJobRegistry(queue=queue_of(redis, name)).cleanup()
+        StartedJobRegistry(queue=queue_of(redis, name)).cleanup(exception_handlers=[lambda job, *_: on_death(job)])
 
 
 def job_state(redis: Redis, job_id: str) -> str | None:

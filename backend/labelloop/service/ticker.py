@@ -3,11 +3,13 @@
 import logging
 import threading
 import time
+from functools import partial
 
 from redis.exceptions import RedisError
 
 from labelloop.errors import LabelloopError
 from labelloop.service.context import Context
+from labelloop.service.failures import remember_death
 from labelloop.service.marks import Marks
 from labelloop.service.queueing import enqueue_look, enqueue_push, enqueue_round, enqueue_tuning, recover_abandoned
 from labelloop.service.triggers import round_is_due
@@ -66,7 +68,7 @@ class Ticker:
         """
         # A clock that was set back has beats of the future behind it.
         if not 0 <= now - self._recovered_at < RECOVER_EVERY:
-            recover_abandoned(self._context.redis)
+            recover_abandoned(self._context.redis, partial(remember_death, self._context))
             self._recovered_at = now
         if not 0 <= now - self._listed_at < LIST_EVERY:
             self._slugs = [project.slug for project in self._context.projects.all()]

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 
 from redis.client import Pipeline
 from rq import Queue, Worker
@@ -14,6 +15,8 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import register
 
 from labelloop.learning import preload
+from labelloop.service.context import open_context
+from labelloop.service.failures import remember_death
 from labelloop.service.queueing import QUEUES, TUNINGS, connect_redis, queue_of, recover_abandoned
 from labelloop.settings import Settings
 
@@ -71,14 +74,15 @@ def run_worker(settings: Settings, *, burst: bool = False) -> None:
     # Jobs are forked, so what is loaded here costs them nothing.
     preload()
     importlib.import_module(JOBS)
-    redis = connect_redis(settings)
-    recover_abandoned(redis)
+    redis, context = connect_redis(settings), open_context(settings)
+    recover_abandoned(redis, partial(remember_death, context))
     worker = LoopWorker(
         [queue_of(redis, name) for name in QUEUES],
         connection=redis,
         serializer=JSONSerializer,
         job_monitoring_interval=HEARTBEAT,
         log_job_description=False,
+        work_horse_killed_handler=lambda job, *_: remember_death(context, job),
     )
     logger.info("Worker %s listens", worker.name)
     worker.work(burst=burst, logging_level="WARNING")
