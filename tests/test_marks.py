@@ -77,3 +77,12 @@ def test_a_push_is_wanted_until_cleared(redis_server: RedisProcess) -> None:
     assert pad.push_wanted()
     pad.clear_push()
     assert not pad.push_wanted()
+
+
+def test_a_push_that_is_to_begin_anew_is_not_one_that_only_goes_on(redis_server: RedisProcess) -> None:
+    pad = marks(redis_server)
+    pad.want_push(anew=True)
+    pad.want_push()
+    assert pad.push_wanted_anew()
+    pad.clear_push()
+    assert not pad.push_wanted_anew()

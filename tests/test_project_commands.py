@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from labelloop.cli import app
+from labelloop.service import jobs
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
-from labelloop.service.push_state import read_push
+from labelloop.service.push_state import PushState, read_push, write_push
 from labelloop.service.queueing import PUSHES, ROUNDS, queue_of
 from labelloop.service.state import ProjectState, write_state
 from labelloop.settings import get_settings
@@ -155,13 +156,26 @@ def test_rollback_to_what_is_not_there_changes_nothing(context: Context) -> None
     assert context.versions(project).live_name() == version.name
 
 
-def test_rescore_forgets_what_it_believes_to_be_written(context: Context) -> None:
+def test_rescore_forgets_what_it_believes_to_be_written_whatever_a_push_at_hand_notes(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = a_project(context)
     assert "no version yet" in failed("rescore", "--no-wait")
     version = publish(context, project)
     assert run("rescore", "--no-wait").exit_code == 0
-    push = read_push(context.store, project.folder)
-    assert push is not None and (push.version, push.done, push.certain) == (version.name, set(), False)
+    written = PushState(version.name, {1: 0.1}, {1}, certain=True)
+    write_push(context.store, project.folder, written)  # by the push at hand
+    found = []
+
+    def part(*_: object) -> bool:
+        found.append(read_push(context.store, project.folder))
+        return False
+
+    monkeypatch.setattr(jobs, "push_part", part)
+    jobs._push(context, project)
+    write_push(context.store, project.folder, written)
+    jobs._push(context, project)
+    assert found == [None, written]
 
 
 def test_doctor_fails_when_something_is_broken_and_says_what_as_json(context: Context) -> None:

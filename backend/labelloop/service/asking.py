@@ -7,7 +7,6 @@ from labelloop.errors import LabelloopError, VersionError
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
-from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import enqueue_push, enqueue_round, job_state
 from labelloop.service.state import PUSH, ROUND, read_progress, read_state
 from labelloop.service.versions import Version
@@ -81,13 +80,11 @@ def ask_push(context: Context, project: Project) -> Version:
     Raises:
         VersionError: no version is live yet.
         RedisError: Redis does not answer.
-        StoreError: the store cannot be written.
     """
     live = context.versions(project).live()
     if live is None:
         raise VersionError(f"Project {project.key.id} has no version yet; `labelloop train` asks for one.")
-    write_push(context.store, project.folder, PushState(live.name))
-    Marks(context.redis, project.slug).want_push()
+    Marks(context.redis, project.slug).want_push(anew=True)
     enqueue_push(context.redis, project.slug, context.settings)
     return live
 

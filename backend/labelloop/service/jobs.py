@@ -13,6 +13,7 @@ from labelloop.service.failures import forget, remember
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_part
+from labelloop.service.push_state import forget_push
 from labelloop.service.queueing import others_wait, rounds_wait
 from labelloop.service.round import run_round
 from labelloop.service.state import PUSH, ROUND, TUNING, clear_progress, progress_to
@@ -42,6 +43,8 @@ def _round(context: Context, project: Project, force: bool) -> None:
 
 def _push(context: Context, project: Project) -> None:
     marks = Marks(context.redis, project.slug)
+    if marks.push_wanted_anew():
+        forget_push(context.store, project.folder)
     marks.clear_push()
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)

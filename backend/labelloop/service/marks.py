@@ -54,6 +54,7 @@ class Marks:
         self._due_key = f"labelloop:{slug}:due"
         self._held_key = f"labelloop:{slug}:held"
         self._push_key = f"labelloop:{slug}:push"
+        self._anew_key = f"labelloop:{slug}:push-anew"
         self._tuning_key = f"labelloop:{slug}:tuning"
         self._heard_key = f"labelloop:{slug}:heard"
 
@@ -124,17 +125,23 @@ class Marks:
         value = self._redis.get(self._heard_key)
         return int(value) if value is not None else 0
 
-    def want_push(self) -> None:
-        """Ask for a push, or for it to go on as soon as the one at hand has ended."""
+    def want_push(self, *, anew: bool = False) -> None:
+        """Ask for a push, or for it to go on as soon as the one at hand has ended; or to begin anew, whatever is taken for written."""
+        if anew:
+            self._redis.set(self._anew_key, 1)
         self._redis.set(self._push_key, 1)
 
     def push_wanted(self) -> bool:
         """Whether a push is to begin or go on."""
         return bool(self._redis.exists(self._push_key))
 
+    def push_wanted_anew(self) -> bool:
+        """Whether it is to begin anew."""
+        return bool(self._redis.exists(self._anew_key))
+
     def clear_push(self) -> None:
         """It has begun."""
-        self._redis.delete(self._push_key)
+        self._redis.delete(self._push_key, self._anew_key)
 
     def want_tuning(self) -> None:
         """Ask for a fine-tuning to begin or go on when nothing more urgent waits."""

@@ -47,5 +47,10 @@ def write_push(store: Store, folder: str, state: PushState) -> None:
     )
 
 
+def forget_push(store: Store, folder: str) -> None:
+    """Forget it, so that the next push asks Label Studio what it holds."""
+    store.delete(_path(folder))
+
+
 def _path(folder: str) -> str:
     return f"{folder}/push.json"
