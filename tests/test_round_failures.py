@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from labelloop.errors import LabelStudioRejected, LearningError
+from labelloop.errors import LabelloopError, LabelStudioRejected, LearningError
 from labelloop.service import round as rounds
 from labelloop.service.context import Context
 from labelloop.service.failures import forget, remember
@@ -70,6 +70,22 @@ def test_a_project_is_gone_when_it_stays_away(
     label(context, project, studio, 12)
     assert not read_state(context.store, project.folder).failing
     assert [fail() for _ in range(GONE_AFTER + 1)] == [True] * GONE_AFTER + [False]
+
+
+def test_a_round_that_began_before_its_project_was_disconnected_does_not_have_it_served_again(
+    site: tuple[Context, Project], studio: PaperStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = site
+    answer = studio.project
+
+    def disconnected_meanwhile(project_id: int) -> dict[str, Any]:
+        context.projects.forget(project.slug)
+        return answer(project_id)
+
+    monkeypatch.setattr(studio, "project", disconnected_meanwhile)
+    with pytest.raises(LabelloopError, match="no longer served"):
+        label(context, project, studio, 12)
+    assert context.projects.all() == []
 
 
 def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project], studio: PaperStudio) -> None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from labelloop.errors import LabelConfigError, LabelStudioRejected, LearningError, MediaUnavailable, NotEnoughLabels
+from labelloop.errors import (
+    LabelConfigError,
+    LabelloopError,
+    LabelStudioRejected,
+    LearningError,
+    MediaUnavailable,
+    NotEnoughLabels,
+)
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, rules_of, with_used_labels
 from labelloop.records import Control, Kind
 from labelloop.service.book import Book, read_book, write_book
@@ -162,6 +169,8 @@ def _cover(context: Context, scene: _Scene) -> None:
 
 def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _Scene:
     record = _ask_for(context, project)
+    if context.projects.get(project.slug) is None:  # disconnected meanwhile; to register it would have it served again
+        raise LabelloopError(f"Project {project.key.id} is no longer served.")
     project = context.projects.register(
         project.key, record["label_config"], record["title"], record["maximum_annotations"]
     )
