@@ -117,6 +117,9 @@ class _Tuning:
         trained = self._state.attempt
         if trained is None or trained.backbone is None:
             return True
+        live = self._scene.live
+        if any(learner.backbone.id == trained.backbone.id for learner in live.learners):  # by one that was then killed
+            return self.end(f"Published; {live.name} stands on it. {trained.summary}")
         record = _tuned_record(backbone_spec(self._context.settings, control), control, trained.backbone)
         if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
             return False
