@@ -129,3 +129,21 @@ def test_a_write_that_does_not_fit_leaves_the_old_file_and_no_litter(tmp_path: P
     assert "cannot be written: File too large" in done.stdout
     assert "b'fits' ['small']" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_what_a_process_left_that_was_killed_while_it_wrote_is_swept_up_after_a_while(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from labelloop.service import store; "
+        "store.os.fsync = lambda file: os.kill(os.getpid(), 9); store.Store(sys.argv[1]).write('p/a/whole.bin', b'half')"
+    )
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment).returncode == -9
+    store = Store(str(tmp_path))
+    store.write("p/a/.mine", b"of another's")
+    [left] = tmp_path.glob("p/a/.whole.bin.*")
+    store.sweep("p")
+    assert left.exists(), "it may be at work"
+    for path in (left, tmp_path / "p/a/.mine"):
+        os.utime(path, (0, 0))
+    store.sweep("p")
+    assert [path.name for path in (tmp_path / "p/a").iterdir()] == [".mine"]

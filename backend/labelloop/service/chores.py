@@ -1,4 +1,4 @@
-"""Cleaning up behind the live version: old predictions in Label Studio, old versions in the store.
+"""Cleaning up behind the live version: old predictions in Label Studio, old versions and half-written files in the store.
 
 Label Studio deletes a version's predictions in one transaction that holds up every submit, some 4 ms a row on SQLite. So only small
 versions are deleted that way. From the rest, tasks are cleared of all their predictions, a few at a time with pauses in which
@@ -44,6 +44,7 @@ def tidy(context: Context, project: Project, interrupted: Callable[[], bool]) ->
         logger.info("Project %d: version %s is removed from the store", project.key.id, name)
     if retired:
         delete_unused(context, project)
+    context.store.sweep(project.folder)
     if live is None or push is None or not push.switched or push.version != live.name:
         return False
     left = _delete_small(context, project, live.name)

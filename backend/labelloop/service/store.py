@@ -3,11 +3,13 @@
 import json
 import logging
 import os
+import re
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import fsspec
 import orjson
@@ -16,6 +18,10 @@ from fsspec.implementations.local import LocalFileSystem
 from labelloop.errors import StoreError
 
 logger = logging.getLogger(__name__)
+
+ABANDONED_AFTER: Final = 3600.0
+"""Seconds after which what is being written belongs to a process that died."""
+_ASIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 class Store:
@@ -92,6 +98,12 @@ class Store:
             except FileNotFoundError:
                 return
 
+    def sweep(self, folder: str) -> None:
+        """Delete what processes that died while they wrote have left below `folder`; a remote store keeps nothing of that."""
+        if self._local:
+            with self._errors("swept", folder):
+                _sweep_local(self._full(folder))
+
     def local(self, path: str, cache: Path) -> Path | None:
         """A local file with the bytes at `path`, to be mapped into memory; fetched into `cache` from a remote store.
 
@@ -144,6 +156,14 @@ def _write_local(target: Path, data: bytes) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep_local(root: str) -> None:
+    for folder, _, names in os.walk(root):
+        for aside in (Path(folder) / name for name in names if _ASIDE.fullmatch(name)):
+            with suppress(FileNotFoundError):  # it is no longer aside
+                if time.time() - aside.stat().st_mtime > ABANDONED_AFTER:
+                    aside.unlink()
 
 
 def _to_json(value: Any) -> bytes:
