@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Retry, SimpleWorker
 from rq.job import Job, JobStatus
+from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from labelloop.service import queueing
@@ -19,6 +21,7 @@ from labelloop.service.queueing import (
     enqueue_round,
     job_state,
     queue_of,
+    recover_abandoned,
     rounds_wait,
 )
 from labelloop.service.worker import LoopWorker
@@ -112,6 +115,44 @@ def test_a_worker_told_to_stop_as_it_takes_a_job_blocks_nothing(redis: Redis, mo
         for number, handler in before.items():
             signal.signal(number, handler)
     assert queue_of(redis, ROUNDS).count == 0
+    assert enqueue_round(redis, "p", SETTINGS)
+
+
+def outlive(redis: Redis, worker: LoopWorker, job: Job) -> None:
+    """What is left of an execution for a minute after its worker's last sign of life has expired."""
+    redis.delete(worker.prepare_execution(job).key)
+    hands = StartedJobRegistry(queue=queue_of(redis, ROUNDS)).key
+    redis.zadd(hands, dict.fromkeys(redis.zrange(hands, 0, -1), 1))
+
+
+def test_a_job_that_is_done_again_after_its_worker_was_killed_is_done_once(redis: Redis) -> None:
+    queue = queue_of(redis, ROUNDS)
+    job = queue.enqueue("time.sleep", args=[0], job_id="short", retry=Retry(max=3), result_ttl=0)
+    taken_by_nobody(redis)
+    killed = LoopWorker([queue], connection=redis, serializer=JSONSerializer)
+    outlive(redis, killed, job)
+    killed.prepare_job_execution(job)
+    deaths: list[str] = []
+    recover_abandoned(redis, lambda job: deaths.append(job.id))
+    assert deaths == ["short"]
+    worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        worker.work(burst=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    worker.refresh()
+    assert (worker.successful_job_count, worker.failed_job_count) == (1, 0)
+
+
+def test_a_lost_job_makes_room_whatever_is_left_of_its_execution(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "HANDOVER", 0)
+    enqueue_round(redis, "p", SETTINGS)
+    taken_by_nobody(redis)
+    job = Job.fetch("round-p", connection=redis, serializer=JSONSerializer)
+    outlive(redis, LoopWorker([queue_of(redis, ROUNDS)], connection=redis, serializer=JSONSerializer), job)
+    recover_abandoned(redis, lambda job: None)
     assert enqueue_round(redis, "p", SETTINGS)
 
 

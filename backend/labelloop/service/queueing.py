@@ -92,8 +92,18 @@ def recover_abandoned(redis: Redis, on_death: Callable[[Job], None]) -> None:
         redis: the wire.
         on_death: told of each before; must not raise, or none is put back.
     """
+
+    def died(job: Job, *_: object) -> None:
+        _forget_executions(redis, job)
+        on_death(job)
+
     for name in QUEUES:
-        StartedJobRegistry(queue=queue_of(redis, name)).cleanup(exception_handlers=[lambda job, *_: on_death(job)])
+        StartedJobRegistry(queue=queue_of(redis, name)).cleanup(exception_handlers=[died])
+
+
+def _forget_executions(redis: Redis, job: Job) -> None:
+    """RQ goes on listing an execution for a minute after all it knew of it has expired, and stumbles over it when it removes the job."""
+    redis.delete(job.execution_registry.key)
 
 
 def job_state(redis: Redis, job_id: str) -> str | None:
@@ -140,6 +150,7 @@ def _clear_dead(redis: Redis, job_id: str) -> bool:
             logger.warning("%s was lost by a worker that ended before it started it, and starts anew", job_id)
         else:
             return False
+        _forget_executions(redis, job)
         job.delete()
     except (NoSuchJobError, InvalidJobOperation):
         # It has ended meanwhile; or a worker wrote that it runs what a flush had just removed, and was killed.
