@@ -51,7 +51,8 @@ def tidy(context: Context, project: Project, interrupted: Callable[[], bool]) ->
     is_time = live.number - _last_cleared(context, project) >= context.settings.prune_every
     if not left or not is_time or not all(is_version_name(name) for name in left):
         return False
-    return _clear(context, project, live, push, interrupted)
+    # Another worker may have published meanwhile, whose scores wait until this is over.
+    return _clear(context, project, live, push, lambda: interrupted() or versions.live_name() != live.name)
 
 
 def _delete_small(context: Context, project: Project, live: str) -> set[str]:
