@@ -191,6 +191,11 @@ def test_marked_words_are_proposed_wherever_else_they_stand_whole() -> None:
         ("a a ba a a", "a a", [7]),
         ("C++ or C++17, C++. (C++)", "C++", [14, 20]),
         (".NET, ASP.NET and (.NET)", ".NET", [19]),
+        (
+            "\U0001f1e6\U0001f1fa \U0001f1e8\U0001f1e6\U0001f1fa\U0001f1f8\U0001f1e6\U0001f1fa",
+            "\U0001f1e6\U0001f1fa",
+            [7],
+        ),
         ("l'eau, l'air et l' seul", "l'", [7, 16]),
         ("「東京」と「東京」は", "「東京」", [5]),
     ],

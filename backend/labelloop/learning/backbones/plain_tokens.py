@@ -20,7 +20,7 @@ REACH: Final = 2
 
 CHANNELS: Final = OWN + SHAPES + 2 * REACH * NEIGHBOUR
 # Count up the number in the id whenever the features change: cached ones must not be mixed with new ones.
-PLAIN_TOKENS: Final = ResolvedBackbone("plain", "plain-tokens-1", PLAIN_TEXTS.dim)
+PLAIN_TOKENS: Final = ResolvedBackbone("plain", "plain-tokens-2", PLAIN_TEXTS.dim)
 
 
 class PlainTokens:

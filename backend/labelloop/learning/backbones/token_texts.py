@@ -18,7 +18,7 @@ from labelloop.learning.backbones.word_shapes import written_as
 
 BATCH: Final = 256
 # Counted up when tokens are made differently.
-_REVISION: Final = 1
+_REVISION: Final = 2
 
 
 class TokenTexts:
