@@ -133,6 +133,28 @@ def test_chain_agrees_with_trying_every_path(seed: int) -> None:
     assert (found.marginals[1, 2:] == 0).all()
 
 
+def test_scores_of_any_size_give_shares() -> None:
+    """Where a token alone would rather be what its neighbours forbid, by more than a float can hold."""
+    chain = random_chain(1, 0)[0]
+    scores = np.full((1, 5, columns(1)), -4000.0)
+    scores[0, range(5), [0, 1, 0, 3, 0]] = 0.0
+    found = beliefs(chain, scores, np.array([5]))
+
+    assert np.isfinite(found.log_total).all()
+    assert found.marginals.sum(axis=2) == pytest.approx(np.ones((1, 5)))
+
+
+def test_the_best_path_of_a_long_text_is_as_good_at_its_end_as_at_its_beginning() -> None:
+    chain = chain_of(np.zeros((5, 5)), np.zeros(5), np.zeros(5), allowed(1))
+    random = np.random.default_rng(0)
+    piece = random.normal(20, 0.1, size=(200, 5)).astype(np.float32)
+    piece[-1, 1:] -= 10  # each piece ends outside of spans, so that the next begins anew
+    scores = np.tile(piece, (200, 1))[None]
+    (path,) = best_paths(chain, scores, np.array([40_000]))
+
+    assert (path.reshape(200, 200) == best_paths(chain, piece[None], np.array([200]))[0]).all()
+
+
 def test_gradients_are_those_of_the_loss() -> None:
     random = np.random.default_rng(0)
     rules = allowed(1)

@@ -12,6 +12,9 @@ from labelloop.learning.arrays import Bools, Floats, Ints
 
 _NEVER = -1e9
 _TINY = 1e-300
+# A score counts as at most so far below the best of its place: less would be 0 beside it, and where a place rules out all that
+# the places around it allow, everything would be.
+_FARTHEST = -150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Beliefs:
     Attributes:
         forward: float64 [n, t, tags], probability of each tag given all up to its place.
         backward: float64 [n, t, tags]; times `forward` it is the probability of the tag given everything.
-        emissions: float64 [n, t, tags], exp of the scores less the largest at each place.
+        emissions: float64 [n, t, tags], exp of the scores less the largest at each place, or of -150 where that is more.
         scales: float64 [n, t], what each place was divided by.
         log_total: float64 [n], log of the sum over all ways to tag a sequence.
     """
@@ -70,7 +73,7 @@ def beliefs(chain: Chain, scores: Floats, lengths: Ints) -> Beliefs:
     """
     count, longest, _ = scores.shape
     top = scores.max(axis=2, keepdims=True)
-    emissions = np.exp(np.asarray(scores - top, dtype=np.float64))
+    emissions = np.exp(np.maximum(scores - top, _FARTHEST).astype(np.float64))
     moves, last = np.exp(chain.moves), np.exp(chain.last)
     inside = np.arange(longest) < lengths[:, None]
     forward, backward = np.zeros_like(emissions), np.zeros_like(emissions)
@@ -125,6 +128,8 @@ def best_paths(chain: Chain, scores: Floats, lengths: Ints) -> list[Ints]:
             ways = best[:, :, None] + moves
             came_from[:, place] = ways.argmax(axis=1)
             best = np.take_along_axis(ways, came_from[:, place, None], axis=1)[:, 0] + scores[:, place]
+        # What counts is how they differ, which float32 would not hold beside the sum over a long sequence.
+        best = best - best.max(axis=1, keepdims=True)
         final = np.where((lengths - 1 == place)[:, None], best + chain.last, final)
     return [_walk_back(came_from[row], int(final[row].argmax()), int(lengths[row])) for row in range(count)]
 
