@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -177,12 +178,43 @@ def test_gradients_are_those_of_the_loss() -> None:
 
 
 def test_long_sequences_are_cut_where_no_span_runs() -> None:
-    tags = to_tags([(10, 300, 0)], 1000)
-    parts = _cut(Example(np.zeros((1000, 2), dtype=np.float32), tags, 1.0))
+    tags = to_tags([(10, 100, 0), (140, 236, 1)], 1000)
+    parts = [part.tags for part in _cut(Example(np.zeros((1000, 2), dtype=np.float32), tags, 1.0))]
 
-    assert np.concatenate([part.tags for part in parts]).tolist() == tags.tolist()
-    assert max(len(part.tags) for part in parts if not part.tags.any()) <= LONGEST
-    assert all(len(from_tags(part.tags)) == int(part.tags.any()) for part in parts)
+    assert np.concatenate(parts).tolist() == tags.tolist()
+    assert max(map(len, parts)) <= LONGEST * 3 // 2
+    assert max(len(part) for part in parts if not part.any()) <= LONGEST
+    assert sum(len(from_tags(part)) for part in parts) == 2
+
+
+def test_of_spans_longer_than_a_part_the_ends_are_learnt() -> None:
+    tags = to_tags([(10, 20_000, 0)], 20_100)
+    values = np.arange(20_100, dtype=np.float32)[:, None]
+    parts = _cut(Example(values, tags, 1.0))
+    seen = np.concatenate([part.values[:, 0] for part in parts])
+
+    assert max(len(part.tags) for part in parts) <= LONGEST * 3 // 2
+    assert sum(len(from_tags(part.tags)) for part in parts) == 1
+    assert {0, 10, 10 + LONGEST // 2 - 1, 20_000 - LONGEST // 2, 19_999, 20_099} <= set(seen)
+    assert len(seen) == 110 + LONGEST
+
+
+def test_sequences_in_which_spans_touch_are_cut_between_them() -> None:
+    spans = [(first, first + 3, first % 2) for first in range(0, 1500, 3)]
+    tags = to_tags(spans, 1500)
+    parts = [part.tags for part in _cut(Example(np.zeros((1500, 2), dtype=np.float32), tags, 1.0))]
+
+    assert np.concatenate(parts).tolist() == tags.tolist()
+    assert max(map(len, parts)) <= LONGEST
+    assert sum(len(from_tags(part)) for part in parts) == len(spans)
+
+
+def test_thousands_of_spans_in_a_text_take_no_long_time() -> None:
+    spans = [(first, first + 1, 0) for first in range(20_000)]
+    started = time.perf_counter()
+
+    assert disjoint(spans) == spans
+    assert time.perf_counter() - started < 2
 
 
 def test_learner_finds_what_people_mark(learner: SpanLearner) -> None:

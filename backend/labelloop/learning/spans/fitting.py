@@ -6,9 +6,9 @@ from typing import Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Array, Floats, Ints
+from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.spans.network import Batch, Network, gradients, new_parameters
-from labelloop.learning.spans.tags import allowed, columns
+from labelloop.learning.spans.tags import allowed, columns, from_tags, opens
 
 AT_ONCE: Final = 16
 RATE: Final = 3e-3
@@ -19,7 +19,7 @@ PASSES: Final = 25
 FEWEST_PASSES: Final = 1
 TOKENS_SEEN: Final = 300_000
 FEWEST_STEPS: Final = 150
-# Longer sequences are cut where no span runs; what a token's tag depends on is near it.
+# Longer sequences are cut where no span runs, and the middle of longer spans is left out; what a token's tag depends on is near it.
 LONGEST: Final = 96
 
 
@@ -71,16 +71,42 @@ def _steps(parts: Sequence[Example]) -> int:
 
 
 def _cut(sequence: Example) -> list[Example]:
-    """A sequence in parts of up to `LONGEST` tokens; a part is longer where a span runs across every place to cut."""
+    """A sequence in parts of `LONGEST` tokens at most, or of half as many more where a span runs across every place to cut."""
+    sequence = _shortened(sequence)
     parts, start = [], 0
     tags = sequence.tags
+    free = opens(tags)
+    calm = (tags == 0) & (np.roll(tags, 1) == 0)
     while len(tags) - start > LONGEST:
-        free = [end for end in range(start + LONGEST // 2, start + LONGEST) if tags[end] == tags[end - 1] == 0]
-        later = (end for end in range(start + LONGEST, len(tags)) if tags[end] == tags[end - 1] == 0)
-        end = free[-1] if free else next(later, len(tags))
+        end = _end(start, calm, free)
         parts.append(Example(sequence.values[start:end], tags[start:end], sequence.weight))
         start = end
     return [*parts, Example(sequence.values[start:], tags[start:], sequence.weight)] if start < len(tags) else parts
+
+
+def _shortened(sequence: Example) -> Example:
+    """The sequence without the middle of spans of more than `LONGEST` tokens."""
+    kept = np.ones(len(sequence.tags), dtype=np.bool_)
+    for first, after, _ in from_tags(sequence.tags):
+        if after - first > LONGEST:
+            kept[first + LONGEST // 2 : after - LONGEST // 2] = False
+    return sequence if kept.all() else Example(sequence.values[kept], sequence.tags[kept], sequence.weight)
+
+
+def _end(start: int, calm: Bools, free: Bools) -> int:
+    """Where a part ends: outside of spans if it can be, else between two, and behind one that runs through all its second half.
+
+    Args:
+        start: where it begins.
+        calm: bool [t], whether neither a token nor the one before is in a span.
+        free: bool [t], whether no span runs into a token from the one before.
+    """
+    for places in (calm, free):
+        near = np.flatnonzero(places[start + LONGEST // 2 : start + LONGEST])
+        if near.size:
+            return start + LONGEST // 2 + int(near[-1])
+    later = np.flatnonzero(free[start + LONGEST :])
+    return start + LONGEST + int(later[0]) if later.size else len(free)
 
 
 class _Adam:

@@ -4,6 +4,7 @@ Telling ends and single tokens apart does better than B and I alone (Ratinov and
 columns 4k+1 to 4k+4, in the order of `POSITIONS`.
 """
 
+from bisect import bisect
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -25,11 +26,16 @@ def allowed(classes: int) -> tuple[Bools, Bools, Bools]:
     """Which tags may follow each other, bool [from, to], which may come first, and which last."""
     tags = np.arange(columns(classes))
     of_class, position = (tags - 1) // POSITIONS, (tags - 1) % POSITIONS
-    outside = tags == 0
-    opens = outside | (position == _BEGIN) | (position == _SINGLE)
-    closes = outside | (position == _END) | (position == _SINGLE)
-    goes_on = ~closes[:, None] & ~opens[None, :] & (of_class[:, None] == of_class[None, :])
-    return (closes[:, None] & opens[None, :]) | goes_on, opens, closes
+    first = opens(tags)
+    last = (tags == 0) | (position == _END) | (position == _SINGLE)
+    goes_on = ~last[:, None] & ~first[None, :] & (of_class[:, None] == of_class[None, :])
+    return (last[:, None] & first[None, :]) | goes_on, first, last
+
+
+def opens(tags: Ints) -> Bools:
+    """Of each tag whether it may come first: no span runs into it from the tag before."""
+    beginning: Bools = (tags == 0) | np.isin((tags - 1) % POSITIONS, (_BEGIN, _SINGLE))
+    return beginning
 
 
 def path_of(number: int, length: int) -> Ints:
@@ -48,9 +54,10 @@ def disjoint(spans: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]
     """
     kept: list[tuple[int, int, int]] = []
     for span in sorted(spans, key=lambda one: (one[0] - one[1], one)):
-        if all(span[1] <= other[0] or other[1] <= span[0] for other in kept):
-            kept.append(span)
-    return sorted(kept)
+        place = bisect(kept, span)
+        if (place == 0 or kept[place - 1][1] <= span[0]) and (place == len(kept) or span[1] <= kept[place][0]):
+            kept.insert(place, span)
+    return kept
 
 
 def on_tokens(spans: Sequence[Span], starts: Ints, ends: Ints, classes: dict[str, int]) -> list[tuple[int, int, int]]:
