@@ -193,9 +193,10 @@ def test_media_are_embedded_before_they_fill_the_memory(context: Context, monkey
         return whole(backbone, spec, media)
 
     monkeypatch.setattr(embedding, "embed_whole", noted)
-    monkeypatch.setattr(embedding, "CHUNK_BYTES", 2000)
+    monkeypatch.setattr(embedding, "CHUNK_BYTES", 2000 * embedding.CHARACTER_BYTES)
     embedder = push._embedders[push._version.leading.control.name]
     found = embedder.embed([book.tasks[number] for number in range(31, 301)], lambda *_: None)
     assert len(found.ids) == 270
     longest = max(len(str(task.data["text"])) for task in book.tasks.values())
-    assert max(sizes) < 2000 + embedding.FETCHED_AT_ONCE * longest
+    assert max(sizes) < 2000 + longest
+    assert len(sizes) < 270

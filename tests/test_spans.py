@@ -16,7 +16,9 @@ from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import LEARNERS, Dense, Figures, Training, TrainingOptions
 from labelloop.learning.backbones.plain_tokens import PlainTokens
 from labelloop.learning.spans import SpanLearner
+from labelloop.learning.spans import learner as spans_learner
 from labelloop.learning.spans.chain import Chain, beliefs, best_paths, chain_of, expected_moves, likelihood
+from labelloop.learning.spans.decoding import Reading, read_texts
 from labelloop.learning.spans.fitting import LONGEST, Example, _cut
 from labelloop.learning.spans.judging import entity_figures, f1_of_each
 from labelloop.learning.spans.network import Batch, gradients, new_parameters
@@ -275,6 +277,22 @@ def test_batches_hold_every_text_once_and_are_small_where_tags_are_many() -> Non
     assert sorted(np.concatenate(few).tolist()) == sorted(np.concatenate(many).tolist()) == list(range(5))
     assert [len(batch) for batch in many] == [1] * 5
     assert few[-1].tolist() == [1]
+
+
+def test_of_long_texts_few_are_read_at_once(learner: SpanLearner, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = embedded([text for text, _ in made(30, 7)])
+    together = learner.predict(inputs)
+    sizes: list[int] = []
+
+    def noted(networks: Any, texts: Sequence[np.ndarray], *rest: Any) -> list[Reading]:
+        sizes.append(sum(text.size for text in texts))
+        return read_texts(networks, texts, *rest)
+
+    monkeypatch.setattr(spans_learner, "read_texts", noted)
+    monkeypatch.setattr(spans_learner, "_AT_ONCE", 5000)
+
+    assert [one.summary for one in learner.predict(inputs)] == [one.summary for one in together]
+    assert max(sizes) < 5000 + max(one.values.size for one in inputs)
 
 
 def test_unknown_words_are_less_certain_and_certain_ones_are_not_extreme(learner: SpanLearner) -> None:

@@ -35,7 +35,9 @@ logger = logging.getLogger(__name__)
 FETCHERS = 8
 FETCHED_AT_ONCE = 32
 CHUNK, CHUNK_BYTES = 256, 128 * 2**20
-"""Items that are embedded and kept together, fewer where they are large: media are in memory until then."""
+"""Items that are embedded and kept together, fewer where they are large: media and features are in memory until then."""
+CHARACTER_BYTES = 128
+"""What a character of a text counts for: the features of its words take several hundred bytes, or more where each is a word."""
 
 
 @dataclass(slots=True)
@@ -147,6 +149,7 @@ class Embedder:
     ) -> Iterator[list[tuple[TaskRecord, Any]]]:
         """Tasks with their media, as many at a time as fit in memory; what cannot be had is noted."""
         found: list[tuple[TaskRecord, Any]] = []
+        size = 0
         with ThreadPoolExecutor(FETCHERS) as pool:
             for start in range(0, len(tasks), FETCHED_AT_ONCE):
                 part = tasks[start : start + FETCHED_AT_ONCE]
@@ -157,9 +160,10 @@ class Embedder:
                         unavailable[task.id] = str(outcome)
                     else:
                         found.append((task, outcome))
-                if len(found) >= CHUNK or sum(len(media) for _, media in found) >= CHUNK_BYTES:
-                    yield found
-                    found = []
+                        size += _size(outcome)
+                    if len(found) >= CHUNK or size >= CHUNK_BYTES:
+                        yield found
+                        found, size = [], 0
         if found:
             yield found
 
@@ -197,6 +201,10 @@ class Embedder:
 
     def _key(self, task: TaskRecord) -> str:
         return self._reading.key(value_of(task.data, self._control.data_key))
+
+
+def _size(media: bytes | str) -> int:
+    return len(media) * (CHARACTER_BYTES if isinstance(media, str) else 1)
 
 
 def embed_whole(

@@ -1,6 +1,6 @@
 """The learner of a control with which people mark stretches of a text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -22,8 +22,8 @@ from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import Span, SpansPrediction, SpansTarget
 
-# Texts read at once, so that their marginals need little memory.
-_AT_ONCE: Final = 2048
+# Features of texts that are read at once, in numbers: they need twice their memory, and their marginals about as much.
+_AT_ONCE: Final = 32_000_000
 
 
 class SpanLearner:
@@ -100,8 +100,8 @@ class SpanLearner:
         """
         predictions: list[SpansPrediction] = []
         with one_thread():
-            for start in range(0, len(inputs), _AT_ONCE):
-                predictions += self._predict([unpack_tokens(dense) for dense in inputs[start : start + _AT_ONCE]])
+            for texts in _few_at_a_time(inputs):
+                predictions += self._predict(texts)
         return predictions
 
     def _predict(self, texts: Sequence[Tokens]) -> list[SpansPrediction]:
@@ -188,3 +188,17 @@ class SpanLearner:
             leaning=meta["leaning"],
             cv_metrics=Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None,
         )
+
+
+def _few_at_a_time(inputs: Sequence[Dense]) -> Iterator[list[Tokens]]:
+    """The tokens of texts, as many texts at a time as fit in little memory; one at least."""
+    texts: list[Tokens] = []
+    size = 0
+    for dense in inputs:
+        texts.append(unpack_tokens(dense))
+        size += dense.values.size
+        if size >= _AT_ONCE:
+            yield texts
+            texts, size = [], 0
+    if texts:
+        yield texts

@@ -1,7 +1,7 @@
 """From dense features and spans to what is learnt, and what is decoded back into spans."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -50,7 +50,7 @@ class Material:
         scaling: fitted to their tokens.
         seen: int64 [k], the numbers of the classes that have a span, in the config's order.
         examples: the texts that have a token, tagged; overlapping spans reduced to the longest (`tags.disjoint`).
-        tokens: of each of them.
+        tokens: of each of them, without the features, which the examples have.
         spans: what people marked in each of them, as it was.
     """
 
@@ -70,35 +70,62 @@ def gather(inputs: Sequence[Dense], targets: Sequence[SpansTarget], classes: Seq
     """
     if len(inputs) != len(targets):
         raise LearningError(f"There are {len(targets)} targets for {len(inputs)} texts.")
-    pairs = [(unpack_tokens(dense), target) for dense, target in zip(inputs, targets, strict=True)]
-    pairs = [(tokens, target) for tokens, target in pairs if len(tokens.values) and is_finite(tokens)]
+    # Those of many texts take gigabytes, so features are unpacked where they are wanted, and held once, as they are learnt.
+    rows, places = _places(inputs)
+    told = [targets[row] for row in rows]
     number_of = {label: number for number, label in enumerate(classes)}
-    placed = [disjoint(on_tokens(target.spans, tokens.starts, tokens.ends, number_of)) for tokens, target in pairs]
+    placed = [disjoint(on_tokens(o.spans, t.starts, t.ends, number_of)) for t, o in zip(places, told, strict=True)]
     seen = sorted({number for spans in placed for _, _, number in spans})
     if not seen:
         raise NotEnoughLabels(
             f"A model needs at least one marked span; the {len(targets)} annotated texts have none. Mark one."
         )
-    if len({tokens.values.shape[1] for tokens, _ in pairs}) > 1:
-        raise LearningError("The texts' tokens are not all of one backbone; embed them again.")
-    values = np.concatenate([tokens.values for tokens, _ in pairs])
-    scaling = Scaling(values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD))
+    scaling = _fit_scaling(unpack_tokens(inputs[row]).values for row in rows)
     column = {number: place for place, number in enumerate(seen)}
     examples = [
         Example(
-            scaling(tokens.values),
-            to_tags([(first, after, column[number]) for first, after, number in spans], len(tokens.values)),
+            scaling(unpack_tokens(inputs[row]).values),
+            to_tags([(first, after, column[number]) for first, after, number in spans], len(tokens.starts)),
             target.weight,
         )
-        for (tokens, target), spans in zip(pairs, placed, strict=True)
+        for row, tokens, target, spans in zip(rows, places, told, placed, strict=True)
     ]
     return Material(
         scaling,
         np.array(seen, dtype=np.int64),
         examples,
-        [tokens for tokens, _ in pairs],
-        [[span for span in target.spans if span.label in number_of] for _, target in pairs],
+        places,
+        [[span for span in target.spans if span.label in number_of] for target in told],
     )
+
+
+def _places(inputs: Sequence[Dense]) -> tuple[list[int], list[Tokens]]:
+    """Which texts have a token and finite features, and their tokens without these."""
+    rows, places = [], []
+    for row, dense in enumerate(inputs):
+        tokens = unpack_tokens(dense)
+        if len(tokens.values) and is_finite(tokens):
+            rows.append(row)
+            places.append(replace(tokens, values=np.zeros((0, 0), dtype=np.float32)))
+    return rows, places
+
+
+def _fit_scaling(texts: Iterable[Floats]) -> Scaling:
+    """What brings the channels of texts, each [t, channels], to mean 0 and spread 1 over all their tokens.
+
+    Raises:
+        LearningError: they are not equally wide.
+    """
+    count, sums, squares = 0, np.zeros(1), np.zeros(1)
+    for values in texts:
+        if count and values.shape[1] != sums.size:
+            raise LearningError("The texts' tokens are not all of one backbone; embed them again.")
+        count += len(values)
+        sums = sums + values.sum(axis=0, dtype=np.float64)
+        squares = squares + np.square(values, dtype=np.float64).sum(axis=0)
+    centre = sums / count
+    spread = np.sqrt(np.maximum(squares / count - centre**2, _LEAST_SPREAD**2))
+    return Scaling(centre.astype(np.float32), spread.astype(np.float32))
 
 
 def is_finite(tokens: Tokens) -> bool:
