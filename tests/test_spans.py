@@ -341,6 +341,20 @@ def test_one_marked_text_suffices() -> None:
     ]
 
 
+def test_a_copy_of_a_text_does_not_tell_how_well_it_is_read() -> None:
+    random = np.random.default_rng(0)
+    items = []
+    for _ in range(40):  # there is nothing to be learnt but the texts by heart
+        text = " ".join("".join(random.choice(list("abcdefgh"), 5)) for _ in range(8))
+        start = 6 * int(random.integers(8))
+        items.append((text, SpansTarget((Span("PER", start, start + 5),))))
+    once, thrice = (SpanLearner.train(training(items * times)).cv_metrics for times in (1, 3))
+
+    assert once is not None
+    assert thrice is not None
+    assert thrice.value < once.value + 0.2
+
+
 def test_classes_that_are_gone_and_broken_texts_are_left_out_of_training() -> None:
     items = made(12, 5)
     given = training(items)

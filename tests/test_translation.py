@@ -145,6 +145,19 @@ def test_equal_features_and_equal_answers_are_no_trouble() -> None:
     assert differing.predict(rows[:1])[0].text == ""
 
 
+def test_a_copy_of_a_source_does_not_tell_how_well_it_is_answered() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(40, 32)).astype(np.float32)
+    targets = [TextTarget(("".join(random.choice(list("abcdefghijklmnop"), 30)),)) for _ in rows]
+    once = TextLearner.train(Training(rows, targets, ())).cv_metrics
+    twice = TextLearner.train(Training(np.concatenate([rows, rows]), targets * 2, ())).cv_metrics
+
+    assert once is not None
+    assert twice is not None
+    assert twice.items == 40
+    assert twice.value == pytest.approx(once.value, abs=0.05)
+
+
 def test_any_of_several_answers_is_right() -> None:
     targets = [TextTarget(("good day", "hello"))]
 

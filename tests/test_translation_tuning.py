@@ -224,6 +224,18 @@ def test_outputs_it_was_taught_do_not_make_it_sure_of_itself() -> None:
     assert GeneratedTextLearner.train(Training(parts(False), targets, ())).predict([asked])[0].confidence > 0.8
 
 
+def test_a_copy_of_a_text_does_not_tell_how_well_it_is_answered() -> None:
+    random = np.random.default_rng(0)
+    targets = [TextTarget(("".join(random.choice(list("abcdefghijklmnop"), 30)),)) for _ in range(30)]
+    parts = [pack_outputs(random.normal(size=16), ["no idea"], [-2.5], taught=False) for _ in targets]
+    once, twice = (GeneratedTextLearner.train(Training(parts * n, targets * n, ())).cv_metrics for n in (1, 2))
+
+    assert once is not None
+    assert twice is not None
+    assert twice.items == 30
+    assert twice.value == pytest.approx(once.value, abs=0.05)
+
+
 def test_features_that_cannot_be_read_are_left_out_or_refused() -> None:
     row, nothing = np.ones(4, np.float32), Dense(np.zeros(0, np.float16), np.zeros(0, np.int32))
     good = pack_outputs(row, ["a"], [-0.1], taught=False)

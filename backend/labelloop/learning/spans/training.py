@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -81,16 +82,27 @@ def _judged(material: Material) -> Bools:
 
 def _folds(material: Material, seed: int) -> Ints | None:
     """The fold of each text: texts with a span are dealt out in turn, and then those without, in an order drawn anew; of each,
-    those that are judged come first."""
-    marked = np.array([bool(example.tags.any()) for example in material.examples])
+    those that are judged come first. Copies of a text are in the same fold, or one would tell how the others are read."""
+    text = _numbers(material)
+    marked, judged = (
+        np.bincount(text, each) > 0
+        for each in ([example.tags.any() for example in material.examples], _judged(material))
+    )
     if marked.sum() < 2:
         return None
     folds = min(FOLDS if len(marked) > FEW else FOLDS_OF_FEW, len(marked))
     order = np.random.default_rng(seed).permutation(len(marked))
-    order = order[np.lexsort((~_judged(material)[order], ~marked[order]))]
+    order = order[np.lexsort((~judged[order], ~marked[order]))]
     fold = np.empty(len(marked), dtype=np.int64)
     fold[order] = np.arange(len(marked)) % folds
-    return fold
+    return fold[text]
+
+
+def _numbers(material: Material) -> Ints:
+    """A number for each text, int64 [texts], from 0 on; texts of the same words have the same."""
+    known: dict[bytes, int] = {}
+    digests = [blake2b(example.values.tobytes()).digest() for example in material.examples]
+    return np.array([known.setdefault(digest, len(known)) for digest in digests], dtype=np.int64)
 
 
 def _choose(material: Material, networks: Sequence[Network], inside: Sequence[Ints], labels: Sequence[str]) -> float:

@@ -82,10 +82,20 @@ class GeneratedTextLearner(AnswersTexts):
         memory: Memory | None,
         remembered: Expectation | None,
     ) -> "GeneratedTextLearner":
+        others = memory
+        if memory is not None:
+            # A copy of an item's source would tell how well it is answered.
+            different = memory.different()
+            others, items, targets = (
+                memory.of_some(different),
+                [items[i] for i in different],
+                [targets[i] for i in different],
+            )
+            weights = weights[different]
         places: Ints = np.array([i for i, item in enumerate(items) if item.texts and not item.taught], dtype=np.int64)
         unseen, answers = [items[place] for place in places], [targets[place] for place in places]
-        found = memory.find_among_others(places) if memory is not None and places.size else None
-        signals, quality = _signals(unseen, found, memory), chrf_of_each([item.texts[0] for item in unseen], answers)
+        found = others.find_among_others(places) if others is not None and places.size else None
+        signals, quality = _signals(unseen, found, others), chrf_of_each([item.texts[0] for item in unseen], answers)
         start, counts = np.array(AS_PROBABLE), weights[places]
         written = Expectation.fit(signals, quality, counts, start)
         learner = cls(written, memory, remembered, None)
@@ -96,7 +106,7 @@ class GeneratedTextLearner(AnswersTexts):
         for number in np.unique(fold):
             kept, test = fold != number, fold == number
             expected[test] = Expectation.fit(signals[kept], quality[kept], counts[kept], start).of(signals[test])
-        texts, best = learner._chosen(unseen, expected, found)
+        texts, best = cls(written, others, remembered, None)._chosen(unseen, expected, found)
         learner.cv_metrics = figures_of(texts, answers, shown=best >= FLOOR, expected=best, source="cross-validation")
         return learner
 

@@ -94,12 +94,16 @@ def learn_expectation(
 ) -> tuple[Expectation, Figures]:
     """What chrF to expect of a memory's suggestions, and how it fares on its own items, each forgotten in turn.
 
+    Of items of the same source only the first is looked at, or its copies would tell how well it is answered.
+
     Args:
         memory: of at least three items.
         targets: of its items.
         weights: [N], how much each item counts.
         seed: decides which items are judged where there are very many.
     """
+    different = memory.different()
+    memory, targets, weights = memory.of_some(different), [targets[i] for i in different], weights[different]
     places = np.sort(np.random.default_rng(seed).permutation(len(targets))[:JUDGED])
     answers, counts = [targets[place] for place in places], weights[places]
     near, near_texts, near_quality = _suggested(memory, answers, places, far=False)

@@ -14,6 +14,8 @@ from labelloop.learning.scaling import unit_rows
 from labelloop.learning.translation.profiles import profiles
 
 NEIGHBOURS: Final = 5
+# Sources among which each can be forgotten together with the nearer half of the others.
+LEAST_OTHERS: Final = 3
 _ROWS_AT_ONCE: Final = 512
 # How fast a neighbour's say fades with the distance from the nearest, in cosine.
 _FADES: Final = 0.1
@@ -57,6 +59,17 @@ class Memory:
         rows = unit_rows(features, centre).astype(np.float16)
         return cls(centre, rows, tuple(texts), profiles(texts).astype(np.float16))
 
+    def different(self) -> Ints:
+        """The items of different sources, int64 [n], ascending: of those of one source the first; all where fewer than three differ."""
+        first: dict[bytes, int] = {}
+        for place, row in enumerate(self.rows):
+            first.setdefault(row.tobytes(), place)
+        return np.array(list(first.values()) if len(first) >= LEAST_OTHERS else range(len(self.rows)), dtype=np.int64)
+
+    def of_some(self, places: Ints) -> "Memory":
+        """What it holds of the items at some places."""
+        return Memory(self.centre, self.rows[places], tuple(self.texts[p] for p in places), self.answers[places])
+
     def find(self, features: Floats) -> Found:
         """What is near to features [n, d].
 
@@ -73,7 +86,9 @@ class Memory:
         return self._found(unit_rows(features, self.centre))
 
     def find_among_others(self, places: Ints, *, far: bool = False) -> Found:
-        """What is near to the sources remembered at some places when each of them is forgotten itself; N is at least 3.
+        """What is near to the sources remembered at some places when each of them is forgotten itself.
+
+        N is at least `LEAST_OTHERS`.
 
         Args:
             places: int [n].
