@@ -218,6 +218,15 @@ def test_a_memory_finds_as_a_full_search_does() -> None:
     assert (others == alike.argmax(axis=1)).all()
 
 
+def test_of_equally_near_answers_the_first_is_suggested() -> None:
+    rows = np.tile(np.arange(1, 9, dtype=np.float32), (2000, 1))
+    rows[:7] *= -1
+    memory = Memory.of(rows, [str(number) for number in range(2000)], np.zeros(8, dtype=np.float32))
+
+    assert memory.find(rows[-1:]).nearest.tolist() == [7]
+    assert memory.find_among_others(np.array([7, 8])).nearest.tolist() == [8, 7]
+
+
 @settings(max_examples=30)
 @given(st.lists(st.text(max_size=12), max_size=8))
 def test_a_memory_keeps_every_text(texts: list[str]) -> None:

@@ -17,6 +17,8 @@ NEIGHBOURS: Final = 5
 # Sources among which each can be forgotten together with the nearer half of the others.
 LEAST_OTHERS: Final = 3
 _ROWS_AT_ONCE: Final = 512
+# How much farther an answer counts than the one before, far less than can be told: of equally near ones the first comes first.
+_LATER: Final = 1e-13
 # How fast a neighbour's say fades with the distance from the nearest, in cosine.
 _FADES: Final = 0.1
 # Closest that two sources can be told to lie.
@@ -125,7 +127,7 @@ class Memory:
 
     def _part(self, rows: Floats, without: Ints | None, far: bool) -> Found:
         known = self.rows.astype(np.float32)
-        alike = np.clip(rows @ known.T, -1, 1).astype(np.float64)
+        alike = np.clip(rows @ known.T, -1, 1).astype(np.float64) - _LATER * np.arange(len(known))
         if without is not None:
             alike[np.arange(len(rows)), without] = -np.inf
         count = len(known) - (without is not None)
@@ -134,9 +136,8 @@ class Memory:
             np.put_along_axis(alike, nearer, -np.inf, axis=1)
             count -= count // 2
         count = min(NEIGHBOURS, count)
-        near_ones = np.sort(np.argpartition(-alike, count - 1, axis=1)[:, :count], axis=1)
-        # Of equally near ones the first remembered comes first.
-        ranks = np.argsort(-np.take_along_axis(alike, near_ones, axis=1), axis=1, kind="stable")
+        near_ones = np.argpartition(-alike, count - 1, axis=1)[:, :count]
+        ranks = np.argsort(-np.take_along_axis(alike, near_ones, axis=1), axis=1)
         order = np.take_along_axis(near_ones, ranks, axis=1)
         near = np.take_along_axis(alike, order, axis=1)
         closeness = -np.log((1 - near) / 2 * (1 - _TOUCHING) + _TOUCHING)
