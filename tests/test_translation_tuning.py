@@ -249,6 +249,13 @@ def test_features_that_cannot_be_read_are_left_out_or_refused() -> None:
             learner.predict([good, broken])
 
 
+def test_numbers_too_large_for_what_is_kept_are_held() -> None:
+    large = pack_outputs(np.array([1e6, -1e6], np.float32), ["a"], [-1e9], taught=False)
+
+    assert np.isfinite(large.values).all()
+    assert GeneratedTextLearner.train(Training([], [], ())).predict([large])[0].text == ""
+
+
 @pytest.mark.parametrize("texts", [[], [""], ["a", "bc"], ["Köln 🇩🇪 \ud800", "我"]])
 def test_outputs_are_read_as_they_were_laid_out(texts: list[str]) -> None:
     row, said = np.array([0.5, -2.0], np.float32), [-0.5 * (i + 1) for i in range(len(texts))]

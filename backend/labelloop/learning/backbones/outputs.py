@@ -33,11 +33,12 @@ class Outputs:
 
 
 def pack_outputs(row: Floats, texts: Sequence[str], log_probabilities: Sequence[float], *, taught: bool) -> Dense:
-    """Lay out a row [dim] and outputs with their log-probabilities."""
+    """Lay out a row [dim] and outputs with their log-probabilities; what float16 cannot hold is cut to its range."""
     codes = [np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<i4") for text in texts]
     head = np.array([len(texts), len(row), int(taught), *(len(one) for one in codes)], dtype=np.int32)
     values = np.concatenate([row, np.asarray(log_probabilities, dtype=np.float64)])
-    return Dense(values.astype(np.float16), np.concatenate([head, *codes]).astype(np.int32))
+    most = np.finfo(np.float16).max
+    return Dense(np.clip(values, -most, most).astype(np.float16), np.concatenate([head, *codes]).astype(np.int32))
 
 
 def read_outputs(dense: Dense) -> Outputs:
