@@ -1,6 +1,7 @@
 """What an annotator draws is answered with what the model makes of it."""
 
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -205,6 +206,16 @@ def test_words_of_any_script_are_proposed_whole(text: str, marked: str, found: l
     answer = answer_prompts(SPANS, SpansPrediction((), 0.9, 0.1), prompts, text)
     assert isinstance(answer, SpansPrediction)
     assert [(span.start, span.end) for span in answer.spans] == [(start, start + len(marked)) for start in found]
+
+
+def test_words_that_stand_in_thousands_of_places_take_no_long_time() -> None:
+    started = time.perf_counter()
+    marked = tuple(Span("PER", start, start + 1) for start in range(0, 600, 2))
+    answer = answer_prompts(SPANS, SpansPrediction((), 0.9, 0.1), Prompts(spans=marked), "\u3042" * 20_000)
+
+    assert isinstance(answer, SpansPrediction)
+    assert len(answer.spans) == 20_000 - 300
+    assert time.perf_counter() - started < 5
 
 
 def test_blanks_around_marked_words_do_not_matter() -> None:

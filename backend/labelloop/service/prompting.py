@@ -100,32 +100,40 @@ def _connected(inside: NDArray[np.bool_], row: int, column: int) -> NDArray[np.b
 def _repeated(control: Control, prediction: SpansPrediction, marked: Sequence[Span], text: str) -> tuple[Span, ...]:
     """The marked words wherever else they stand, each as a whole, and nowhere twice."""
     scores = {(span.label, span.start, span.end): span.score for span in prediction.spans}
-    taken, found = [(span.start, span.end) for span in marked], []
-    places = words(text)
-    starts, ends = [start for start, _ in places], {end for _, end in places}
+    taken, found = np.zeros(len(text), dtype=np.bool_), []
     for span in marked:
-        if span.label not in control.labels:
-            continue
-        for start, end in _whole(span, text, starts, ends):
-            if not any(start < last and first < end for first, last in taken):
-                taken.append((start, end))
-                found.append(Span(span.label, start, end, scores.get((span.label, start, end), REPEATED)))
+        taken[span.start : span.end] = True
+    places = words(text)
+    starts, ends = {start for start, _ in places}, {end for _, end in places}
+    # What is marked a hundred times is looked for once.
+    for label, said in dict.fromkeys((span.label, _said(span, text)) for span in marked):
+        for start, end in _whole(said, text, starts, ends) if label in control.labels else ():
+            if not taken[start:end].any():
+                taken[start:end] = True
+                found.append(Span(label, start, end, scores.get((label, start, end), REPEATED)))
     return tuple(found)
 
 
-def _whole(span: Span, text: str, starts: Sequence[int], ends: Set[int]) -> Iterator[tuple[int, int]]:
+def _said(span: Span, text: str) -> tuple[str, tuple[bool, bool]]:
+    """The words of a span, and where they are parts of something longer; see `torn`."""
+    said = text[span.start : span.end].strip()
+    first = text.find(said, span.start)
+    return said, torn(text, first, first + len(said)) if said else (False, False)
+
+
+def _whole(
+    said: tuple[str, tuple[bool, bool]], text: str, starts: Set[int], ends: Set[int]
+) -> Iterator[tuple[int, int]]:
     """Where the words of a span stand in a text from the start of a word to the end of one; nowhere where they are none.
 
     They are no part of anything longer there, unless the span is, too, as the article in `l'eau` is.
     """
-    marked = text[span.start : span.end].strip()
-    if not marked:
-        return
-    first = text.index(marked, span.start)
-    allowed = torn(text, first, first + len(marked))
-    for start in starts:
+    marked, allowed = said
+    start = text.find(marked) if marked else -1
+    while start >= 0:
         end = start + len(marked)
-        if end in ends and text.startswith(marked, start):
+        if start in starts and end in ends:
             sides = zip(torn(text, start, end), allowed, strict=True)
             if all(may_be or not is_torn for is_torn, may_be in sides):
                 yield start, end
+        start = text.find(marked, start + 1)
