@@ -109,6 +109,11 @@ def test_the_order_of_regions_says_nothing(boxes: list[Box]) -> None:
     assert BoxesTarget(tuple(boxes)).summary != BoxesTarget(tuple(boxes[:2])).summary
 
 
+def test_the_order_of_texts_says_which_is_to_be_learnt() -> None:
+    assert TextTarget(("a", "b")).summary == TextTarget(("a", "b"), weight=0.5).summary
+    assert TextTarget(("a", "b")).summary != TextTarget(("b", "a")).summary
+
+
 def test_regions_that_are_not_sure_enough_are_held_back() -> None:
     said = BoxesPrediction((CAT, DOG), 0.65, 0.3, 100, 200)
     shown = said.shown({"cat", "dog"}, 0.5)

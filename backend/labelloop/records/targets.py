@@ -198,8 +198,8 @@ class TextTarget:
 
     @property
     def summary(self) -> str:
-        """A digest of the texts."""
-        return _digest(self.texts)
+        """A digest of the texts, in their order: the first is the one to learn."""
+        return _hashed(map(repr, self.texts))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -215,7 +215,11 @@ T = TypeVar("T", bound=Any)
 
 
 def _digest(parts: Iterable[object]) -> str:
-    return sha256("\n".join(sorted(map(repr, parts))).encode(errors="surrogatepass")).hexdigest()[:16]
+    return _hashed(sorted(map(repr, parts)))
+
+
+def _hashed(lines: Iterable[str]) -> str:
+    return sha256("\n".join(lines).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def _classes(regions: Iterable[Box | Mask | Span]) -> tuple[str, ...]:
