@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop.learning import ClassificationLearner, assign_holdout, judged_keys
-from labelloop.records import ClassTarget
+from labelloop.records import ClassTarget, SetTarget, strata
 
 
 def _labels(counts: dict[str, int]) -> dict[str, str]:
@@ -23,6 +23,18 @@ def test_every_class_gives_its_share() -> None:
     labels = _labels({"cat": 50, "dog": 30, "owl": 20})
 
     assert _held(labels, assign_holdout(labels, {}, 0.1)) == {"cat": 5, "dog": 3, "owl": 2}
+
+
+def test_items_of_many_classes_each_give_their_share() -> None:
+    drawn = np.random.default_rng(0).random((200, 30)) < 0.2
+    names = [tuple(f"class {n:02}" for n in np.flatnonzero(row)) for row in drawn]
+    labels = strata({str(number): SetTarget(several) for number, several in enumerate(names)})
+    sides = assign_holdout(labels, {}, 0.2)
+    taught = {name for number, several in enumerate(names) for name in several if not sides[str(number)]}
+
+    assert len(set(names)) > 190
+    assert sum(sides.values()) == 40
+    assert len(taught) == 30
 
 
 def test_exact_share_is_not_lost_to_rounding() -> None:

@@ -22,7 +22,7 @@ from labelloop.records import (
     Target,
     TextPrediction,
     TextTarget,
-    stratum,
+    strata,
     value_of,
 )
 
@@ -100,7 +100,14 @@ def test_that_there_is_nothing_here_stays_said(nothing: Target) -> None:
 def test_a_text_outlives_every_class() -> None:
     target = TextTarget(("Guten Tag",))
     assert target.within(()) is target
-    assert stratum(target) == ""
+    assert strata({"a": target}) == {"a": ""}
+
+
+def test_what_is_spread_over_splits_is_never_a_set_of_classes_that_is_there_once() -> None:
+    said = {"a": ("x", "y"), "b": ("x", "y"), "c": ("x", "z"), "d": ("x",), "e": (), "f": ("z",)}
+    found = strata({key: SetTarget(labels) for key, labels in said.items()})
+
+    assert found == {"a": "x\0y", "b": "x\0y", "c": "z", "d": "x", "e": "", "f": "z"}
 
 
 @given(st.permutations([CAT, DOG, Box("dog", 0.0, 0.0, 1.0, 1.0)]))

@@ -27,7 +27,7 @@ from labelloop.records.targets import (
     SpansTarget,
     Target,
     TextTarget,
-    stratum,
+    strata,
 )
 
 __all__ = [
@@ -56,6 +56,6 @@ __all__ = [
     "TextPrediction",
     "TextTarget",
     "parts_of",
-    "stratum",
+    "strata",
     "value_of",
 ]

@@ -1,12 +1,15 @@
 """What people said of one item, by kind of control."""
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Protocol, Self, TypeVar
 
 from labelloop.records.masks import Mask
 from labelloop.records.regions import Attribute, Box, Span
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Target(Protocol):
@@ -37,9 +40,19 @@ class Target(Protocol):
         ...
 
 
-def stratum(target: Target) -> str:
-    """What splits should spread over both sides: the classes together."""
-    return "\0".join(target.classes)
+def strata(targets: Mapping[K, Target]) -> dict[K, str]:
+    """What splits should spread over both sides, for each target: its classes together.
+
+    Where no other target names just the same classes, as may be with each of many long texts, it is the rarest of them: of
+    what is there once nothing is ever held out.
+    """
+    together = Counter(target.classes for target in targets.values())
+    items = Counter(label for target in targets.values() for label in target.classes)
+    rarest = {classes: sorted(classes, key=lambda label: (items[label], label))[:1] for classes in together}
+    return {
+        key: "\0".join(target.classes if together[target.classes] > 1 else rarest[target.classes])
+        for key, target in targets.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from labelloop.learning import (
     strategy_named,
 )
 from labelloop.learning.preparation import Finding, FindingKind, examine, near_duplicate_groups
-from labelloop.records import Control, Kind, Target, parts_of, stratum
+from labelloop.records import Control, Kind, Target, parts_of, strata
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.enough import to_judge
 from labelloop.service.state import BrokenItem, Place, Progress
@@ -233,11 +233,11 @@ def _place(
     settings: Settings,
 ) -> tuple[dict[str, bool], frozenset[str]]:
     """Each content's side, near-duplicates on one, and the contents to judge on."""
-    strata = {content: stratum(target) for content, target in zip(embedded.contents, targets, strict=True)}
+    spread = strata(dict(zip(embedded.contents, targets, strict=True)))
     groups = dict(zip(embedded.contents, groups_of_rows.tolist(), strict=True))
-    share = settings.holdout_share if len(strata) >= settings.holdout_from else 0.0
-    sides = assign_holdout(strata, sides, share, groups)
-    return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in strata}, groups))
+    share = settings.holdout_share if len(spread) >= settings.holdout_from else 0.0
+    sides = assign_holdout(spread, sides, share, groups)
+    return sides, frozenset(judged_keys({key: side for key, side in sides.items() if key in spread}, groups))
 
 
 def _pool_inputs(pool: Sequence[TaskRecord], embedder: Embedder, reads: Reads) -> Any:

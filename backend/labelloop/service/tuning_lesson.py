@@ -8,7 +8,7 @@ from labelloop.errors import MediaError, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
-from labelloop.records import Control, Modality, stratum, value_of
+from labelloop.records import Control, Modality, strata, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
@@ -42,7 +42,7 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
         i: content for i, content in zip(found.ids, found.contents, strict=True) if sides.get(content) is False
     }
     said: dict[int, Any] = {task_id: targets[task_id] for task_id in content_of}
-    aside = _aside({content: stratum(said[task_id]) for task_id, content in content_of.items()})
+    aside = _aside({content: said[task_id] for task_id, content in content_of.items()})
     return Attempt(
         control=control.name,
         classes=control.labels,
@@ -102,10 +102,10 @@ def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 
-def _aside(strata: dict[str, str]) -> set[str]:
+def _aside(targets: dict[str, Any]) -> set[str]:
     """The contents that decide when to stop, a share of each stratum."""
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(strata), 1))
-    return {content for content, held in assign_holdout(strata, {}, share).items() if held}
+    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(targets), 1))
+    return {content for content, held in assign_holdout(strata(targets), {}, share).items() if held}
 
 
 def _media(scene: Scene, control: Control, task_ids: Sequence[int]) -> Any:

@@ -12,7 +12,7 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.holdout import assign_holdout
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.records import Lesson
-from labelloop.records import Target, stratum
+from labelloop.records import Target, strata
 
 
 class Chosen(Sequence[Any]):
@@ -84,8 +84,8 @@ def _set_aside(lesson: Lesson, usable: Ints, share: float, least: int = 0) -> tu
     Equal items stand on one side.
     """
     keys = {int(row): _content(lesson.items[int(row)]) for row in usable}
-    strata = {key: stratum(lesson.targets[row]) for row, key in keys.items()}
-    held = assign_holdout(strata, {}, max(share, least / max(len(strata), 1)))
+    spread = strata({key: lesson.targets[row] for row, key in keys.items()})
+    held = assign_holdout(spread, {}, max(share, least / max(len(spread), 1)))
     out = np.array([held[keys[int(row)]] for row in usable], dtype=bool)
     return usable[~out], usable[out]
 
