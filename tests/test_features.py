@@ -7,6 +7,7 @@ import pytest
 
 from labelloop.learning import Dense
 from labelloop.records import Modality
+from labelloop.service import features as service_features
 from labelloop.service.features import COMPACT_ABOVE, COMPACT_DENSE, Features, content_key, item_key
 from labelloop.service.store import Store
 
@@ -176,3 +177,19 @@ def test_small_shards_with_dense_features_are_merged_and_large_ones_left(tmp_pat
     assert len(again) == large + COMPACT_ABOVE + 1
     assert same(again.dense(keys("s7"))[0], dense(2, seed=7)[1])
     assert same(again.dense(keys(9))[0], dense(large)[9])
+
+
+def test_a_shard_of_few_items_with_many_numbers_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, long = open_features(tmp_path), dense(8)[7]
+    monkeypatch.setattr(service_features, "COMPACT_NUMBERS", long.values.size - 1)
+    features.add(keys("long"), keys("long"), rows(1), [long])
+    (name,) = Store(str(tmp_path)).names("projects/p/features/plain")
+    for number in range(COMPACT_ABOVE + 1):
+        features.add(keys(f"s{number}"), keys(number), rows(1), dense(2, seed=number)[1:])
+    names = Store(str(tmp_path)).names("projects/p/features/plain")
+
+    assert name in names
+    assert len(names) < 5
+    assert same(open_features(tmp_path).dense(keys("long"))[0], long)

@@ -28,6 +28,8 @@ Matrix = NDArray[np.float32]
 COMPACT_ABOVE = 40
 COMPACT_DENSE = 64
 """Shards of more items than this are left as they are when items have dense features, which are large."""
+COMPACT_NUMBERS = 16_000_000
+"""So are shards of more such numbers, as those of a few long texts: all that are merged are in memory at once."""
 
 
 def item_key(modality: Modality, value: object, how: str = "") -> str:
@@ -47,6 +49,11 @@ class _Shard:
     file: Any
     contents: NDArray[np.uint8]
     ends: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it may be merged with others."""
+        return self.ends is None or (len(self.contents) <= COMPACT_DENSE and int(self.ends[0][-1]) <= COMPACT_NUMBERS)
 
     def dense(self, row: int) -> Dense:
         """The dense features of one item, read from the file; empty where there are none."""
@@ -180,7 +187,7 @@ class Features:
 
     def _compact(self) -> None:
         """Merge the shards into one, the large ones with dense features aside; a reader that still maps one keeps it."""
-        old = {n: s for n, s in self._shards.items() if s.ends is None or len(s.contents) <= COMPACT_DENSE}
+        old = {name: shard for name, shard in self._shards.items() if shard.is_small}
         places = [(key, place) for key, place in self._index.items() if place[0] in old]
         if len(old) < 2 or not places:
             return
