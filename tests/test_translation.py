@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import TextLearner, Training
 from labelloop.learning.backbones.plain_texts import PlainTexts
+from labelloop.learning.translation import learner as translation_learner
 from labelloop.learning.translation.expectation import Expectation
 from labelloop.learning.translation.measuring import chrf_of_each, figures_of
 from labelloop.learning.translation.memory import Memory
@@ -143,6 +144,18 @@ def test_equal_features_and_equal_answers_are_no_trouble() -> None:
     assert same.predict(rows[:1])[0].text == "yes"
     differing = TextLearner.train(Training(rows, [TextTarget((text,)) for text in "abcdef"], ()))
     assert differing.predict(rows[:1])[0].text == ""
+
+
+def test_of_many_long_answers_some_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained()
+    monkeypatch.setattr(translation_learner, "JUDGED_CHARACTERS", 300)
+    some = trained()
+
+    assert whole.cv_metrics is not None
+    assert some.cv_metrics is not None
+    assert whole.cv_metrics.items == 30
+    assert 5 < some.cv_metrics.items < 15
+    assert len(some.predict(pairs(30)[0])) == 30
 
 
 def test_a_copy_of_a_source_does_not_tell_how_well_it_is_answered() -> None:

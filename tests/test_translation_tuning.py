@@ -13,6 +13,7 @@ from labelloop.learning.backbones.outputs import pack_outputs, read_outputs
 from labelloop.learning.backbones.taught import TAUGHT, digest_of
 from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS
 from labelloop.learning.translation import GeneratedTextLearner
+from labelloop.learning.translation import learner as translation_learner
 from labelloop.learning.translation.measuring import chrf_of_each
 from labelloop.learning.tuning import CheckpointFile, Conduct, Lesson, Tuned, TuneOptions, fine_tune_texts, spec_of
 from labelloop.records import Modality, TextTarget
@@ -234,6 +235,17 @@ def test_a_copy_of_a_text_does_not_tell_how_well_it_is_answered() -> None:
     assert twice is not None
     assert twice.items == 30
     assert twice.value == pytest.approx(once.value, abs=0.05)
+
+
+def test_of_many_long_answers_some_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translation_learner, "JUDGED_CHARACTERS", 300)
+    rows = np.random.default_rng(0).normal(size=(40, 8))
+    targets = [TextTarget((f"this is answer number {number}",)) for number in range(40)]
+    parts = [pack_outputs(row, ["an answer"], [-0.5], taught=False) for row in rows]
+    found = GeneratedTextLearner.train(Training(parts, targets, ())).cv_metrics
+
+    assert found is not None
+    assert 5 < found.items < 15
 
 
 def test_features_that_cannot_be_read_are_left_out_or_refused() -> None:

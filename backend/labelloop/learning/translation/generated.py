@@ -14,7 +14,7 @@ from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
 from labelloop.learning.translation.answering import FLOOR, AnswersTexts
 from labelloop.learning.translation.expectation import LEAST, Expectation
-from labelloop.learning.translation.learner import FOLDS, MINIMUM, learn_expectation, middle_of
+from labelloop.learning.translation.learner import FOLDS, MINIMUM, learn_expectation, middle_of, some_to_judge
 from labelloop.learning.translation.measuring import chrf_of_each, figures_of, require_sacrebleu
 from labelloop.learning.translation.memory import Found, Memory
 from labelloop.learning.translation.profiles import profiles
@@ -71,7 +71,7 @@ class GeneratedTextLearner(AnswersTexts):
                 raise NotEnoughLabels(
                     f"Without a model that writes, {MINIMUM} answered items are needed; there are {len(items)}. Answer some more."
                 )
-            return cls._judged(items, targets, weights, memory, remembered)
+            return cls._judged(items, targets, weights, memory, remembered, training.options.seed)
 
     @classmethod
     def _judged(
@@ -81,6 +81,7 @@ class GeneratedTextLearner(AnswersTexts):
         weights: Floats,
         memory: Memory | None,
         remembered: Expectation | None,
+        seed: int,
     ) -> "GeneratedTextLearner":
         others = memory
         if memory is not None:
@@ -93,6 +94,7 @@ class GeneratedTextLearner(AnswersTexts):
             )
             weights = weights[different]
         places: Ints = np.array([i for i, item in enumerate(items) if item.texts and not item.taught], dtype=np.int64)
+        places = some_to_judge(places, [target.texts[0] for target in targets], seed)
         unseen, answers = [items[place] for place in places], [targets[place] for place in places]
         found = others.find_among_others(places) if others is not None and places.size else None
         signals, quality = _signals(unseen, found, others), chrf_of_each([item.texts[0] for item in unseen], answers)

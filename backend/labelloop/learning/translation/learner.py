@@ -13,14 +13,16 @@ from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
 from labelloop.learning.translation.answering import FLOOR, AnswersTexts
 from labelloop.learning.translation.expectation import Expectation
-from labelloop.learning.translation.measuring import chrf_of_each, figures_of, require_sacrebleu
-from labelloop.learning.translation.memory import Memory, finite_rows
+from labelloop.learning.translation.measuring import MEASURED, chrf_of_each, figures_of, require_sacrebleu
+from labelloop.learning.translation.memory import LEAST_OTHERS, Memory, finite_rows
 from labelloop.records import TextTarget
 
 # Answers below which nothing can be said of how far one fits another item.
 MINIMUM: Final = 5
 # Answers that quality is learnt from; more would cost seconds and teach four numbers little.
 JUDGED: Final = 1000
+# And their characters: each takes microseconds to compare, three times over.
+JUDGED_CHARACTERS: Final = 500_000
 FOLDS: Final = 5
 # Weight of what the farther half of the memory suggests: it teaches what to expect where nothing near is answered yet.
 FAR: Final = 0.5
@@ -104,7 +106,7 @@ def learn_expectation(
     """
     different = memory.different()
     memory, targets, weights = memory.of_some(different), [targets[i] for i in different], weights[different]
-    places = np.sort(np.random.default_rng(seed).permutation(len(targets))[:JUDGED])
+    places = some_to_judge(np.arange(len(targets)), memory.texts, seed)
     answers, counts = [targets[place] for place in places], weights[places]
     near, near_texts, near_quality = _suggested(memory, answers, places, far=False)
     far, _, far_quality = _suggested(memory, answers, places, far=True)
@@ -120,6 +122,19 @@ def learn_expectation(
     expected = _cross_fitted(fit, near)
     figures = figures_of(near_texts, answers, shown=expected >= FLOOR, expected=expected, source="cross-validation")
     return fit(np.ones(len(places), dtype=bool)), figures
+
+
+def some_to_judge(places: Ints, answers: Sequence[str], seed: int) -> Ints:
+    """As many of the items at some places as there is time to judge, ascending; three at least where there are as many.
+
+    Args:
+        places: int [n].
+        answers: of all items.
+        seed: decides which.
+    """
+    places = np.random.default_rng(seed).permutation(places)[:JUDGED]
+    sizes = np.cumsum([min(len(answers[place]), MEASURED) for place in places])
+    return np.sort(places[: max(LEAST_OTHERS, int(np.searchsorted(sizes, JUDGED_CHARACTERS)))])
 
 
 def _suggested(
