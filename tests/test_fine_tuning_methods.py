@@ -31,7 +31,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> BackboneSpec:
 
 
 def _steps(
-    spec: BackboneSpec, method: str, labelled_weight: float, unlabelled: int = 24, **more: Any
+    spec: BackboneSpec, method: str, labelled_weight: float, unlabelled: int = 24, broken: bool = False, **more: Any
 ) -> tuple[Model, Steps]:
     torch.manual_seed(0)
     medium = open_medium(spec)
@@ -40,7 +40,7 @@ def _steps(
         model.head.weight.mul_(20)
     items, targets = digit_images(16)
     said = np.array([[label == target.label for label in CLASSES] for target in targets], dtype=np.float32)
-    train = Labelled(Shelf(items, medium.open), said, np.full(16, labelled_weight))
+    train = Labelled(Shelf([b"broken"] * 16 if broken else items, medium.open), said, np.full(16, labelled_weight))
     pool, _ = digit_images(unlabelled, first=200)
     return model, Steps(
         medium,
@@ -152,6 +152,27 @@ def test_what_does_not_fit_is_done_in_smaller_parts(spec: BackboneSpec, monkeypa
     monkeypatch.setattr(Model, "forward", lambda self, batch: (_ for _ in ()).throw(RuntimeError("out of memory")))
     with pytest.raises(LearningError, match="too little memory"):
         steps.step(1, 10)
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_passed_over_where_gradients_are_scaled(spec: BackboneSpec) -> None:
+    model, steps = _steps(spec, "supervised", 1.0, broken=True)
+    steps._scaler = torch.amp.GradScaler("cpu")
+    before = _state(model)
+    steps.step(0, 10)
+
+    assert all(torch.equal(tensor, before[name]) for name, tensor in _state(model).items())
+
+
+def test_what_a_processor_began_goes_on_where_gradients_are_scaled(spec: BackboneSpec) -> None:
+    _, begun = _steps(spec, "supervised", 1.0)
+    model, steps = _steps(spec, "supervised", 1.0)
+    steps._scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    steps.restore(*begun.state())
+    before = _state(model)
+    steps.step(0, 10)
+
+    assert steps.state()[1]["scale"] == 64.0
+    assert not torch.equal(model.head.weight, before["head.weight"])
 
 
 def test_batch_normalisation_keeps_its_statistics_and_learns_its_scale(spec: BackboneSpec) -> None:

@@ -78,6 +78,8 @@ class GradientSteps(ABC):
             group["lr"] = group["rate"] * rate_share(number, steps, warm_up)
         while not self._accumulated(rows, number, steps):
             release_memory()
+        if all(parameter.grad is None for parameter in self._model.parameters()):
+            return  # nothing of the batch could be read, and a scaler takes no step without gradients
         self._scaler.unscale_(self._optimiser)
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), LONGEST)
         self._scaler.step(self._optimiser)
@@ -92,7 +94,8 @@ class GradientSteps(ABC):
         """Go on from there."""
         self._model.load_state_dict(parts["model"])
         restore_optimiser(self._optimiser, parts.get("optimiser", {}))
-        self._scaler.load_state_dict(dict(scaler))
+        if scaler:  # one that has gone without so far, on another device, has none to give
+            self._scaler.load_state_dict(dict(scaler))
 
     def _teach(self, rows: Ints, number: int, steps: int) -> None:
         """Accumulate the gradients of one batch, a part at a time."""
