@@ -69,6 +69,17 @@ def test_unlabelled_items_alone_move_every_part_of_the_student(spec: BackboneSpe
     assert any(tensor.grad is not None and tensor.grad.abs().sum() > 0 for tensor in model.network.parameters())
 
 
+@pytest.mark.parametrize("method", ["mean_teacher", "pseudo_label"])
+def test_unlabelled_items_teach_every_layer_in_half_precision_too(spec: BackboneSpec, method: str) -> None:
+    model, steps = _steps(spec, method, labelled_weight=0.0)
+    steps._half = torch.bfloat16
+    for number in range(3):
+        steps.step(number, 10)
+    layers = [model.head.weight, *(tensor for tensor in model.network.parameters() if tensor.ndim > 1)]
+
+    assert all(tensor.grad is not None and tensor.grad.abs().sum() > 0 for tensor in layers)
+
+
 @pytest.mark.parametrize("method", ["supervised", "mean_teacher", "pseudo_label"])
 def test_without_unlabelled_items_and_weight_nothing_moves(spec: BackboneSpec, method: str) -> None:
     model, steps = _steps(spec, method, labelled_weight=0.0, unlabelled=0)
@@ -173,6 +184,15 @@ def test_what_a_processor_began_goes_on_where_gradients_are_scaled(spec: Backbon
 
     assert steps.state()[1]["scale"] == 64.0
     assert not torch.equal(model.head.weight, before["head.weight"])
+
+
+def test_the_head_answers_in_full_precision_where_the_network_does_not(spec: BackboneSpec) -> None:
+    medium = open_medium(spec)
+    model = Model(medium.network, medium.dim, len(CLASSES))
+    features = torch.rand(7, medium.dim)
+    expected = model.answer(features)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model.answer(features), expected)
 
 
 def test_batch_normalisation_keeps_its_statistics_and_learns_its_scale(spec: BackboneSpec) -> None:

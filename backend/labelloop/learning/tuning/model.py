@@ -47,7 +47,9 @@ class Model(torch.nn.Module):
 
     def answer(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of features [n, dim]."""
-        logits: torch.Tensor = self.head(functional.normalize(features - self.centre, dim=1))
+        # Under autocast, too: steps of a hundredth between answers would drown what an epoch gains.
+        with torch.autocast(features.device.type, enabled=False):
+            logits: torch.Tensor = self.head(functional.normalize(features - self.centre, dim=1))
         return logits
 
     def train(self, mode: bool = True) -> "Model":
