@@ -1,8 +1,10 @@
 """Fine-tuning: what is learnt is kept as a backbone like any other, and what cannot be learnt is said."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from labelloop.records import ClassTarget, Kind, Modality, SetTarget
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
+from labelloop.learning.tuning import trainer  # noqa: E402
 from support.tuning_bench import CLASSES, digit_images, lesson, made_weights, spec_for  # noqa: E402
 
 QUICK = TuneOptions(
@@ -95,6 +98,15 @@ def test_same_seed_same_weights_and_the_callers_draws_are_left_alone(spec: Backb
     assert torch.rand(1) == expected
     assert _weights(first) == _weights(fine_tune(spec, lesson(40), tmp_path / "b", options))
     assert _weights(first) != _weights(fine_tune(spec, lesson(40), tmp_path / "c", replace(options, seed=1)))
+
+
+def test_a_gpu_that_is_not_asked_for_is_left_alone(
+    spec: BackboneSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: pytest.fail("it may be full, or out of order"))
+
+    assert fine_tune(spec, lesson(40), tmp_path, replace(QUICK, epochs=1)) is not None
 
 
 def test_validation_items_teach_nothing(spec: BackboneSpec, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from labelloop.errors import LearningError
@@ -45,6 +45,14 @@ def inference(device: Any) -> Iterator[None]:
     half = torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=device.type == "cuda"):
         yield
+
+
+def draws_apart() -> AbstractContextManager[None]:
+    """Draws of one's own; the caller's are as they were afterwards. GPUs that nothing has run on are left alone: one may be full."""
+    import torch
+
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if used else [])
 
 
 def note_run() -> None:

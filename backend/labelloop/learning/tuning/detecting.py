@@ -9,6 +9,7 @@ import torch
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.detector_networks import encoder_of, hold_still
+from labelloop.learning.backbones.torch_running import draws_apart
 from labelloop.learning.boxes.decoding import Candidates
 from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.matching import hits
@@ -100,7 +101,7 @@ class DetectionSteps(GradientSteps):
             return Judged.nothing()
         images, targets = self._inputs(taken, self._plain)
         weights = np.array([truth.weight for _, truth in taken])
-        with torch.no_grad(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        with torch.no_grad(), draws_apart():
             # Some detectors draw the places that their loss is of.
             torch.manual_seed(step_seed(self._options.seed, -1 - rows[0]))
             loss = sum(self._model.train()(images, targets).values())

@@ -14,6 +14,7 @@ import numpy as np
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones import BackboneSpec, ResolvedBackbone, resolve_backbone
+from labelloop.learning.backbones.torch_running import draws_apart
 from labelloop.learning.tuning.checkpoints import find_checkpoint, fingerprint_of
 from labelloop.learning.tuning.conduct import BY_ITSELF, Conduct
 from labelloop.learning.tuning.media import Medium, open_medium, spec_of
@@ -122,7 +123,7 @@ def alone(options: TuneOptions) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // 2))
     try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        with draws_apart():
             torch.manual_seed(options.seed)
             yield
     finally:
