@@ -146,6 +146,20 @@ def test_a_spent_budget_ends_with_the_best_so_far(spec: BackboneSpec, tmp_path: 
     assert len(found.epochs) == 1
 
 
+def test_a_long_look_at_the_validation_items_goes_on_where_it_gave_way(spec: BackboneSpec, tmp_path: Path) -> None:
+    options = replace(QUICK, at_once=2)
+    whole = fine_tune(spec, lesson(60), tmp_path / "whole", options)
+    keeper, asked = CheckpointFile(tmp_path / "checkpoint"), itertools.count()
+    conduct = Conduct(keeper=keeper, give_way=lambda: next(asked) % 3 == 2)
+    parts = (fine_tune(spec, lesson(60), tmp_path / "parts", options, conduct) for _ in range(40))
+    found = next((one for one in parts if one is not None), None)
+
+    assert whole is not None
+    assert found is not None, "one part after the other began the look anew"
+    assert found.epochs == whole.epochs
+    assert _weights(found) == _weights(whole)
+
+
 def test_it_gives_way_and_goes_on_to_the_same_weights(spec: BackboneSpec, tmp_path: Path) -> None:
     keeper = CheckpointFile(tmp_path / "checkpoint")
     options = replace(QUICK, augmentation="weak")

@@ -161,7 +161,7 @@ def test_it_gives_way_again_and_again_and_still_publishes(bench: TuningProject) 
     context, project = bench.context, bench.project
     asked = itertools.count(1)
     turns = 0
-    while not tune(context, project, lambda: next(asked) % 7 == 0, silent):
+    while not tune(context, project, lambda: next(asked) % 5 == 0, silent):
         turns += 1
         assert turns < 50
     outcome = read_tuning(context.store, project.folder).outcome

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from labelloop.learning.backbones.local_weights import apart
 from labelloop.learning.tuning.options import TuneOptions
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 class Keeper(Protocol):

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 
+from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.records import EpochNote
 
 Tensors = dict[str, torch.Tensor]
@@ -22,6 +24,8 @@ class Standing:
         epochs: looks at the validation items so far; the first before any step.
         best: the epoch of the lowest loss.
         seconds: wall-clock time spent so far.
+        seen: validation items seen in the look under way.
+        found: what was found in those.
     """
 
     planned: int
@@ -29,15 +33,20 @@ class Standing:
     epochs: list[EpochNote] = field(default_factory=list)
     best: int = 0
     seconds: float = 0.0
+    seen: int = 0
+    found: Judged = field(default_factory=Judged.nothing)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        found = (self.found.losses.tolist(), self.found.right, self.found.weight)
+        return asdict(self) | {"found": found}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Standing":
         """What `to_json` gave."""
-        return cls(**dict(value) | {"epochs": [EpochNote(**note) for note in value["epochs"]]})
+        losses, right, weight = value["found"]
+        epochs = [EpochNote(**note) for note in value["epochs"]]
+        return cls(**dict(value) | {"epochs": epochs, "found": Judged(np.array(losses), right, weight)})
 
 
 def joined(parts: Mapping[str, Mapping[str, torch.Tensor]]) -> Tensors:

@@ -159,19 +159,21 @@ class Trainer:
         return None
 
     def _look(self) -> bool:
-        """Judge on the validation items; False when it had to give way before it was through."""
+        """Judge on the validation items; False when it had to give way before it was through, to go on from there."""
+        standing, count = self.standing, len(self._validation.targets)
         self._steps.judged.eval()
-        found = Judged.nothing()
-        count, size = len(self._validation.targets), self._options.at_once
-        for start in range(0, count, size):
-            if self._conduct.give_way():
+        while standing.seen < count:
+            rows = range(standing.seen, min(standing.seen + self._options.at_once, count))
+            standing.found += self._steps.judge(self._validation, rows)
+            standing.seen = rows.stop
+            if standing.seen < count and self._conduct.give_way():
                 return False
-            found += self._steps.judge(self._validation, range(start, min(start + size, count)))
-        self._note(found)
+        self._note(standing.found)
         return True
 
     def _note(self, found: Judged) -> None:
         standing = self.standing
+        standing.seen, standing.found = 0, Judged.nothing()
         note = EpochNote(len(standing.epochs), found.loss, found.accuracy)
         standing.epochs.append(note)
         logger.info("Epoch %d: log loss %.4f, accuracy %.3f", note.epoch, note.loss, note.accuracy)
