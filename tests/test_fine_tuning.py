@@ -146,6 +146,22 @@ def test_a_spent_budget_ends_with_the_best_so_far(spec: BackboneSpec, tmp_path: 
     assert len(found.epochs) == 1
 
 
+def test_a_budget_that_ends_within_an_epoch_judges_what_it_has_reached(
+    spec: BackboneSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    options = replace(QUICK, epochs=500, seconds=30, batch=4)
+    done: list[int] = []
+    conduct = Conduct(on_progress=lambda steps, _: done.append(steps))
+    found = fine_tune(spec, lesson(100), tmp_path, options, conduct)
+
+    assert found is not None
+    assert 0 < done[-1] < 20, "an epoch is of 20 steps"
+    assert (found.ended, found.best) == ("budget", 1)
+    assert found.epochs[1].loss < found.epochs[0].loss
+
+
 def test_a_long_look_at_the_validation_items_goes_on_where_it_gave_way(spec: BackboneSpec, tmp_path: Path) -> None:
     options = replace(QUICK, at_once=2)
     whole = fine_tune(spec, lesson(60), tmp_path / "whole", options)

@@ -28,7 +28,8 @@ class TuneOptions:
         balance: how far rare classes are weighted up, from 0 (not at all) to 1 (each class counts the same).
         patience: epochs without a lower loss on the validation items after which it ends.
         validation_share: share of the labelled items set aside for that where the caller gives none.
-        seconds: wall-clock budget over all resumptions; when it is spent, the best so far is what comes of it. 0: none.
+        seconds: wall-clock budget over all resumptions; when it is spent, what it has reached is judged, and the best so far is
+            what comes of it. 0: none.
         checkpoint_every: seconds between checkpoints.
         unlabelled_ratio: unlabelled items in a step for each labelled one.
         unlabelled_weight: weight of their loss once it is ramped up.

@@ -24,6 +24,7 @@ class Standing:
         epochs: looks at the validation items so far; the first before any step.
         best: the epoch of the lowest loss.
         seconds: wall-clock time spent so far.
+        looked: steps done at the last look.
         seen: validation items seen in the look under way.
         found: what was found in those.
     """
@@ -33,6 +34,7 @@ class Standing:
     epochs: list[EpochNote] = field(default_factory=list)
     best: int = 0
     seconds: float = 0.0
+    looked: int = 0
     seen: int = 0
     found: Judged = field(default_factory=Judged.nothing)
 

@@ -138,24 +138,29 @@ class Trainer:
         return self.standing.planned * self._steps.per_epoch
 
     def _advance(self) -> bool:
-        """Do a step, or look at the validation items where an epoch is complete; False when that was broken off."""
+        """Do a step, or look at the validation items where an epoch is complete or time is up; False when that was broken off."""
         standing = self.standing
-        if standing.step == len(standing.epochs) * self._steps.per_epoch:
+        complete = standing.step == len(standing.epochs) * self._steps.per_epoch
+        if complete or standing.seen or self._time_is_up:
             return self._look()
         self._steps.step(standing.step, self._planned_steps)
         standing.step += 1
         return True
 
+    @property
+    def _time_is_up(self) -> bool:
+        return bool(self._options.seconds) and self.standing.seconds >= self._options.seconds
+
     def _ending(self) -> Ending | None:
         standing = self.standing
         if not standing.epochs:  # the head alone is judged whatever the budget
             return None
+        if self._time_is_up and standing.looked == standing.step:
+            return "budget"
         if len(standing.epochs) > standing.planned:
             return "all epochs" if standing.planned == self._options.epochs else "budget"
         if len(standing.epochs) - 1 - standing.best >= self._options.patience:
             return "no further gain"
-        if self._options.seconds and standing.seconds >= self._options.seconds:
-            return "budget"
         return None
 
     def _look(self) -> bool:
@@ -173,7 +178,7 @@ class Trainer:
 
     def _note(self, found: Judged) -> None:
         standing = self.standing
-        standing.seen, standing.found = 0, Judged.nothing()
+        standing.looked, standing.seen, standing.found = standing.step, 0, Judged.nothing()
         note = EpochNote(len(standing.epochs), found.loss, found.accuracy)
         standing.epochs.append(note)
         logger.info("Epoch %d: log loss %.4f, accuracy %.3f", note.epoch, note.loss, note.accuracy)
