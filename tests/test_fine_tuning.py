@@ -162,6 +162,16 @@ def test_a_budget_that_ends_within_an_epoch_judges_what_it_has_reached(
     assert found.epochs[1].loss < found.epochs[0].loss
 
 
+def test_another_budget_lets_it_go_on(spec: BackboneSpec, tmp_path: Path) -> None:
+    keeper, asked, done = CheckpointFile(tmp_path / "checkpoint"), itertools.count(), list[int]()
+    begun = Conduct(keeper=keeper, give_way=lambda: next(asked) == 4)
+    assert fine_tune(spec, lesson(40), tmp_path, replace(QUICK, seconds=600), begun) is None
+    longer = Conduct(keeper=keeper, on_progress=lambda steps, _: done.append(steps))
+    assert fine_tune(spec, lesson(40), tmp_path, replace(QUICK, seconds=900), longer) is not None
+
+    assert done[0] > 0
+
+
 def test_a_long_look_at_the_validation_items_goes_on_where_it_gave_way(spec: BackboneSpec, tmp_path: Path) -> None:
     options = replace(QUICK, at_once=2)
     whole = fine_tune(spec, lesson(60), tmp_path / "whole", options)

@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -97,8 +97,8 @@ def unpack(data: bytes) -> Checkpoint | None:
 
 
 def fingerprint_of(said: Sequence[Any], options: TuneOptions) -> str:
-    """Names a fine-tuning by what is learnt from what, as JSON values, and how."""
-    return sha256(json.dumps([*said, asdict(options)]).encode()).hexdigest()
+    """Names a fine-tuning by what is learnt from what, as JSON values, and how; with another budget it is the same."""
+    return sha256(json.dumps([*said, asdict(replace(options, seconds=0.0))]).encode()).hexdigest()
 
 
 def find_checkpoint(keeper: Keeper | None, fingerprint: str) -> Checkpoint | None:
