@@ -215,6 +215,21 @@ def test_gradients_accumulated_over_parts_are_those_of_the_whole() -> None:
         assert torch.allclose(whole, parts, atol=1e-5)
 
 
+def test_no_more_images_are_open_at_once_than_a_step_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from labelloop.learning.tuning.shelves import Shelf
+
+    taken, take = list[int](), Shelf.take
+
+    def counted(self: Shelf, rows: Any) -> list[Any]:
+        taken.append(len(rows))
+        return take(self, rows)
+
+    monkeypatch.setattr(Shelf, "take", counted)
+    items, targets = made_areas(8)
+    assert fine_tune_masks(area_spec(), Lesson(items, targets, CLASSES), tmp_path, replace(OPTIONS, epochs=1))
+    assert max(taken) == OPTIONS.at_once
+
+
 @pytest.mark.parametrize("flip", [False, True])
 def test_images_and_areas_are_moved_alike(flip: bool) -> None:
     from labelloop.learning.tuning.marked import Reach, otherwise

@@ -94,18 +94,18 @@ def _trainer(
     validation = Marked.of(lesson.validation_items, lesson.validation_targets, lesson.classes, described.side)
     checkpoint = find_checkpoint(conduct.keeper, fingerprint)
     if checkpoint is None:
-        start_logits(segmenter, _shares_of(train))
+        start_logits(segmenter, _shares_of(train, options.at_once))
     steps = MarkingSteps(segmenter, described, train, options)
     return Trainer(steps, validation, options, conduct, fingerprint, checkpoint)
 
 
-def _shares_of(train: "Marked") -> Any:
-    """What share of the images is of each class."""
+def _shares_of(train: "Marked", at_once: int) -> Any:
+    """What share of the images is of each class; so many of them are open at once."""
     import torch
 
-    read = [
-        areas.float().mean(dim=(1, 2)) / 255 for _, areas in filter(None, train.shelf.take(range(len(train.targets))))
-    ]
+    rows = range(len(train.targets))
+    parts = (train.shelf.take(rows[start : start + at_once]) for start in range(0, len(rows), at_once))
+    read = [areas.float().mean(dim=(1, 2)) / 255 for part in parts for _, areas in filter(None, part)]
     if not read:
         raise LearningError("None of the images to be fine-tuned on can be read.")
     return torch.stack(read).mean(dim=0)
