@@ -1,6 +1,8 @@
 """Fine-tuning behind the live version: it gives way, goes on, asks the gate last, and what it publishes is kept by later rounds."""
 
 import contextlib
+import errno
+import io
 import itertools
 import shutil
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from labelloop.errors import LearningError, MediaBroken, MediaError, MediaUnavailable, StoreError
 from labelloop.labelstudio import ProjectKey
@@ -19,6 +22,7 @@ from labelloop.records import Kind
 from labelloop.service import tuning_lesson
 from labelloop.service.book import read_book, write_book
 from labelloop.service.context import Context
+from labelloop.service.embedding import Embedder
 from labelloop.service.history import read_history
 from labelloop.service.live import LiveModels
 from labelloop.service.projects import Project
@@ -36,8 +40,8 @@ from support.redis_process import RedisProcess
 pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
-from support.tuning_bench import digit_images, made_weights
-from support.tuning_project import TuningProject, settings_for, silent
+from support.tuning_bench import CLASSES, digit_images, made_weights
+from support.tuning_project import TuningProject, data_uri, digit_items, settings_for, silent
 
 QUICK = TuneOptions(
     epochs=5, batch=16, head_rate=3e-3, backbone_rate=3e-3, first_layer_share=0.5, augmentation="none", threads=1
@@ -496,3 +500,14 @@ def test_a_project_has_one_tuning_and_it_waits_for_everything_else(bench: Tuning
     assert not others_wait(context.redis)
     queue_of(context.redis, PUSHES).enqueue("time.sleep", 0)
     assert others_wait(context.redis)
+
+
+@pytest.mark.parametrize("settings", [{"device": "auto"}, {"offline": False}])
+def test_a_tuned_backbone_is_kept_wherever_it_runs(tuned: TuningProject, settings: dict[str, object]) -> None:
+    live = tuned.context.versions(tuned.project).live()
+    assert live is not None
+    control, moved = tuned.scene().config.controls[0], _with(tuned, **settings)
+    found = learner_record(moved.settings, control, live)
+
+    assert found.backbone == live.learners[0].backbone
+    assert (found.backbone_spec.device, found.backbone_spec.offline) == (moved.settings.device, moved.settings.offline)

@@ -53,14 +53,19 @@ def learner_record(settings: Settings, control: Control, live: Version | None) -
     for known in sorted(learners, key=lambda known: known.control.name != control.name):
         if known.backbone.tuned and (known.control.name != control.name or _has_outgrown(control, known)):
             continue
-        # What is tuned may tell of other parts than what it was tuned from.
-        asked = replace(known.backbone_spec, parts=spec.parts) if known.backbone.tuned else known.backbone_spec
-        if asked == spec:
-            return LearnerRecord(control, control.labels, "", known.backbone_spec, known.backbone)
+        if known.backbone_spec == spec or (known.backbone.tuned and asks_alike(known.backbone_spec, spec)):
+            # What is tuned may tell of other parts than what it was tuned from.
+            spec = replace(spec, parts=known.backbone_spec.parts)
+            return LearnerRecord(control, control.labels, "", spec, known.backbone)
     resolved = resolve_backbone(spec)
     if resolved.note:
         logger.warning("%s", resolved.note)
     return LearnerRecord(control, control.labels, "", spec, resolved)
+
+
+def asks_alike(one: BackboneSpec, other: BackboneSpec) -> bool:
+    """Whether two specs ask for the same weights, whatever parts, where they run, and whether they may be downloaded."""
+    return replace(one, parts=other.parts, device=other.device, offline=other.offline) == other
 
 
 def _has_outgrown(control: Control, known: LearnerRecord) -> bool:
