@@ -511,3 +511,27 @@ def test_a_tuned_backbone_is_kept_wherever_it_runs(tuned: TuningProject, setting
 
     assert found.backbone == live.learners[0].backbone
     assert (found.backbone_spec.device, found.backbone_spec.offline) == (moved.settings.device, moved.settings.offline)
+
+
+def test_a_changed_label_config_costs_no_try(bench: TuningProject) -> None:
+    assert not tune(bench.context, bench.project, lambda: True, silent)
+    richer = bench.project.label_config.replace("</Choices>", '<Choice value="9"/></Choices>')
+    bench.project = bench.context.projects.register(bench.project.key, richer, "digits", 1)
+    assert tune(bench.context, bench.project, never, silent)
+    assert read_tuning(bench.context.store, bench.project.folder).outcome.startswith("Given up")
+    bench.publish()
+    assert tuning_is_due(bench.context, bench.project)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_control_that_comes_to_ask_about_regions_ends_the_attempt(bench: TuningProject, begun: bool) -> None:
+    context = bench.context
+    if begun:
+        assert not tune(context, bench.project, lambda: True, silent)
+    boxes = '<RectangleLabels name="box" toName="image"><Label value="a"/></RectangleLabels></View>'
+    changed = bench.project.label_config.replace("<Choices ", '<Choices perRegion="true" ').replace("</View>", boxes)
+    project = context.projects.register(bench.project.key, changed, "digits", 1)
+    assert tune(context, project, never, silent)
+    state = read_tuning(context.store, project.folder)
+    assert state.attempt is None
+    assert state.outcome == ("Given up: the label config has changed." if begun else "")

@@ -109,7 +109,7 @@ class _Tuning:
         """Do the next part of it; True when nothing is left to do."""
         control = control_of(self._scene, attempt)
         if control is None:
-            return self.end("Given up: the label config has changed.")
+            return self._over(self._state.anew("Given up: the label config has changed."))
         if tasks_are_gone(self._scene, attempt):
             return self._over(self._state.anew("Begins anew: tasks that it learnt from were deleted."))
         if attempt.backbone is None and not self._train(attempt, control):

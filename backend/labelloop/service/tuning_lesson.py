@@ -8,7 +8,7 @@ from labelloop.errors import MediaError, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
-from labelloop.records import Control, Modality, strata, value_of
+from labelloop.records import Control, Kind, Modality, strata, value_of
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
@@ -33,7 +33,9 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
     has not placed yet might be held out by the next.
     """
     settings = scene.context.settings
-    control = _same(scene, record.control.name, record.classes, object_of(record.control, settings))
+    control = _same(
+        scene, record.control.name, record.control.kind, record.classes, object_of(record.control, settings)
+    )
     if control is None:
         return None
     targets, sides = scene.labelled[control.name].targets, scene.sides(control)
@@ -51,12 +53,13 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
         unlabelled=_unlabelled(scene, control),
         contents=tuple(sorted(set(content_of.values()))),
         shown=object_of(control, settings),
+        kind=control.kind,
     )
 
 
 def control_of(scene: Scene, attempt: Attempt) -> Control | None:
     """The control an attempt is about; None when it is not as it was."""
-    return _same(scene, attempt.control, attempt.classes, attempt.shown)
+    return _same(scene, attempt.control, attempt.kind, attempt.classes, attempt.shown)
 
 
 def tasks_are_gone(scene: Scene, attempt: Attempt) -> bool:
@@ -85,11 +88,11 @@ def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) 
     )
 
 
-def _same(scene: Scene, name: str, classes: tuple[str, ...], shown: str) -> Control | None:
-    """The control of that name; None where it asks for other classes now, or about another object."""
+def _same(scene: Scene, name: str, kind: Kind, classes: tuple[str, ...], shown: str) -> Control | None:
+    """The control of that name; None where it asks otherwise now, for other classes, or about another object."""
     controls, settings = scene.config.controls, scene.context.settings
-    wanted = (name, classes, shown)
-    return next((c for c in controls if (c.name, c.labels, object_of(c, settings)) == wanted), None)
+    wanted = (name, kind, classes, shown)
+    return next((c for c in controls if (c.name, c.kind, c.labels, object_of(c, settings)) == wanted), None)
 
 
 def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter, ValidationError
 
 from labelloop.learning import ResolvedBackbone
-from labelloop.records import BoxesTarget, ClassTarget, MasksTarget, SetTarget, SpansTarget, TextTarget
+from labelloop.records import BoxesTarget, ClassTarget, Kind, MasksTarget, SetTarget, SpansTarget, TextTarget
 from labelloop.service.store import Store
 
 Said = ClassTarget | SetTarget | BoxesTarget | MasksTarget | SpansTarget | TextTarget
@@ -24,6 +24,7 @@ class Attempt:
         unlabelled: tasks without a label that teach too.
         contents: content digests of the labelled ones; none of them may ever be held out under the tuned backbone.
         shown: what the control read of tasks then; see `object_of`.
+        kind: what people said with it then.
         backbone: what came of the training, once it is kept; None while it trains.
         summary: the training in one sentence.
     """
@@ -35,6 +36,7 @@ class Attempt:
     unlabelled: tuple[int, ...]
     contents: tuple[str, ...]
     shown: str = ""
+    kind: Kind = Kind.CLASS
     backbone: ResolvedBackbone | None = None
     summary: str = ""
 
