@@ -535,3 +535,18 @@ def test_a_control_that_comes_to_ask_about_regions_ends_the_attempt(bench: Tunin
     state = read_tuning(context.store, project.folder)
     assert state.attempt is None
     assert state.outcome == ("Given up: the label config has changed." if begun else "")
+
+
+def test_labels_that_come_from_the_tasks_are_learnt(bench: TuningProject) -> None:
+    offered = [{"value": label} for label in CLASSES]
+    items = [(data | {"options": offered}, result) for data, result in digit_items(110)]
+    config = '<View><Image name="image" value="$image"/><Choices name="digit" toName="image" value="$options"/></View>'
+    project = TuningProject(bench.context, config=config, items=items)
+    project.label(LABELLED)
+    before = project.publish()
+    assert tuning_is_due(bench.context, project.project)
+    assert tune(bench.context, project.project, never, silent)
+    live = bench.context.versions(project.project).live()
+    assert live is not None
+    assert live.parent == before.name
+    assert live.learners[0].classes == CLASSES

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from labelloop.labelstudio import ProjectKey, TaskRecord
+from labelloop.labelstudio import ProjectKey, TaskRecord, with_used_labels
 from labelloop.labelstudio.tasks import AnnotationRecord
 from labelloop.service.book import Book, write_book
 from labelloop.service.context import Context
@@ -78,9 +78,9 @@ class TuningProject:
 
     def candidate(self) -> Candidate:
         scene = self.scene()
-        control = scene.config.controls[0]
+        targets = scene.labelled[scene.config.controls[0].name].targets
+        control = with_used_labels(scene.config.controls[0], targets.values())
         record = learner_record(self.context.settings, control, scene.live)
-        targets = scene.labelled[control.name].targets
         tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
         sides = scene.sides(control)
         return train_control(record, tasks, targets, scene.embedder(record), sides, None, self.context.settings, silent)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from labelloop.errors import MediaError, MediaUnavailable
-from labelloop.labelstudio import TaskRecord
+from labelloop.labelstudio import TaskRecord, with_used_labels
 from labelloop.learning import assign_holdout
 from labelloop.learning.tuning import TUNERS, Lesson
 from labelloop.records import Control, Kind, Modality, strata, value_of
@@ -90,8 +90,8 @@ def lesson_of(scene: Scene, attempt: Attempt, control: Control, read: Embedded) 
 
 def _same(scene: Scene, name: str, kind: Kind, classes: tuple[str, ...], shown: str) -> Control | None:
     """The control of that name; None where it asks otherwise now, for other classes, or about another object."""
-    controls, settings = scene.config.controls, scene.context.settings
-    wanted = (name, kind, classes, shown)
+    settings, wanted = scene.context.settings, (name, kind, classes, shown)
+    controls = (with_used_labels(c, scene.labelled[c.name].targets.values()) for c in scene.config.controls)
     return next((c for c in controls if (c.name, c.kind, c.labels, object_of(c, settings)) == wanted), None)
 
 
