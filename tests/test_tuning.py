@@ -513,6 +513,18 @@ def test_a_tuned_backbone_is_kept_wherever_it_runs(tuned: TuningProject, setting
     assert (found.backbone_spec.device, found.backbone_spec.offline) == (moved.settings.device, moved.settings.offline)
 
 
+def test_what_is_tuned_from_a_backbone_that_is_no_longer_asked_for_is_not_published(bench: TuningProject) -> None:
+    context, project = bench.context, bench.project
+    before = context.versions(project).live_name()
+    while not _backbone(bench):
+        tune(context, project, lambda: _backbone(bench), silent)
+    other = _with(bench, image_backbone="plain", image_weights="")
+    assert tune(other, project, never, silent)
+
+    assert context.versions(project).live_name() == before
+    assert read_tuning(context.store, project.folder) == TuningState(outcome="Begins anew: another backbone is set.")
+
+
 def test_a_changed_label_config_costs_no_try(bench: TuningProject) -> None:
     assert not tune(bench.context, bench.project, lambda: True, silent)
     richer = bench.project.label_config.replace("</Choices>", '<Choice value="9"/></Choices>')

@@ -29,7 +29,7 @@ from labelloop.service.storytelling import note_history
 from labelloop.service.tuned import delete_unused, keep_tuned
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
-from labelloop.service.tuning_lesson import control_of, lesson_of, settle, tasks_are_gone
+from labelloop.service.tuning_lesson import asks_otherwise, control_of, lesson_of, settle, tasks_are_gone
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
@@ -110,6 +110,8 @@ class _Tuning:
         control = control_of(self._scene, attempt)
         if control is None:
             return self._over(self._state.anew("Given up: the label config has changed."))
+        if asks_otherwise(self._scene, attempt, control):
+            return self._over(self._state.anew("Begins anew: another backbone is set."))
         if tasks_are_gone(self._scene, attempt):
             return self._over(self._state.anew("Begins anew: tasks that it learnt from were deleted."))
         if attempt.backbone is None and not self._train(attempt, control):

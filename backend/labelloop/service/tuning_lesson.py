@@ -13,6 +13,7 @@ from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
 from labelloop.service.reading import Reading, media_of, object_of
+from labelloop.service.releases import asks_alike, backbone_spec
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
@@ -54,12 +55,18 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
         contents=tuple(sorted(set(content_of.values()))),
         shown=object_of(control, settings),
         kind=control.kind,
+        start=backbone_spec(settings, control),
     )
 
 
 def control_of(scene: Scene, attempt: Attempt) -> Control | None:
     """The control an attempt is about; None when it is not as it was."""
     return _same(scene, attempt.control, attempt.kind, attempt.classes, attempt.shown)
+
+
+def asks_otherwise(scene: Scene, attempt: Attempt, control: Control) -> bool:
+    """Whether the settings name another backbone now than the one that an attempt starts from."""
+    return attempt.start is None or not asks_alike(attempt.start, backbone_spec(scene.context.settings, control))
 
 
 def tasks_are_gone(scene: Scene, attempt: Attempt) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from labelloop.learning import ResolvedBackbone
+from labelloop.learning import BackboneSpec, ResolvedBackbone
 from labelloop.records import BoxesTarget, ClassTarget, Kind, MasksTarget, SetTarget, SpansTarget, TextTarget
 from labelloop.service.store import Store
 
@@ -25,6 +25,7 @@ class Attempt:
         contents: content digests of the labelled ones; none of them may ever be held out under the tuned backbone.
         shown: what the control read of tasks then; see `object_of`.
         kind: what people said with it then.
+        start: the backbone to start from, as the settings named it then.
         backbone: what came of the training, once it is kept; None while it trains.
         summary: the training in one sentence.
     """
@@ -37,6 +38,7 @@ class Attempt:
     contents: tuple[str, ...]
     shown: str = ""
     kind: Kind = Kind.CLASS
+    start: BackboneSpec | None = None
     backbone: ResolvedBackbone | None = None
     summary: str = ""
 
