@@ -525,6 +525,18 @@ def test_what_is_tuned_from_a_backbone_that_is_no_longer_asked_for_is_not_publis
     assert read_tuning(context.store, project.folder) == TuningState(outcome="Begins anew: another backbone is set.")
 
 
+def test_a_task_with_an_answer_that_people_are_still_served_is_not_learnt_as_an_unlabelled_one(
+    bench: TuningProject,
+) -> None:
+    context = _with(bench, fine_tune_method="mean_teacher")
+    project = context.projects.register(bench.project.key, bench.project.label_config, "digits", 2)
+    assert not tune(context, project, lambda: True, silent)
+    attempt = read_tuning(context.store, project.folder).attempt
+
+    assert attempt is not None
+    assert attempt.unlabelled == tuple(range(LABELLED + 1, 111))
+
+
 def test_a_changed_label_config_costs_no_try(bench: TuningProject) -> None:
     assert not tune(bench.context, bench.project, lambda: True, silent)
     richer = bench.project.label_config.replace("</Choices>", '<Choice value="9"/></Choices>')

@@ -105,8 +105,8 @@ def _same(scene: Scene, name: str, kind: Kind, classes: tuple[str, ...], shown: 
 def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
     if not TUNERS[control.kind].unlabelled or scene.context.settings.fine_tune_method == "supervised":
         return ()
-    overlap, settings = scene.project.overlap, scene.context.settings
-    waiting = (task for task in scene.book.tasks.values() if in_queue(task, overlap))
+    overlap, settings, said = scene.project.overlap, scene.context.settings, scene.labelled[control.name].targets
+    waiting = (task for task in scene.book.tasks.values() if task.id not in said and in_queue(task, overlap))
     reading = Reading(control, settings)
     pool = sorted(task.id for task in waiting if reading.place(task) not in scene.broken)
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
