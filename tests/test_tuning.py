@@ -537,6 +537,23 @@ def test_a_task_with_an_answer_that_people_are_still_served_is_not_learnt_as_an_
     assert attempt.unlabelled == tuple(range(LABELLED + 1, 111))
 
 
+def test_near_duplicates_do_not_decide_when_to_stop_learning_each_other(bench: TuningProject) -> None:
+    stored = [io.BytesIO() for _ in range(60)]
+    for item, copy in zip(digit_images(60)[0], stored, strict=True):
+        Image.open(io.BytesIO(item)).save(copy, "BMP")
+    answers = [result for _, result in digit_items(60)]
+    copies = [({"image": data_uri(copy.getvalue())}, result) for copy, result in zip(stored, answers, strict=True)]
+    project = TuningProject(bench.context, items=[*digit_items(60), *copies])
+    project.label(120)
+    project.publish()
+    assert not tune(bench.context, project.project, lambda: True, silent)
+    attempt = read_tuning(bench.context.store, project.project.folder).attempt
+
+    assert attempt is not None
+    assert attempt.validation
+    assert not {task_id % 60 for task_id in attempt.labels} & {task_id % 60 for task_id in attempt.validation}
+
+
 def test_a_changed_label_config_costs_no_try(bench: TuningProject) -> None:
     assert not tune(bench.context, bench.project, lambda: True, silent)
     richer = bench.project.label_config.replace("</Choices>", '<Choice value="9"/></Choices>')

@@ -7,6 +7,7 @@ from typing import Any, Final
 from labelloop.errors import MediaError, MediaUnavailable
 from labelloop.labelstudio import TaskRecord, with_used_labels
 from labelloop.learning import assign_holdout
+from labelloop.learning.preparation import near_duplicate_groups
 from labelloop.learning.tuning import TUNERS, Lesson
 from labelloop.records import Control, Kind, Modality, strata, value_of
 from labelloop.service.context import Context
@@ -45,7 +46,8 @@ def settle(scene: Scene, record: LearnerRecord) -> Attempt | None:
         i: content for i, content in zip(found.ids, found.contents, strict=True) if sides.get(content) is False
     }
     said: dict[int, Any] = {task_id: targets[task_id] for task_id in content_of}
-    aside = _aside({content: said[task_id] for task_id, content in content_of.items()})
+    spread = strata({content: said[task_id] for task_id, content in content_of.items()})
+    aside = _aside(spread, dict(zip(found.contents, near_duplicate_groups(found.features).tolist(), strict=True)))
     return Attempt(
         control=control.name,
         classes=control.labels,
@@ -112,10 +114,10 @@ def _unlabelled(scene: Scene, control: Control) -> tuple[int, ...]:
     return tuple(pool[:: 1 + len(pool) // UNLABELLED_MOST])
 
 
-def _aside(targets: dict[str, Any]) -> set[str]:
-    """The contents that decide when to stop, a share of each stratum."""
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(targets), 1))
-    return {content for content, held in assign_holdout(strata(targets), {}, share).items() if held}
+def _aside(spread: dict[str, str], groups: dict[str, int]) -> set[str]:
+    """The contents that decide when to stop, a share of each stratum; near-duplicates, which share a group, stand on one side."""
+    share = min(VALIDATION_SHARE, VALIDATION_MOST / max(len(spread), 1))
+    return {content for content, held in assign_holdout(spread, {}, share, groups).items() if held}
 
 
 def _media(scene: Scene, control: Control, task_ids: Sequence[int]) -> Any:
