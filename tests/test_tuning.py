@@ -591,3 +591,22 @@ def test_labels_that_come_from_the_tasks_are_learnt(bench: TuningProject) -> Non
     assert live is not None
     assert live.parent == before.name
     assert live.learners[0].classes == CLASSES
+
+
+def test_a_publication_that_was_cut_off_is_told_of(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, project = bench.context, bench.project
+
+    def cut_off(*_: Any) -> None:
+        raise StoreError("The store cannot be reached.")
+
+    monkeypatch.setattr("labelloop.service.tuning.note_history", cut_off)
+    with pytest.raises(StoreError):
+        tune(context, project, never, silent)
+    monkeypatch.undo()
+    live = context.versions(project).live()
+    assert live is not None and live.learners[0].backbone.tuned
+    assert tune(context, project, never, silent)
+
+    assert context.versions(project).live_name() == live.name
+    assert read_tuning(context.store, project.folder).outcome.startswith(f"Published {live.name}.")
+    assert queue_of(context.redis, PUSHES).count == 1

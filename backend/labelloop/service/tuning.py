@@ -33,7 +33,7 @@ from labelloop.service.tuning_lesson import asks_otherwise, control_of, lesson_o
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
-from labelloop.service.versions import LearnerRecord
+from labelloop.service.versions import LearnerRecord, Version
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -178,6 +178,8 @@ class _Tuning:
 
     def _publish(self, attempt: Attempt, record: LearnerRecord) -> bool:
         """Ask the gate; publish or refuse. False when another version went live meanwhile, with which to compare again."""
+        if any(known.backbone == record.backbone for known in self._scene.live.learners):
+            return self._published(self._scene.live, attempt)  # and this was cut off right afterwards
         verdict = judge_tuned(self._scene, attempt, record, self._report)
         if not verdict.candidates:
             return self.end(f"Refused: {verdict.reason} {attempt.summary}")
@@ -188,8 +190,11 @@ class _Tuning:
             logger.info("Project %d: %s", self._project.key.id, error)
             return False
         note_history(self._context, self._project, self._scene.book, version, verdict.candidates, self._scene.labelled)
-        enqueue_push(self._context.redis, self._project.slug, settings)
-        return self.end(f"Published {version.name}. {verdict.reason} {attempt.summary}")
+        return self._published(version, attempt)
+
+    def _published(self, version: Version, attempt: Attempt) -> bool:
+        enqueue_push(self._context.redis, self._project.slug, self._context.settings)
+        return self.end(f"Published {version.name}. {version.reason} {attempt.summary}")
 
     def _embed(self, embedder: Embedder, tasks: Sequence[TaskRecord]) -> bool:
         """Embed what has no features yet, a slice at a time; False when it had to give way."""
