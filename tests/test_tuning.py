@@ -610,3 +610,19 @@ def test_a_publication_that_was_cut_off_is_told_of(bench: TuningProject, monkeyp
     assert context.versions(project).live_name() == live.name
     assert read_tuning(context.store, project.folder).outcome.startswith(f"Published {live.name}.")
     assert queue_of(context.redis, PUSHES).count == 1
+
+
+def test_one_that_has_embedded_more_has_come_further(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, project, deaths = bench.context, bench.project, list[Any]()
+    embed = Embedder.embed
+
+    def watched(self: Embedder, tasks: Any, report: Any) -> Any:
+        deaths.append(context.store.read_json(f"{project.folder}/tuning-deaths.json"))
+        return embed(self, tasks, report)
+
+    monkeypatch.setattr("labelloop.service.tuning.EMBED_SLICE", 40)
+    while not _backbone(bench):
+        tune(context, project, lambda: _backbone(bench), silent)
+    monkeypatch.setattr(Embedder, "embed", watched)
+    assert tune(context, project, never, silent)
+    assert deaths[:3] == [1, None, None]

@@ -204,6 +204,8 @@ class _Tuning:
                 return False
             self._report("embed", start, len(lacking))
             embedded = embedder.embed(lacking[start : start + EMBED_SLICE], _silent)
+            if embedded.ids:
+                self._deaths.survived()
             self._scene.broken.update(embedded.broken)
             note_broken(
                 self._context.store,
