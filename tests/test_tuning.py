@@ -626,3 +626,19 @@ def test_one_that_has_embedded_more_has_come_further(bench: TuningProject, monke
     monkeypatch.setattr(Embedder, "embed", watched)
     assert tune(context, project, never, silent)
     assert deaths[:3] == [1, None, None]
+
+
+def test_a_full_disk_costs_no_training(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, project, done = bench.context, bench.project, list[int]()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("labelloop.learning.tuning.pictures.write_state", full)
+        with pytest.raises(OSError, match="No space"):
+            tune(context, project, never, silent)
+    assert read_tuning(context.store, project.folder).attempt is not None
+    assert tune(context, project, never, lambda step, at, _: done.append(at) if step == "fine-tune" else None)
+    assert not done, "it was trained to its end before"
+    assert read_tuning(context.store, project.folder).outcome.startswith("Published")

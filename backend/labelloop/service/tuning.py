@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from redis.exceptions import RedisError
+from safetensors import SafetensorError
 
 from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord, rules_of
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 EMBED_SLICE: Final = 256
 """Tasks embedded between two looks at whether something more urgent waits."""
-TEMPORARY: Final = (MediaUnavailable, LabelStudioError, StoreError, RedisError)
+TEMPORARY: Final = (MediaUnavailable, LabelStudioError, StoreError, RedisError, OSError, SafetensorError)
 """What may be mended when it is tried again; after anything else the attempt is given up."""
 _CUT_OFF: Final = (
     f"the worker was killed in the middle of it {MOST_DEATHS} times in a row. Perhaps it needs more memory than there is; "
