@@ -642,3 +642,10 @@ def test_a_full_disk_costs_no_training(bench: TuningProject, monkeypatch: pytest
     assert tune(context, project, never, lambda step, at, _: done.append(at) if step == "fine-tune" else None)
     assert not done, "it was trained to its end before"
     assert read_tuning(context.store, project.folder).outcome.startswith("Published")
+
+
+def test_one_under_way_is_not_told_of_as_such_once_it_is_turned_off(bench: TuningProject) -> None:
+    assert not tune(bench.context, bench.project, lambda: True, silent)
+    live = bench.context.versions(bench.project).live()
+    assert describe_tuning(bench.context, bench.project, live).startswith("Learns")
+    assert describe_tuning(_with(bench, fine_tune="off"), bench.project, live) == "Off."

@@ -45,9 +45,9 @@ def describe_tuning(context: Context, project: Project, live: Version | None) ->
         StoreError: the store cannot be read.
     """
     state = read_tuning(context.store, project.folder)
-    if state.outcome:
-        return state.outcome
     off = why_off(context.settings)
+    if state.outcome and not (off and state.attempt):
+        return state.outcome
     if off or live is None:
         return off
     reasons = (_why_not_yet(r, _labels(context, project, live, r), state, context.settings) for r in live.learners)
