@@ -197,6 +197,17 @@ def test_boxes_are_framed_with_their_image(augmentation: str) -> None:
     assert boxes["boxes"].shape == (0, 4)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1333), (2, 2)])
+def test_the_thinnest_images_are_framed(shape: tuple[int, int]) -> None:
+    from labelloop.learning.tuning.framing import Framing
+
+    torch.manual_seed(0)
+    pixels, corners = np.zeros((*shape, 3), np.uint8), np.array([[0.0, 0.0, 1.0, 1.0]])
+    shown = [Framing("weak")(pixels, corners, np.array([0])) for _ in range(20)]
+
+    assert {tuple(image.shape) for image, _ in shown} == {(3, *shape)}
+
+
 def test_turned_boxes_are_learnt_as_what_encloses_them() -> None:
     from labelloop.learning.backbones.maps import Squashed
     from labelloop.learning.tuning.detecting import Drawn

@@ -60,8 +60,10 @@ class Framing:
         if self._augmentation == "strong":
             steps += [v2.ColorJitter(**STRONGER), v2.RandomZoomOut(fill=128, side_range=SMALLER, p=OFTEN)]
         if self._augmentation != "none":
-            crop = v2.RandomIoUCrop(LEAST_SIDE, 1.0, *SHAPES, sampler_options=list(CROPS))
-            steps += [v2.ColorJitter(**COLOUR), crop, v2.Resize((rows, columns), antialias=True)]
+            steps += [v2.ColorJitter(**COLOUR)]
+            if min(rows, columns) * LEAST_SIDE >= 1:  # of a single row of pixels a crop could be of none
+                crop = v2.RandomIoUCrop(LEAST_SIDE, 1.0, *SHAPES, sampler_options=list(CROPS))
+                steps += [crop, v2.Resize((rows, columns), antialias=True)]
             steps += [v2.RandomHorizontalFlip()] if self._flip else []
         return v2.Compose(
             [
