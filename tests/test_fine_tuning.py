@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -222,6 +223,25 @@ def test_unreadable_items_and_unknown_labels_are_left_out(spec: BackboneSpec, tm
 
     assert found is not None
     assert all(np.isfinite(note.loss) for note in found.epochs)
+
+
+def test_a_look_that_does_not_fit_is_done_in_smaller_parts(
+    spec: BackboneSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labelloop.learning.tuning.model import Model
+
+    whole, forward = fine_tune(spec, lesson(60), tmp_path / "whole", QUICK), Model.forward
+
+    def cramped(self: Model, batch: Any) -> Any:
+        if not self.training and len(batch) > 3:
+            raise RuntimeError("CUDA out of memory")
+        return forward(self, batch)
+
+    monkeypatch.setattr(Model, "forward", cramped)
+    parts = fine_tune(spec, lesson(60), tmp_path / "parts", QUICK)
+    assert whole is not None
+    assert parts is not None
+    assert [note.loss for note in parts.epochs] == pytest.approx([note.loss for note in whole.epochs])
 
 
 def test_too_few_labels_are_said(spec: BackboneSpec, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final, Protocol
 
-from labelloop.learning.backbones.torch_running import note_run
+from labelloop.learning.backbones.torch_running import note_run, out_of_memory, release_memory
 from labelloop.learning.tuning.checkpoints import Checkpoint, pack
 from labelloop.learning.tuning.conduct import Conduct
 from labelloop.learning.tuning.judged import Judged
@@ -169,12 +169,23 @@ class Trainer:
         self._steps.judged.eval()
         while standing.seen < count:
             rows = range(standing.seen, min(standing.seen + self._options.at_once, count))
-            standing.found += self._steps.judge(self._validation, rows)
+            standing.found += self._judged(rows)
             standing.seen = rows.stop
             if standing.seen < count and self._conduct.give_way():
                 return False
         self._note(standing.found)
         return True
+
+    def _judged(self, rows: range) -> Judged:
+        """What is found in some rows; where the device has too little memory for them, in halves."""
+        try:
+            return self._steps.judge(self._validation, rows)
+        except RuntimeError as error:
+            if not out_of_memory(error) or len(rows) == 1:
+                raise
+        release_memory()
+        half = len(rows) // 2
+        return self._judged(rows[:half]) + self._judged(rows[half:])
 
     def _note(self, found: Judged) -> None:
         standing = self.standing
