@@ -225,6 +225,15 @@ def test_unreadable_items_and_unknown_labels_are_left_out(spec: BackboneSpec, tm
     assert all(np.isfinite(note.loss) for note in found.epochs)
 
 
+def test_items_of_which_none_can_be_read_are_said(spec: BackboneSpec, tmp_path: Path) -> None:
+    items, targets = digit_images(40)
+    broken = [b"broken %d" % number for number in range(40)]
+    with pytest.raises(LearningError, match="None of the items to be fine-tuned on can be read"):
+        fine_tune(spec, Lesson(broken, targets, CLASSES, items[:5], targets[:5]), tmp_path, QUICK)
+    with pytest.raises(LearningError, match="None of the items that decide when to stop can be read"):
+        fine_tune(spec, Lesson(items, targets, CLASSES, broken[:5], targets[:5]), tmp_path, QUICK)
+
+
 def test_a_look_that_does_not_fit_is_done_in_smaller_parts(
     spec: BackboneSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,8 @@ def _start(
 
     rows = features if features is not None else _embed(medium, train, at_once)
     known = np.isfinite(rows).all(axis=1)
+    if not known.any():
+        raise LearningError("None of the items to be fine-tuned on can be read.")
     weights = train.weights[known]
     start_head(
         model,

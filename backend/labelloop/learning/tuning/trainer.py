@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final, Protocol
 
+from labelloop.errors import LearningError
 from labelloop.learning.backbones.torch_running import note_run, out_of_memory, release_memory
 from labelloop.learning.tuning.checkpoints import Checkpoint, pack
 from labelloop.learning.tuning.conduct import Conduct
@@ -101,7 +102,7 @@ class Trainer:
         """Train to the end; None when it gave way. A checkpoint is left behind either way.
 
         Raises:
-            LearningError: the device has too little memory for one item.
+            LearningError: the device has too little memory for one item, or none that decides when to stop can be read.
         """
         note_run()
         self._read_at = time.monotonic()
@@ -173,6 +174,8 @@ class Trainer:
             standing.seen = rows.stop
             if standing.seen < count and self._conduct.give_way():
                 return False
+        if not standing.found.weight:
+            raise LearningError("None of the items that decide when to stop can be read.")
         self._note(standing.found)
         return True
 
