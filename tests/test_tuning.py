@@ -5,7 +5,7 @@ import errno
 import io
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from labelloop.labelstudio import ProjectKey
 from labelloop.learning import GateDecision
 from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
-from labelloop.service import tuning_lesson
+from labelloop.service import embedding, tuning_lesson
 from labelloop.service.book import read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -268,6 +268,23 @@ def test_a_tuned_backbone_loads_from_the_store_and_from_a_remote_one(tuned: Tuni
     context.store.delete(f"{project.folder}/tuned")
     with pytest.raises(StoreError, match="missing from the store"):
         load_recorded(context, record.backbone_spec, record.backbone)
+
+
+def test_copies_of_what_a_remote_store_holds_no_longer_are_deleted(tuned: TuningProject, tmp_path: Path) -> None:
+    live = tuned.context.versions(tuned.project).live()
+    assert live is not None
+    record, store = live.learners[0], tmp_path / "copy" / "store"
+    away = Context(
+        tuned.context.settings.model_copy(update={"store_url": "memory://copies", "data_dir": tmp_path / "b"})
+    )
+    for path in (path for path in store.rglob("*") if path.is_file() and "tuned" in path.parts):
+        away.store.write(str(path.relative_to(store)), path.read_bytes())
+    copies = tmp_path / "b" / "tuned" / tuned.project.folder / "tuned"
+    (copies / "gone" / "files").mkdir(parents=True)
+    (copies / "gone" / "files" / "weights.safetensors").write_bytes(b"many")
+    load_recorded(away, record.backbone_spec, record.backbone)
+
+    assert [folder.name for folder in copies.iterdir()] == [record.backbone.id]
 
 
 def test_the_gates_refusal_is_kept_and_the_live_version_stays(
@@ -649,3 +666,15 @@ def test_one_under_way_is_not_told_of_as_such_once_it_is_turned_off(bench: Tunin
     live = bench.context.versions(bench.project).live()
     assert describe_tuning(bench.context, bench.project, live).startswith("Learns")
     assert describe_tuning(_with(bench, fine_tune="off"), bench.project, live) == "Off."
+
+
+def _away(monkeypatch: pytest.MonkeyPatch, tasks: Collection[int]) -> None:
+    """Have the media of some tasks away from now on."""
+    had = embedding.media_of
+
+    def media_of(context: Any, control: Any, task_id: int, value: Any) -> Any:
+        if task_id in tasks:
+            raise MediaUnavailable("The host does not answer.")
+        return had(context, control, task_id, value)
+
+    monkeypatch.setattr(embedding, "media_of", media_of)

@@ -1,6 +1,7 @@
 """Fine-tuned backbones in the store: kept whole under their id, brought to this machine, and deleted when no version needs them."""
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,16 @@ def _here(context: Context, resolved: ResolvedBackbone) -> Path:
     files = context.store.read_json(f"{Path(resolved.tuned).parent.as_posix()}/{LIST}")
     cache = context.settings.data_dir / "tuned"
     named = [str(name) for name in files] if isinstance(files, list) else []
+    _drop_copies(context, Path(resolved.tuned).parents[1])
     paths = [path for name in named if (path := context.store.local(f"{resolved.tuned}/{name}", cache)) is not None]
     if not named or len(paths) < len(named):
         raise StoreError(f"The fine-tuned backbone {resolved.id} is missing from the store {context.store.location}.")
     return paths[0].parents[len(Path(named[0]).parts) - 1]
+
+
+def _drop_copies(context: Context, folder: Path) -> None:
+    """Delete this machine's copies of tuned backbones that a remote store holds no longer."""
+    kept = context.store.names(folder.as_posix())
+    for copy in (context.settings.data_dir / "tuned" / folder).glob("*"):
+        if copy.name not in kept:
+            shutil.rmtree(copy, ignore_errors=True)
