@@ -678,3 +678,19 @@ def _away(monkeypatch: pytest.MonkeyPatch, tasks: Collection[int]) -> None:
         return had(context, control, task_id, value)
 
     monkeypatch.setattr(embedding, "media_of", media_of)
+
+
+def test_both_backbones_are_judged_on_the_same_items(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, project, judged = bench.context, bench.project, list[Any]()
+    while not _backbone(bench):
+        tune(context, project, lambda: _backbone(bench), silent)
+    attempt = read_tuning(context.store, project.folder).attempt
+    assert attempt is not None
+    held_out = sorted({*range(1, LABELLED + 1)} - attempt.labels.keys() - attempt.validation.keys())
+    _away(monkeypatch, held_out[:5])
+    monkeypatch.setattr(
+        "labelloop.service.tuning_verdict.refusal", lambda tuned, in_use: judged.extend((tuned, in_use)) or "Seen."
+    )
+    assert tune(context, project, never, silent)
+
+    assert [one.record.metrics.items for one in judged] == [len(held_out) - 5] * 2

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labelloop.labelstudio import TaskRecord
 from labelloop.learning import Figures, Metrics
 from labelloop.service.embedding import Embedder
 from labelloop.service.incumbents import incumbent_of
@@ -30,8 +31,8 @@ class Verdict:
 def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: Progress) -> Verdict:
     """Train a head on the tuned features and let the gate compare it with the live version on the same held-out labels.
 
-    It must also beat a head trained on the same labels and the features in use, or the gain would be the new labels'. Every
-    task has its tuned features already.
+    It must also beat a head trained on the same labels and the features in use, or the gain would be the new labels'. What has no
+    tuned features by now, as its media are away, is left out of both.
 
     Raises:
         NotEnoughLabels: fewer than two classes have labels now.
@@ -42,20 +43,27 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
     in_use = learner_record(scene.context.settings, record.control, scene.live)
     # A network that was trained on some of them draws all closer together, near-duplicates or not.
     alike = scene.embedder(in_use)
-    tuned = _candidate(scene, record, sides | dict.fromkeys(attempt.contents, False), report, alike)
-    if reason := refusal(tuned, _candidate(scene, in_use, tuned.sides, report)):
+    labelled = [scene.book.tasks[task_id] for task_id in sorted(scene.labelled[record.control.name].targets)]
+    seen = set(scene.embedder(record).cached(labelled).ids)
+    tasks = [task for task in labelled if task.id in seen]
+    tuned = _candidate(scene, record, tasks, sides | dict.fromkeys(attempt.contents, False), report, alike)
+    if reason := refusal(tuned, _candidate(scene, in_use, tasks, tuned.sides, report)):
         return Verdict({}, reason)
     return Verdict({record.control.name: tuned}, tuned.decision.reason)
 
 
 def _candidate(
-    scene: Scene, record: LearnerRecord, sides: dict[str, bool], report: Progress, alike: Embedder | None = None
+    scene: Scene,
+    record: LearnerRecord,
+    tasks: list[TaskRecord],
+    sides: dict[str, bool],
+    report: Progress,
+    alike: Embedder | None = None,
 ) -> Candidate:
-    targets = scene.labelled[record.control.name].targets
     return train_control(
         record,
-        [scene.book.tasks[task_id] for task_id in sorted(targets)],
-        targets,
+        tasks,
+        scene.labelled[record.control.name].targets,
         scene.embedder(record),
         sides,
         incumbent_of(scene.context, scene.project, scene.live, record.control, scene.broken),
