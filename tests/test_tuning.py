@@ -694,3 +694,19 @@ def test_both_backbones_are_judged_on_the_same_items(bench: TuningProject, monke
     assert tune(context, project, never, silent)
 
     assert [one.record.metrics.items for one in judged] == [len(held_out) - 5] * 2
+
+
+def test_media_that_is_away_for_a_third_of_the_tasks_is_waited_for(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, project = bench.context, bench.project
+    before = context.versions(project).live_name()
+    while not _backbone(bench):
+        tune(context, project, lambda: _backbone(bench), silent)
+    with monkeypatch.context() as patch:
+        _away(patch, range(1, 111, 3))
+        with pytest.raises(MediaUnavailable):
+            tune(context, project, never, silent)
+    assert context.versions(project).live_name() == before
+    assert tune(context, project, never, silent)
+    assert read_tuning(context.store, project.folder).outcome.startswith("Published")

@@ -30,7 +30,7 @@ from labelloop.service.storytelling import note_history
 from labelloop.service.tuned import delete_unused, keep_tuned
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
-from labelloop.service.tuning_lesson import asks_otherwise, control_of, lesson_of, settle, tasks_are_gone
+from labelloop.service.tuning_lesson import AWAY_MOST, asks_otherwise, control_of, lesson_of, settle, tasks_are_gone
 from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
@@ -94,6 +94,7 @@ class _Tuning:
         self._report = report
         self._state = read_tuning(self._context.store, self._project.folder)
         self._deaths = Deaths(self._context.store, self._project.folder)
+        self._away: dict[int, str] = {}
         self._keeper = _StoreKeeper(self._context.store, self._project.folder, self._deaths.survived)
 
     def go_on(self) -> bool:
@@ -126,6 +127,7 @@ class _Tuning:
         record = _tuned_record(backbone_spec(self._context.settings, control), control, trained.backbone)
         if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
             return False
+        self._wait_for_media(control)
         return self._publish(trained, record)
 
     def end(self, outcome: str) -> bool:
@@ -199,7 +201,7 @@ class _Tuning:
 
     def _embed(self, embedder: Embedder, tasks: Sequence[TaskRecord]) -> bool:
         """Embed what has no features yet, a slice at a time; False when it had to give way."""
-        lacking = embedder.lacking(tasks)
+        lacking, self._away = embedder.lacking(tasks), {}
         for start in range(0, len(lacking), EMBED_SLICE):
             if self._give_way():
                 return False
@@ -207,6 +209,7 @@ class _Tuning:
             embedded = embedder.embed(lacking[start : start + EMBED_SLICE], _silent)
             if embedded.ids:
                 self._deaths.survived()
+            self._away |= embedded.unavailable
             self._scene.broken.update(embedded.broken)
             note_broken(
                 self._context.store,
@@ -216,6 +219,18 @@ class _Tuning:
                 rules_of(self._context.settings),
             )
         return True
+
+    def _wait_for_media(self, control: Control) -> None:
+        """Go live only with what has features of about as many tasks as the live version has.
+
+        Raises:
+            MediaUnavailable: of more of them the media are away.
+        """
+        tasks = [self._scene.book.tasks[task_id] for task_id in self._away]
+        live = (record for record in self._scene.live.learners if record.control.name == control.name)
+        lost = max((len(tasks) - len(self._scene.embedder(record).lacking(tasks)) for record in live), default=0)
+        if lost > AWAY_MOST * len(self._scene.book.tasks):
+            raise MediaUnavailable(next(iter(self._away.values())))
 
     def _note(self, state: TuningState) -> None:
         self._state = state
