@@ -22,7 +22,7 @@ class Conduct:
     Attributes:
         keeper: keeps a checkpoint, from which the same call goes on. It is left there at the end, too; clearing it is the
             caller's, once the result is safe. None: none is made.
-        give_way: asked before each step; True: make a checkpoint and come back with nothing.
+        give_way: asked after each step; True: make a checkpoint and come back with nothing.
         on_progress: told of steps done and planned.
     """
 

@@ -109,13 +109,15 @@ class Trainer:
         ending = self._ending()
         while ending is None:
             self._conduct.on_progress(self.standing.step, self._planned_steps)
-            if self._conduct.give_way() or not self._advance():
+            whole = self._advance()
+            self._spend()
+            ending = self._ending()
+            # Asked after a step: reading everything takes so long that where much goes on something always waits by then.
+            if ending is None and (not whole or self._conduct.give_way()):
                 self.keep()
                 return None
-            self._spend()
             if time.monotonic() - self._kept_at >= self._options.checkpoint_every:
                 self.keep()
-            ending = self._ending()
         self.keep()
         return ending
 
