@@ -1,6 +1,7 @@
 """Whatever an image file holds becomes upright, opaque RGB."""
 
 import struct
+import tracemalloc
 from io import BytesIO
 from typing import Any
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelloop.learning.images import decode_image
+from labelloop.learning.backbones.maps import shown_size
+from labelloop.learning.images import decode_image, pillow
 
 LEFT_RED = Image.fromarray(
     np.repeat(np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8), 8, axis=1).repeat(8, axis=0)
@@ -69,6 +71,10 @@ def test_even_deep_grey_and_values_that_are_not_finite_are_read() -> None:
     )
 
 
+def test_an_image_without_a_finite_value_is_black() -> None:
+    assert (_decoded(_encoded(Image.fromarray(np.full((4, 4), np.nan, dtype=np.float32)), "TIFF")) == 0).all()
+
+
 def test_transparent_is_over_white() -> None:
     rgba = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert (_decoded(_encoded(rgba)) == 255).all()
@@ -84,6 +90,54 @@ def test_exif_orientation_is_applied(kind: str) -> None:
     pixels = _decoded(_encoded(LEFT_RED, kind, exif=exif))
 
     assert abs(pixels[4, 13] - [255, 0, 0]).max() < 40
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_orientation_is_made_upright(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    upright = np.zeros((24, 40, 3), dtype=np.uint8)
+    upright[:8, :8], upright[16:, 32:] = (255, 0, 0), (0, 255, 0)
+    # What each orientation's upright image looks like as it is stored.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }
+    for number, pixels in stored.items():
+        exif = Image.Exif()
+        exif[0x0112] = number
+        found = _decoded(_encoded(Image.fromarray(np.ascontiguousarray(pixels)), kind, exif=exif, **options))
+
+        assert found.shape == upright.shape
+        assert abs(found[4, 4] - [255, 0, 0]).max() < 10
+        assert abs(found[20, 36] - [0, 255, 0]).max() < 10
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("damage", ["cut off", "no EXIF", "text as a height"])
+def test_a_damaged_exif_does_not_hide_the_image(kind: str, damage: str) -> None:
+    """Cameras and editors write much that is wrong there; browsers show the picture all the same."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    written = exif.tobytes()
+    said = {
+        "cut off": written[:12],
+        "no EXIF": b"Exif\0\0" + b"something else",
+        # What is so read cannot be written again, as Pillow does when it turns an image.
+        "text as a height": written.replace(b"\x01\x0f", b"\x01\x01"),
+    }[damage]
+    data = _encoded(LEFT_RED.resize((24, 16)), kind, exif=said)
+    image = decode_image(data)
+
+    assert image is not None
+    readable = damage == "text as a height"
+    assert image.size == ((16, 24) if readable else (24, 16))
+    assert shown_size(data, image) == image.size[::-1]
 
 
 def _tiff(samples: np.ndarray, *, photometric: int, sample_format: int = 1) -> bytes:
@@ -156,6 +210,29 @@ def test_half_transparent_lets_half_of_the_white_through(kind: str) -> None:
     pixels = _decoded(_encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128)), kind, **options))
 
     assert abs(pixels - 127).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "RGBA", "LA", "P"])
+def test_bands_are_put_together_without_a_seam(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 255, (13, 17))
+    grey = Image.fromarray(values.astype(np.uint16) * 200 if mode == "I;16" else values.astype(np.uint8))
+    options = {"transparency": 7} if mode == "P" else {}
+    data = _encoded(grey if mode == "I;16" else grey.convert(mode), "TIFF" if mode in "IF" else "PNG", **options)
+    whole = _decoded(data)
+    monkeypatch.setattr(pillow, "BAND", 40)
+
+    assert (_decoded(data) == whole).all()
+
+
+def test_large_deep_images_take_no_more_memory_than_their_pixels() -> None:
+    """As numbers of 64 bits, several times over, an image of 50 megapixels took 1.4 GB, and four are decoded at once."""
+    data = _encoded(Image.fromarray(np.tile(np.arange(2000, dtype=np.uint16), (2000, 1))))
+    tracemalloc.start()
+    decode_image(data)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 64 * 2**20
 
 
 def test_first_frame_of_several() -> None:
