@@ -98,14 +98,66 @@ def test_monochrome1_has_white_at_zero() -> None:
     assert (one == 255 - values).all()
 
 
-def test_a_table_of_values_of_interest_is_looked_up() -> None:
+def _table(entries: np.ndarray, bits: int, *, first: int = 0, order: str = "<") -> Any:
     table = pydicom.Dataset()
-    table.add_new("LUTDescriptor", "US", [256, 0, 8])
-    table.add_new("LUTData", "OW", bytes(range(255, -1, -1)))
-    table["LUTData"].value = np.arange(255, -1, -1, dtype="<u2").tobytes()
-    found = grey(dicom(RAMP.astype(np.uint16), VOILUTSequence=[table]))
+    table.add_new("LUTDescriptor", "SS" if first < 0 else "US", [len(entries) % 2**16, first, bits])
+    table.add_new("LUTData", "OW", entries.astype(f"{order}u2").tobytes())
+    return table
+
+
+def test_a_table_of_values_of_interest_is_looked_up() -> None:
+    found = grey(dicom(RAMP.astype(np.uint16), VOILUTSequence=[_table(np.arange(255, -1, -1), 8)]))
 
     assert (found == 255 - RAMP).all()
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("1", "0"), ("1", "-1024"), ("0.5", "-512")])
+def test_a_table_is_looked_up_by_rescaled_values(slope: str, intercept: str) -> None:
+    """Mammograms have a slope of 1 and an intercept of 0 beside their table, and what is rescaled is no integer any more."""
+    table = _table(np.arange(4095, -1, -1), 12, first=int(intercept))
+    stored = (RAMP * 16 / float(slope)).astype(np.uint16)
+    found = grey(dicom(stored, RescaleSlope=slope, RescaleIntercept=intercept, VOILUTSequence=[table]))
+
+    assert np.abs(found - (255 - RAMP)).max() <= 1
+
+
+def test_a_table_may_have_more_entries_than_its_entries_can_count() -> None:
+    found = grey(dicom((RAMP * 16).astype(np.uint16), bits=12, VOILUTSequence=[_table(np.arange(4096) // 16, 8)]))
+
+    assert (found == RAMP).all()
+
+
+@pytest.mark.parametrize("name", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_a_table_may_be_as_long_as_there_are_values(name: str) -> None:
+    stored = (RAMP * 257 - 2**15).astype(np.int16)
+    found = grey(dicom(stored, **{name: [_table(np.arange(2**16), 16, first=-(2**15))]}))
+
+    assert np.abs(found - RAMP).max() <= 2
+
+
+def test_what_lies_beyond_a_table_gets_its_first_or_last_entry() -> None:
+    table = _table(np.array([0, 255]), 8, first=100)
+    found = grey(dicom(RAMP.astype(np.uint8), VOILUTSequence=[table]))
+
+    assert (found == np.where(RAMP > 100, 255, 0)).all()
+
+
+def test_an_empty_list_of_tables_is_none() -> None:
+    window = {"WindowCenter": "128", "WindowWidth": "256"}
+
+    assert (grey(dicom(RAMP.astype(np.uint8), VOILUTSequence=[], **window)) == RAMP).all()
+
+
+def test_the_other_order_of_bytes_is_read() -> None:
+    table = _table(np.arange(4095, -1, -1), 12, order=">")
+    values = (RAMP * 16).astype(np.uint16)
+    file = pydicom.dcmread(BytesIO(dicom(values, bits=12, VOILUTSequence=[table])))
+    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+    file.PixelData = values.astype(">u2").tobytes()
+    stream = BytesIO()
+    pydicom.dcmwrite(stream, file, implicit_vr=False, little_endian=False, force_encoding=True)
+
+    assert np.abs(grey(stream.getvalue()) - (255 - RAMP)).max() <= 1
 
 
 def test_colours_keep_their_upper_eight_bits() -> None:

@@ -76,10 +76,17 @@ def _brightness(stored: Array, file: Any, frame: int) -> Floats:
     """Grey values of a frame as brightness in [0, 1]."""
     from pydicom.pixels.processing import apply_modality_lut
 
-    values = apply_modality_lut(stored, _group(file, frame, "PixelValueTransformationSequence"))
+    little = bool(file.file_meta.TransferSyntaxUID.is_little_endian)
+    modality = _group(file, frame, "PixelValueTransformationSequence")
+    if tables := modality.get("ModalityLUTSequence"):
+        values = _through_table(stored, tables[0], little=little)
+    else:
+        values = apply_modality_lut(stored, modality)
     voi = _group(file, frame, "FrameVOILUTSequence")
-    if "VOILUTSequence" in voi and np.issubdtype(values.dtype, np.integer):
-        return _through_table(values, voi)
+    if tables := voi.get("VOILUTSequence"):
+        white = 2 ** int(tables[0].LUTDescriptor[2]) - 1
+        shares: Floats = np.clip(_through_table(values, tables[0], little=little) / white, 0, 1)
+        return shares
     values = np.asarray(values, dtype=np.float64)
     if (window := _window(voi)) is not None:
         return _windowed(values, *window)
@@ -98,12 +105,19 @@ def _group(file: Any, frame: int, name: str) -> Any:
     return file
 
 
-def _through_table(values: Array, voi: Any) -> Floats:
-    from pydicom.pixels.processing import apply_voi
+def _through_table(values: Array, table: Any, *, little: bool) -> Array:
+    """The entries of a look-up table (PS3.3 C.11.1.1.1) for grey values, the next whole ones; its first or last for those beyond.
 
-    bits = int(voi.VOILUTSequence[0].LUTDescriptor[2])
-    shares: Floats = np.clip(apply_voi(values, voi) / (2**bits - 1), 0, 1)
-    return shares
+    pydicom's own wraps round where the table has more entries than the values, or the entries, have room to count.
+    """
+    count, first, _ = (int(said) for said in table.LUTDescriptor)
+    said = table.LUTData
+    if isinstance(said, bytes):
+        wide = len(said) >= 2 * (count or 2**16)
+        said = np.frombuffer(said, dtype=("<u2" if little else ">u2") if wide else np.uint8)
+    entries = np.atleast_1d(said)[: count or 2**16]
+    places = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
+    return entries[np.clip(np.rint(places) - first, 0, len(entries) - 1).astype(np.intp)]
 
 
 def _window(voi: Any) -> tuple[float, float, str] | None:

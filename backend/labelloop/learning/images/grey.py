@@ -24,10 +24,14 @@ def usual_range(values: Floats) -> tuple[float, float]:
 def stretched(values: Floats, low: float, high: float) -> Floats:
     """Values [height, width] as brightness in [0, 1]: `low` becomes 0, `high` 1; what is not finite, and an even image, 0."""
     span = high - low
-    shares = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / (span if span > 0 else 1.0)
-    return np.clip(shares, 0.0, 1.0)
+    # In place, since a large image takes a gigabyte each time.
+    shares = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    shares -= low
+    shares /= span if span > 0 else 1.0
+    return np.clip(shares, 0.0, 1.0, out=shares)
 
 
 def picture(brightness: Floats) -> Image.Image:
     """Brightness [height, width], or [height, width, 3] of colours, in [0, 1] as an RGB image."""
-    return Image.fromarray(np.rint(brightness * 255).astype(np.uint8)).convert("RGB")
+    scaled = brightness * 255
+    return Image.fromarray(np.rint(scaled, out=scaled).astype(np.uint8)).convert("RGB")
