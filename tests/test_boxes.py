@@ -119,6 +119,13 @@ def test_one_image_with_one_box_is_enough() -> None:
     assert all(0 <= said.uncertainty <= 1 for said in small.predict(OTHERS))
 
 
+def test_images_that_are_all_one_colour_teach_nothing_and_break_nothing() -> None:
+    even = pack(64, 64, [np.full((3, 24, 24), 0.5, dtype=np.float32)])
+    learner = trained([even] * 5, [BoxesTarget((Box("disc", 0.2, 0.2, 0.3, 0.3),))] * 5)
+
+    assert 0 <= learner.predict([even])[0].uncertainty <= 1
+
+
 def test_images_without_any_box_are_not_enough() -> None:
     for inputs, targets in (([], []), (INPUTS[:3], [BoxesTarget(())] * 3)):
         with pytest.raises(NotEnoughLabels, match="has a box yet"):

@@ -87,8 +87,9 @@ def _whitening(grids: Sequence[Floats]) -> tuple[Floats, Floats]:
     spread = np.where(spread > 1e-6, spread, np.inf)
     rows = (rows - centre) / spread
     variances, axes = np.linalg.eigh(rows.T @ rows / len(rows))
-    kept = np.flatnonzero(variances > LEAST_VARIANCE * variances[-1])[-WIDTH:]
-    basis = axes[:, kept].T / np.sqrt(variances[kept, None]) / spread
+    # Of images that are all one colour nothing varies; their axes are kept, and what lies along them is 0.
+    kept = np.flatnonzero(variances >= LEAST_VARIANCE * variances[-1])[-WIDTH:]
+    basis = axes[:, kept].T / np.sqrt(np.maximum(variances[kept, None], np.finfo(np.float64).tiny)) / spread
     return centre.astype(np.float32), basis.astype(np.float32)
 
 
