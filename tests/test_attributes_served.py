@@ -9,7 +9,7 @@ import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from labelloop.labelstudio import ProjectKey
-from labelloop.labelstudio.brush_rle import decode_inside
+from labelloop.labelstudio.brush_rle import decode_area
 from labelloop.learning.masks import fitting
 from labelloop.records import AttributesPrediction, Kind
 from labelloop.service.context import Context
@@ -162,8 +162,9 @@ PROMPT = {
 
 def shades(result: list[dict[str, Any]]) -> list[str]:
     """What is said of the regions of a picture, from left to right; each is drawn and answered once."""
-    drawn = {one["id"]: decode_inside(one["value"]["rle"], 96, 96) for one in result if one["type"] == "brushlabels"}
+    drawn = {one["id"]: decode_area(one["value"]["rle"], 96, 96) for one in result if one["type"] == "brushlabels"}
+    places = {name: float(np.nonzero(area.inside())[1].mean()) for name, area in drawn.items() if area}
     said = {one["id"]: one["value"]["choices"][0] for one in result if one["type"] == "choices"}
     assert sorted(drawn) == sorted(said)
     assert 2 * len(said) == len(result)
-    return [said[name] for name in sorted(drawn, key=lambda name: float(np.nonzero(drawn[name])[1].mean()))]
+    return [said[name] for name in sorted(drawn, key=places.__getitem__)]

@@ -1,5 +1,7 @@
 """Where regions are asked about one by one, each piece of an area is a region of its own."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from labelloop.labelstudio.outlines import least_piece
 from labelloop.labelstudio.pieces import in_pieces
 from labelloop.records import ClassPrediction, Mask, MasksPrediction
+from labelloop.records.masks import union
 
 
 def pieces(*masks: Mask) -> tuple[Mask, ...]:
@@ -52,6 +55,43 @@ def test_pieces_are_the_area_again_each_in_the_form_of_any_mask(inside: np.ndarr
     assert not (together.astype(bool) & ~inside).any()
     assert all(mask.runs == Mask.of("a", one).runs for mask, one in zip(found, drawn, strict=True))
     assert all(one.sum() >= least_piece(inside.size) for one in drawn)
+
+
+@given(arrays(bool, st.tuples(st.integers(0, 9), st.integers(0, 9))), st.integers(0, 3), st.integers(0, 3))
+def test_an_area_may_be_told_by_a_part_of_its_image(inside: np.ndarray, top: int, left: int) -> None:
+    whole = np.pad(inside, ((top, 2), (left, 1)))
+    assert Mask.of("a", inside, corner=(top, left), size=whole.shape) == Mask.of("a", whole)
+
+
+@given(st.data(), st.integers(1, 9), st.integers(1, 9))
+def test_what_several_areas_hold_together_is_that_of_the_nearest_pixels(
+    data: st.DataObject, height: int, width: int
+) -> None:
+    areas = st.one_of(arrays(bool, (5, 7)), arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14))))
+    drawn = data.draw(st.lists(areas, max_size=4))
+    right = np.zeros((height, width), dtype=bool)
+    for row, column in np.ndindex(height, width):
+        right[row, column] = any(
+            one[int((row + 0.5) * one.shape[0] / height), int((column + 0.5) * one.shape[1] / width)] for one in drawn
+        )
+
+    assert (union([Mask.of("a", one) for one in drawn], height, width) == right).all()
+
+
+def test_areas_of_a_large_image_are_joined_at_the_size_that_is_wanted() -> None:
+    """A photograph of 12 megapixels with 300 regions took seconds to learn from, at every round."""
+    side, run = 20_000, 9_000
+    # All of them begin in the row that is the nearest one to the first that is wanted.
+    starts = range(10 * side, 10 * side + 900, 9)
+    masks = [Mask("a", side, side, (start, run, side**2 - run - start)) for start in starts]
+    tracemalloc.start()
+    joined = union(masks, 1000, 1000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert joined[0, :450].all()
+    assert joined.sum() < 500
+    assert most < 32 * 2**20
 
 
 @given(arrays(bool, st.tuples(st.integers(0, 9), st.integers(0, 9))))

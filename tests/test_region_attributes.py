@@ -130,7 +130,7 @@ def test_regions_are_read_around_what_is_said_about_them(tag: str) -> None:
 
 PARTS: dict[str, Part] = {
     "RectangleLabels": Box("A", 0.1, 0.1, 0.2, 0.2),
-    "PolygonLabels": Mask.of("A", fill(np.array(PLACES["PolygonLabels"]["points"], dtype=float), 100, 100)),
+    "PolygonLabels": replace(fill(np.array(PLACES["PolygonLabels"]["points"], dtype=float), 100, 100), label="A"),
     "BrushLabels": AREA,
     "Labels": Span("A", 0, 4),
 }

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.records import Mask
+
 # An image of more pixels than this is no photograph, and reading it would take gigabytes.
 MOST_PIXELS: Final = 1 << 27
 _CHANNELS: Final = 4
@@ -34,8 +36,8 @@ def encode_runs(runs: Sequence[int]) -> list[int]:
     return list(int(stream, 2).to_bytes(len(stream) // 8, "big"))
 
 
-def decode_inside(stream: object, height: int, width: int) -> NDArray[np.bool_] | None:
-    """What is inside, bool [height, width]: pixels at least half as opaque as the most opaque one.
+def decode_area(stream: object, height: int, width: int) -> Mask | None:
+    """What is inside, as a mask of no class: pixels at least half as opaque as the most opaque one.
 
     A brush's edge fades out, and files made elsewhere are opaque by 1 or by 100 instead of 255.
 
@@ -45,12 +47,12 @@ def decode_inside(stream: object, height: int, width: int) -> NDArray[np.bool_] 
     if not 0 < height * width <= MOST_PIXELS or not isinstance(stream, list):
         return None
     try:
-        values = _values(bytes(stream), _CHANNELS * height * width)
+        opacity, counts = _opacities(bytes(stream), height * width)
     except (TypeError, ValueError):
         return None
-    opacity = np.frombuffer(values, dtype=np.uint8)[_CHANNELS - 1 :: _CHANNELS].reshape(height, width)
-    inside: NDArray[np.bool_] = opacity >= max(opacity.max() / 2, 1)
-    return inside
+    inside = np.concatenate([[False], opacity >= max(opacity.max() / 2, 1), [False]])
+    edges = np.concatenate([[0], np.cumsum(counts)])[np.flatnonzero(inside[1:] != inside[:-1])]
+    return Mask("", height, width, tuple(np.diff(edges, prepend=0, append=height * width).tolist()))
 
 
 def _length(length: int) -> str:
@@ -58,18 +60,21 @@ def _length(length: int) -> str:
     return f"{kind:02b}{length - 1:0{_KINDS[kind]}b}"
 
 
-def _values(stream: bytes, wanted: int) -> bytearray:
-    """The values of a stream.
+def _opacities(stream: bytes, pixels: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The opacities that a stream of so many pixels holds one after the other, and how many pixels have each: [n], [n].
+
+    Nothing is as large as the image, since a photograph of which a corner is brushed is read at every round.
 
     Raises:
         ValueError: it ends too early, or its header is another one.
     """
     bits = f"{int.from_bytes(stream, 'big'):0{8 * len(stream)}b}"
     kinds = [int(bits[start : start + 4], 2) + 1 for start in range(37, 53, 4)]
+    wanted = _CHANNELS * pixels
     if int(bits[:32], 2) != wanted or int(bits[32:37], 2) != _BITS - 1:
         raise ValueError("another size")
-    values, at = bytearray(), 53
-    while len(values) < wanted:
+    found, counts, done, at = bytearray(), list[int](), 0, 53
+    while done < wanted:
         repeated, kind = bits[at] == "1" if at < len(bits) else False, kinds[int(bits[at + 1 : at + 3], 2)]
         count = int(bits[at + 3 : at + 3 + kind], 2) + 1
         at += 3 + kind
@@ -77,6 +82,13 @@ def _values(stream: bytes, wanted: int) -> bytearray:
         piece = bits[at : at + _BITS * written]
         if len(piece) < _BITS * written:
             raise ValueError("too short")
-        values += int(piece, 2).to_bytes(written, "big") * (count if repeated else 1)
         at += _BITS * written
-    return values[:wanted]
+        values, count = int(piece, 2).to_bytes(written, "big"), min(count, wanted - done)
+        if not repeated:
+            values = values[_CHANNELS - 1 - done % _CHANNELS : count : _CHANNELS]
+        reached = (done + count) // _CHANNELS - done // _CHANNELS
+        found += values
+        counts += [reached] if repeated else [1] * reached
+        done += count
+    opacity, lengths = np.frombuffer(found, dtype=np.uint8), np.array(counts, dtype=np.int64)
+    return opacity[lengths > 0], lengths[lengths > 0]

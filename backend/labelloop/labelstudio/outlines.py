@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.records import Mask
+
 Inside = NDArray[np.bool_]
 Points = NDArray[np.float64]
 
@@ -25,8 +27,8 @@ _GRAIN: Final = 64
 _STEPS: Final = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
 
-def fill(points: Points, height: int, width: int) -> Inside:
-    """The pixels inside a polygon, bool [height, width].
+def fill(points: Points, height: int, width: int) -> Mask:
+    """The pixels inside a polygon, as a mask of no class.
 
     Args:
         points: [n, 2], x and y in pixels from the image's upper left corner.
@@ -34,26 +36,25 @@ def fill(points: Points, height: int, width: int) -> Inside:
         width: of the image.
     """
     corners = np.rint(points * _GRAIN) / _GRAIN
-    inside = np.zeros((height, width), dtype=bool)
-    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
-    high, wide = slice(int(max(top, 0)), int(max(bottom, 0))), slice(int(max(left, 0)), int(max(right, 0)))
-    part = inside[high, wide]
-    part[:] = _wound(corners - (wide.start, high.start), *part.shape)
-    return inside
+    left, top = (int(max(least, 0)) for least in np.floor(corners.min(axis=0)))
+    right, bottom = np.minimum(np.ceil(corners.max(axis=0)), (width, height)).astype(int).tolist()
+    inside = _wound(corners - (left, top), max(bottom - top, 0), max(right - left, 0))
+    return Mask.of("", inside, corner=(top, left), size=(height, width))
 
 
 def _wound(corners: Points, height: int, width: int) -> Inside:
     """The pixels that a polygon winds around, bool [height, width]."""
+    (x, y), (to_x, to_y) = corners.T, np.roll(corners, -1, axis=0).T
+    ends = np.stack([np.minimum(y, to_y), np.maximum(y, to_y)])
+    first, last = np.clip(np.ceil(ends - 0.5), 0, height).astype(int)
+    # Of each row of each edge: where it is crossed, and which way.
+    edge = np.repeat(np.arange(len(corners)), last - first)
+    rows = np.arange(edge.size) - (np.cumsum(last - first) - last)[edge]
+    crossed = x[edge] + (rows + 0.5 - y[edge]) * (to_x - x)[edge] / (to_y - y)[edge]
+    columns = np.clip(np.ceil(crossed - 0.5), 0, width).astype(int)
     turns = np.zeros((height, width + 1), dtype=np.int32)
-    for (x, y), (to_x, to_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        first, last = np.clip(np.ceil(np.array([min(y, to_y), max(y, to_y)]) - 0.5), 0, height).astype(int)
-        if first == last:
-            continue
-        rows = np.arange(first, last)
-        crossed = x + (rows + 0.5 - y) * (to_x - x) / (to_y - y)
-        columns = np.clip(np.ceil(crossed - 0.5), 0, width).astype(int)
-        turns[rows, columns] += 1 if to_y > y else -1
-    inside: Inside = turns[:, :width].cumsum(axis=1) != 0
+    np.add.at(turns, (rows, columns), np.where(to_y > y, 1, -1)[edge])
+    inside: Inside = np.cumsum(turns, axis=1, out=turns)[:, :width] != 0
     return inside
 
 

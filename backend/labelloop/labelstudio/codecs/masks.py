@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_inside, encode_runs
+from labelloop.labelstudio.brush_rle import MOST_PIXELS, decode_area, encode_runs
 from labelloop.labelstudio.codecs.base import RegionsCodec, real_number, region_id, region_of, whole_number
 from labelloop.labelstudio.outlines import fill, outlines
 from labelloop.labelstudio.tasks import Region
 from labelloop.records import Control, Kind, Mask, MasksPrediction, MasksTarget, Part, Target
+from labelloop.records.masks import union
 
 Inside = NDArray[np.bool_]
 
@@ -67,15 +68,15 @@ class MasksCodec(RegionsCodec):
         size = next((mask.height, mask.width) for target in drawn for mask in target.masks)
         merged, agreement = [], []
         for label in sorted({mask.label for target in drawn for mask in target.masks}):
-            said = np.stack([_union(target.masks, label, size) for target in drawn])
+            said = np.stack([union([m for m in target.masks if m.label == label], *size) for target in drawn])
             kept = 2 * said.sum(axis=0) >= len(drawn)
             agreement += [_overlap(one, kept) for one in said]
             merged += [Mask.of(label, kept)] if kept.any() else []
         return MasksTarget(tuple(merged), max(float(np.mean(agreement)), 1 / len(drawn)))
 
     @abstractmethod
-    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
-        """The area of a region's value, of an image of that height and width; None where there is none to be read."""
+    def _area(self, value: dict[str, Any], size: tuple[int, int] | None) -> Mask | None:
+        """The area of a region's value, of no class, in an image of that height and width; None where there is none to be read."""
 
     @abstractmethod
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
@@ -86,10 +87,10 @@ class MasksCodec(RegionsCodec):
         labels = value.get(self.key) if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(labels, list):
             return []
-        inside = self._inside(value, _size(region))
-        if inside is None or not inside.any():
+        area = self._area(value, _size(region))
+        if area is None or len(area.runs) < 2:
             return []
-        return [Mask.of(label, inside) for label in labels if isinstance(label, str)]
+        return [replace(area, label=label) for label in labels if isinstance(label, str)]
 
     def _region(self, control: Control, number: int, mask: Mask, drawn: dict[str, Any]) -> Region:
         return region_of(
@@ -109,8 +110,8 @@ class BrushCodec(MasksCodec):
 
     key: ClassVar = "brushlabels"
 
-    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
-        return decode_inside(value.get("rle"), *size) if size and value.get("format", "rle") == "rle" else None
+    def _area(self, value: dict[str, Any], size: tuple[int, int] | None) -> Mask | None:
+        return decode_area(value.get("rle"), *size) if size and value.get("format", "rle") == "rle" else None
 
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
         return [{"format": "rle", "rle": encode_runs(mask.runs)}] if len(mask.runs) > 1 else []
@@ -121,7 +122,7 @@ class PolygonCodec(MasksCodec):
 
     key: ClassVar = "polygonlabels"
 
-    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+    def _area(self, value: dict[str, Any], size: tuple[int, int] | None) -> Mask | None:
         points = _points(value.get("points"))
         if points is None or value.get("closed") is False:
             return None
@@ -139,7 +140,7 @@ class BitmaskCodec(MasksCodec):
 
     key: ClassVar = "bitmasklabels"
 
-    def _inside(self, value: dict[str, Any], size: tuple[int, int] | None) -> Inside | None:
+    def _area(self, value: dict[str, Any], size: tuple[int, int] | None) -> Mask | None:
         url = value.get("imageDataURL")
         if not isinstance(url, str) or not url.startswith(_PNG):
             return None
@@ -153,8 +154,7 @@ class BitmaskCodec(MasksCodec):
         # Pillow raises a dozen kinds of error on files that are cut short or are no images at all.
         except Exception:
             return None
-        inside: Inside = opacity >= max(opacity.max() / 2, 1)
-        return inside
+        return Mask.of("", opacity >= max(opacity.max() / 2, 1))
 
     def _drawn(self, mask: Mask) -> Iterable[dict[str, Any]]:
         from PIL import Image
@@ -183,26 +183,6 @@ def _points(value: object) -> NDArray[np.float64] | None:
     points = np.array([[real_number(share) for share in point] for point in value])
     # What lies further out than another image's width is as good as there.
     return np.clip(points, -100, 200) if np.isfinite(points).all() else None
-
-
-def _union(masks: Iterable[Mask], label: str, size: tuple[int, int]) -> Inside:
-    """All that is of a class, bool [height, width]."""
-    together = np.zeros(size, dtype=bool)
-    for mask in masks:
-        if mask.label == label:
-            together |= _resized(mask.inside(), size)
-    return together
-
-
-def _resized(inside: Inside, size: tuple[int, int]) -> Inside:
-    if inside.shape == size:
-        return inside
-    rows, columns = (
-        ((np.arange(wanted) + 0.5) * given / wanted).astype(int)
-        for given, wanted in zip(inside.shape, size, strict=True)
-    )
-    found: Inside = inside[rows[:, None], columns]
-    return found
 
 
 def _overlap(one: Inside, other: Inside) -> float:

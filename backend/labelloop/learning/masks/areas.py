@@ -6,8 +6,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from labelloop.learning.arrays import Array, Bools, Floats, Ints
+from labelloop.learning.arrays import Floats, Ints
 from labelloop.records import Mask
+from labelloop.records.masks import union
 
 # The longer side of what classes are told apart on: the finest grid has 160 cells a side, so more pixels would tell no more.
 LONGEST: Final = 1024
@@ -25,31 +26,21 @@ def class_map(masks: Sequence[Mask], labels: Sequence[str], height: int, width: 
     Where areas of several classes overlap, the one that is smaller in the image counts: small things are drawn on large ones.
     Masks of an image of another size are brought to this one.
     """
-    insides = [together([mask for mask in masks if mask.label == label], height, width) for label in labels]
+    drawn = {label: [mask for mask in masks if mask.label == label] for label in {mask.label for mask in masks}}
+    insides = {column: union(drawn[label], height, width) for column, label in enumerate(labels) if label in drawn}
     found = np.zeros((height, width), dtype=np.min_scalar_type(len(labels)))
-    for column in sorted(range(len(labels)), key=lambda column: -int(insides[column].sum())):
+    for column in sorted(insides, key=lambda column: -int(insides[column].sum())):
         found[insides[column]] = column + 1
     return found
 
 
-def enlarged(classes: Array, height: int, width: int) -> Array:
-    """A map of classes as [height, width], each pixel as the nearest one given."""
-    if classes.shape == (height, width):
-        return classes
-    rows = ((np.arange(height) + 0.5) * classes.shape[0] / height).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) * classes.shape[1] / width).astype(np.intp)
-    return classes[rows[:, None], columns]
-
-
 def coverage(classes: Ints, count: int, side: int) -> Ints:
     """How much of each cell of a square grid over the image is of each class, uint8 [count + 1, side, side], 255 being all of it."""
-    shares = [
-        np.asarray(
-            Image.fromarray((classes == column).astype(np.uint8) * 255).resize((side, side), Image.Resampling.BOX)
-        )
-        for column in range(count + 1)
-    ]
-    return np.stack(shares)
+    shares = np.zeros((count + 1, side, side), dtype=np.uint8)
+    for column in np.flatnonzero(np.bincount(classes.ravel())).tolist():
+        there = Image.fromarray((classes == column).astype(np.uint8) * 255)
+        shares[column] = np.asarray(there.resize((side, side), Image.Resampling.BOX))
+    return shares
 
 
 def overlap_shares(given: Ints, truth: Ints, count: int) -> Floats:
@@ -58,11 +49,3 @@ def overlap_shares(given: Ints, truth: Ints, count: int) -> Floats:
     table = pairs.reshape(count + 1, count + 1) / max(truth.size, 1)
     shares: Floats = np.stack([table.diagonal(), table.sum(axis=1), table.sum(axis=0)], axis=1)[1:]
     return shares
-
-
-def together(masks: Sequence[Mask], height: int, width: int) -> Bools:
-    """What is inside any of the masks, bool [height, width], each brought to that size."""
-    inside = np.zeros((height, width), dtype=bool)
-    for mask in masks:
-        inside |= enlarged(mask.inside(), height, width)
-    return inside

@@ -11,7 +11,7 @@ from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.masks.areas import class_map, enlarged, overlap_shares, working_size
+from labelloop.learning.masks.areas import class_map, overlap_shares, working_size
 from labelloop.learning.masks.doubt import expected_dice, uncertainty
 from labelloop.learning.masks.figures import figures, image_quality
 from labelloop.learning.masks.head import MaskHead
@@ -30,6 +30,7 @@ from labelloop.learning.resampling import resampled
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
 from labelloop.records import Mask, MasksPrediction, MasksTarget
+from labelloop.records.masks import nearest
 
 
 class MasksLearner:
@@ -161,7 +162,7 @@ class MasksLearner:
         likelihood = np.exp(scaled - scaled.max(axis=0))
         probabilities = likelihood / likelihood.sum(axis=0)
         found = _told_apart(scaled, maps)
-        shown = enlarged(found, maps.height, maps.width)
+        shown = nearest(found, maps.height, maps.width)
         coarse = probabilities.argmax(axis=0)
         masks = [
             Mask.of(

@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.maps import SIDE, squash
-from labelloop.learning.masks.areas import together, working_size
+from labelloop.learning.masks.areas import working_size
 from labelloop.learning.tuning.media import View
 from labelloop.learning.tuning.shelves import Shelf
 from labelloop.records import MasksTarget
+from labelloop.records.masks import union
 
 # Sides of the square that is looked at, in pixels, and what they are a multiple of.
 LEAST: Final = 128
@@ -149,10 +150,7 @@ def _opened(item: Any, target: MasksTarget, classes: Sequence[str], side: int) -
         return None
     size = working_size(image.height, image.width)
     areas = np.stack(
-        [
-            _shares(together([mask for mask in target.masks if mask.label == label], *size), side // 2)
-            for label in classes
-        ]
+        [_shares(union([mask for mask in target.masks if mask.label == label], *size), side // 2) for label in classes]
     )
     pixels = torch.from_numpy(np.ascontiguousarray(image.pixels.transpose(2, 0, 1)))
     return (pixels, torch.from_numpy(areas)), image.pixels.nbytes + areas.nbytes
