@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import (
@@ -22,6 +24,7 @@ from labelloop.learning import (
     resolve_backbone,
 )
 from labelloop.learning.backbones.maps import pack
+from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.records import Box, BoxesTarget, Kind, Modality
 from support.made_boxes import CLASSES, made_items, made_maps
 
@@ -88,6 +91,24 @@ def test_the_same_labels_and_seed_make_the_same_learner() -> None:
     one, other = trained(INPUTS[:6], TARGETS[:6]), trained(INPUTS[:6], TARGETS[:6])
     assert one.predict(OTHERS) == other.predict(OTHERS)
     assert trained(INPUTS[:6], TARGETS[:6], seed=1).predict(OTHERS) != one.predict(OTHERS)
+
+
+def test_the_numerical_libraries_work_in_one_thread(learner: BoxesLearner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside another worker their threads took ten times as long, and what they sum differs from run to run."""
+    seen: list[int] = []
+
+    def spied(*args: Any) -> Candidates:
+        seen.append(max(pool["num_threads"] for pool in threadpool_info()))
+        return decode(*args)
+
+    monkeypatch.setattr("labelloop.learning.boxes.learner.decode", spied)
+    with threadpool_limits(2):
+        trained(INPUTS[:6], TARGETS[:6])
+        learner.predict(OTHERS[:1])
+        learner.evaluate(OTHERS[:1], TRUTHS[:1])
+        learner.quality(OTHERS[:1], TRUTHS[:1])
+
+    assert seen == [1] * 9
 
 
 def test_images_without_a_box_teach_where_nothing_is(learner: BoxesLearner) -> None:

@@ -14,6 +14,7 @@ from labelloop.learning.boxes.grids import image_size
 from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring
 from labelloop.learning.figures import Figures
+from labelloop.learning.threads import one_thread
 from labelloop.records import Box, BoxesPrediction, BoxesTarget
 
 
@@ -36,7 +37,8 @@ class AnswersBoxes(ABC):
         Raises:
             LearningError: there are no features of an image, or they are not like those it was trained on.
         """
-        return [self._prediction(dense) for dense in inputs]
+        with one_thread():
+            return [self._prediction(dense) for dense in inputs]
 
     def evaluate(self, inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> Figures:
         """mAP50 and more on labelled images it was not trained on; boxes of classes that it has never seen count as missed.
@@ -44,11 +46,13 @@ class AnswersBoxes(ABC):
         Raises:
             NotEnoughLabels: no image has a box.
         """
-        return figures(self._judge(usable(inputs, targets)), self.classes, "holdout")
+        with one_thread():
+            return figures(self._judge(usable(inputs, targets)), self.classes, "holdout")
 
     def quality(self, inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> Floats:
         """F1 of the boxes shown in each image at an overlap of half, float64 [n]; 1 where there are none and none are shown."""
-        return np.array([one.f1() for one in self._judge(list(zip(inputs, targets, strict=True)))])
+        with one_thread():
+            return np.array([one.f1() for one in self._judge(list(zip(inputs, targets, strict=True)))])
 
     def probabilities(self, inputs: Sequence[Dense]) -> None:
         """None: an image has not one class."""

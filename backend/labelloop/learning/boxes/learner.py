@@ -20,6 +20,7 @@ from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
 from labelloop.learning.folds import deal_out, with_each_left_out
 from labelloop.learning.learner import Reads, Training
+from labelloop.learning.threads import one_thread
 
 FOLDS: Final = 2
 # Fewer images with a box are all needed for training.
@@ -80,10 +81,11 @@ class BoxesLearner(AnswersBoxes):
         seed = training.options.seed
         fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed)
         head, *others = _heads(images, fold, len(labels), seed)
-        tested = [
-            (_find(others[number], image.grid), image) for number, image in zip(fold, images, strict=True) if others
-        ]
-        scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
+        with one_thread():
+            tested = [
+                (_find(others[number], image.grid), image) for number, image in zip(fold, images, strict=True) if others
+            ]
+            scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
         known = [judged(scoring, found, image.truth, image.size) for found, image in tested]
         metrics = figures(known, labels, "cross-validation", seed) if known else None
         return cls(training.classes, seen, cells, head, scoring, metrics)
