@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from support.loop_process import BACKEND
 
 A_ROUND = """
@@ -31,3 +33,14 @@ def test_after_preloading_a_round_imports_nothing_more() -> None:
         [sys.executable, "-c", A_ROUND], env=environment, capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.split() == []
+
+
+def test_torch_is_loaded_before_jobs_are_forked() -> None:
+    """It takes two seconds, which each training of boxes, areas or spans would pay anew."""
+    pytest.importorskip("torch")
+    code = "import sys; from labelloop.learning import preload; preload(); print('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(BACKEND)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split() == ["True"]

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +75,10 @@ def preload() -> None:
     import sklearn.isotonic
     import sklearn.kernel_approximation
     import sklearn.linear_model  # noqa: F401
+
+    # Networks, and heads on maps and tokens; it starts no thread and touches no GPU before it is used.
+    if find_spec("torch") is not None:
+        import torch  # noqa: F401
 
 
 def assign_folds(targets: Ints, folds: int, seed: int) -> Ints:
