@@ -14,6 +14,7 @@ from labelloop.learning.boxes.matching import hits
 from labelloop.learning.boxes.scoring import MISSED, THRESHOLD, Scoring, fit_scoring
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.calibration import unfitted
+from labelloop.learning.intervals import Interval
 
 SCORING = Scoring(unfitted(2), 0.5, 0.2, Reliability("none"))
 
@@ -52,6 +53,16 @@ def test_measuring_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(1)
     figures([random_image(rng) for _ in range(4)], ["a", "b", "c"], "holdout")
     assert capsys.readouterr() == ("", "")
+
+
+def test_one_image_says_nothing_of_others() -> None:
+    """Its interval was empty, so that a single image reached any target for certain."""
+    corners = np.array([[0.1, 0.1, 0.4, 0.4]])
+    truth, found = Truth(corners, np.array([0])), Candidates(corners, np.array([0]), np.array([2.0]))
+    one = figures([Judged(truth, found, np.array([0.9]), 1, (100, 100))], ("a",), "holdout")
+
+    assert one.value == pytest.approx(1)
+    assert one.interval == Interval(0.0, 1.0)
 
 
 def test_finding_nothing_where_there_is_something_is_worth_nothing() -> None:

@@ -8,6 +8,7 @@ import pytest
 from labelloop.learning import Dense, MasksLearner, Training
 from labelloop.learning.backbones.maps import Maps, pack, unpack
 from labelloop.learning.backbones.names import name_number
+from labelloop.learning.intervals import Interval
 from labelloop.learning.masks import fitting
 from labelloop.learning.masks.figures import figures
 from labelloop.learning.masks.told import told_logits
@@ -128,3 +129,11 @@ def test_dice_is_told_of_all_images_together_and_as_the_mean_of_each() -> None:
 
     assert found.others["Dice"] == pytest.approx((0.8 + 0) / 2)
     assert found.others["Dice per image"] == pytest.approx((0.5 + (1 + 0) / 2) / 2)
+
+
+def test_one_image_says_nothing_of_others() -> None:
+    """Its interval was empty, so that a single image reached any target for certain."""
+    one = figures([np.array([[0.2, 0.2, 0.2]])], ("a",), "holdout")
+
+    assert one.value == 1
+    assert one.interval == Interval(0.0, 1.0)

@@ -131,6 +131,8 @@ def _nothing_found(judged: Sequence[Judged], classes: int) -> Floats:
 
 
 def _interval(judged: Sequence[Judged], classes: int, value: float, seed: int) -> Interval:
+    if len(judged) < 2:  # every draw of one image is that image, which says nothing of others
+        return Interval(0.0, 1.0)
     image = np.repeat(np.arange(len(judged)), [len(one.scores) for one in judged])
     scores = np.concatenate([one.scores for one in judged])
     columns = np.concatenate([one.found.columns for one in judged])

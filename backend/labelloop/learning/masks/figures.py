@@ -79,6 +79,8 @@ def _dice(shares: Floats) -> Floats:
 def _interval(stacked: Floats, value: float, seed: int) -> Interval:
     """Of shares [images, C, 3]; a class that is in none of a draw's images is left out of its mean."""
     images = len(stacked)
+    if images < 2:  # every draw of one image is that image, which says nothing of others
+        return Interval(0.0, 1.0)
     times = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=DRAWS)
     drawn = np.tensordot(times, stacked, axes=1)
     there = drawn[..., 1:].sum(axis=2) > 0
