@@ -1,6 +1,7 @@
 """The command line itself: quick to answer, clear when something is wrong."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,23 @@ def test_a_wrong_setting_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("labelloop: Settings cannot be used: ")
     assert "Traceback" not in done.stderr
+
+
+def test_empty_variables_leave_up_to_its_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = labelloop("up", "--port", str(port), LABELLOOP_DATA_DIR="", LABEL_STUDIO_URL="", REDIS_URL="")
+    assert f"Port {port} cannot be had" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [".run"]
+
+
+def test_a_folder_that_cannot_hold_what_up_keeps_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = labelloop("up", LABELLOOP_DATA_DIR=str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"labelloop: `labelloop up` cannot keep its data in {tmp_path / 'file'}: ")
+    assert "LABELLOOP_DATA_DIR" in done.stderr
 
 
 def test_up_asks_for_a_token_where_a_label_studio_is_named(tmp_path: Path) -> None:

@@ -4,18 +4,16 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from labelloop.settings import Settings
+from labelloop.settings import Settings, variable_of
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_every_setting_is_in_the_readme_with_its_default() -> None:
     for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        variable = alias.choices[0] if hasattr(alias, "choices") else f"LABELLOOP_{name.upper()}"
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         shown = "" if default in ("", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        assert f"| `{variable}` | {shown} | {field.description} |" in README
+        assert f"| `{variable_of(name)}` | {shown} | {field.description} |" in README
 
 
 def test_the_readme_names_no_setting_that_does_not_exist() -> None:

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from labelloop.errors import SettingsError
@@ -37,7 +46,10 @@ Head = Literal[
     "spread_neighbours",
     "mean_teacher",
 ]
-Seconds = Annotated[float, Field(ge=0)]
+# Libraries below convert seconds to their own clocks' numbers, which end somewhere beyond.
+LONGEST: Final = 1e9
+Seconds = Annotated[float, Field(ge=0, le=LONGEST)]
+Timeout = Annotated[float, Field(gt=0, le=LONGEST)]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -56,13 +68,10 @@ def _json_object(value: object) -> object:
 
 
 def _token(value: object) -> object:
-    """A token without the ends of line that files leave on it; a message about it must not repeat it."""
-    if not isinstance(value, str):
-        return value
-    token = value.strip()
-    if not token.isascii() or not token.isprintable():
+    """A token, which holds no character but some; a message about it must not repeat it."""
+    if isinstance(value, str) and not (value.isascii() and value.strip().isprintable()):
         raise ValueError("holds a character that no token has")
-    return token
+    return value
 
 
 def _require_url(setting: str, url: str, schemes: tuple[str, ...]) -> None:
@@ -87,7 +96,14 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is of the wrong form; `load_settings` turns it into a `SettingsError`.
     """
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+    )
 
     # Label Studio
     label_studio_url: str = Field(
@@ -100,8 +116,8 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("LABEL_STUDIO_API_KEY", "label_studio_api_key"),
         description="Personal access token (recommended) or legacy token of a user who may manage the project.",
     )
-    request_timeout: Seconds = Field(default=30.0, description="Seconds to wait for one answer of Label Studio.")
-    push_timeout: Seconds = Field(default=300.0, description="Seconds to wait for one bulk import of predictions.")
+    request_timeout: Timeout = Field(default=30.0, description="Seconds to wait for one answer of Label Studio.")
+    push_timeout: Timeout = Field(default=300.0, description="Seconds to wait for one bulk import of predictions.")
 
     # Redis and the store
     redis_url: str = Field(
@@ -148,7 +164,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds after which a reconciliation reads every task, not only the changed ones.",
     )
-    job_timeout: int = Field(default=3600, ge=30, description="Seconds one job may run.")
+    job_timeout: int = Field(default=3600, ge=30, le=LONGEST, description="Seconds one job may run.")
 
     # What is learnt
     image_backbone: str = Field(
@@ -164,7 +180,7 @@ class Settings(BaseSettings):
         description="The sequence-to-sequence model that answers a TextArea, such as Helsinki-NLP/opus-mt-en-de, by name or path; "
         "empty: what people answered to similar tasks.",
     )
-    text_writer_prefix: str = Field(
+    text_writer_prefix: Annotated[str, StringConstraints(strip_whitespace=False)] = Field(
         default="",
         description="What the text_writer wants before each text, blank included, as T5 does: 'translate English to German: '.",
     )
@@ -328,7 +344,7 @@ class Settings(BaseSettings):
     media_hosts: Annotated[list[str], NoDecode, BeforeValidator(_comma_list)] = Field(
         default=[], description="Hosts besides Label Studio's that media may be fetched from, comma-separated."
     )
-    media_timeout: Seconds = Field(default=20.0, description="Seconds to wait for one media file.")
+    media_timeout: Timeout = Field(default=20.0, description="Seconds to wait for one media file.")
     media_max_bytes: int = Field(default=64 * 1024**2, ge=1, description="Largest media file.")
     media_max_pixels: int = Field(default=100_000_000, ge=1, description="Largest image, in pixels.")
     text_max_chars: int = Field(
@@ -339,8 +355,13 @@ class Settings(BaseSettings):
     def _coherent(self) -> "Settings":
         self.label_studio_url = self.label_studio_url.rstrip("/")
         _require_url("LABEL_STUDIO_URL", self.label_studio_url, ("http", "https"))
-        if "@" in urlsplit(self.label_studio_url).netloc:
+        studio = urlsplit(self.label_studio_url)
+        if "@" in studio.netloc:
             raise ValueError("LABEL_STUDIO_URL holds a user or a password; leave them out and set LABEL_STUDIO_API_KEY")
+        if not studio.hostname or studio.query or studio.fragment:
+            raise ValueError(
+                "LABEL_STUDIO_URL is a host with its port and path, such as https://labels.example.org, and no more"
+            )
         if self.redis_url:
             _require_url("REDIS_URL", self.redis_url, ("redis", "rediss", "unix"))
         auth = self.basic_auth.get_secret_value()
@@ -367,9 +388,13 @@ class Settings(BaseSettings):
         return self.store_url or str(self.data_dir / "store")
 
 
-_NAMES: Final = [
-    f"{_PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if not field.validation_alias
-]
+def variable_of(name: str) -> str:
+    """The environment variable that sets a setting."""
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"{_PREFIX}{name.upper()}"
+
+
+_NAMES: Final = [name for name in map(variable_of, Settings.model_fields) if name.startswith(_PREFIX)]
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -385,11 +410,18 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(
-            ".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"] if fault["loc"] else fault["msg"]
-            for fault in error.errors()
-        )
+        faults = "; ".join(_told(fault) for fault in error.errors())
         raise SettingsError(f"Settings cannot be used: {faults}.") from None
+
+
+def _told(fault: ErrorDetails) -> str:
+    """What is wrong with one setting, under the name of its variable."""
+    message = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    name, *within = map(str, fault["loc"])
+    place = ".".join([variable_of(name) if name in Settings.model_fields else name, *within])
+    return f"{place}: {message}"
 
 
 def _unknown(environment: Iterable[str]) -> list[str]:

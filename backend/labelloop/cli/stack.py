@@ -54,10 +54,16 @@ def only_one(data_dir: Path) -> Iterator[None]:
     """Hold the data directory, so that two `labelloop up` never share an embedded Redis or Label Studio.
 
     Raises:
-        StartError: another one holds it.
+        StartError: another one holds it, or it cannot be written to.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "up.lock").open("w") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "up.lock").open("w")
+    except OSError as error:
+        raise StartError(
+            f"`labelloop up` cannot keep its data in {data_dir}: {error.strerror}; set LABELLOOP_DATA_DIR to another folder."
+        ) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
