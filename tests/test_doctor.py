@@ -90,6 +90,13 @@ def test_a_store_that_cannot_be_written_is_broken(tmp_path: Path, redis_server: 
     assert "LABELLOOP_STORE_URL" in finding.mend
 
 
+def test_a_password_of_the_store_is_not_repeated(tmp_path: Path, redis_server: RedisProcess) -> None:
+    context = a_context(tmp_path, redis_server.url, store_url="ftp://me:secret@127.0.0.1:1/store")
+    finding = one(context, "store")
+    assert finding.level is Level.BROKEN
+    assert "secret" not in finding.seen + finding.mend
+
+
 def test_a_server_that_asks_for_other_credentials_is_broken(tmp_path: Path, redis_server: RedisProcess) -> None:
     with served(create_app(a_context(tmp_path, redis_server.url, basic_auth="loop:secret"), LabelLoop)) as url:
         port = int(url.rsplit(":", 1)[1])

@@ -6,7 +6,9 @@ import sys
 import threading
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from labelloop.errors import StoreError
 from labelloop.service.store import Store
@@ -100,6 +102,30 @@ def test_a_root_that_is_a_file_is_reported_with_the_place(tmp_path: Path) -> Non
 def test_an_unknown_protocol_is_reported() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         Store("nosuchprotocol://bucket")
+
+
+class Away(MemoryFileSystem):
+    """A remote store that is away, told by its library in an error of its own."""
+
+    protocol = "away"
+
+    def cat_file(self, path: str, **_: object) -> bytes:
+        raise RuntimeError(f"no answer from away://me:se@cret@host/{path}")
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("away://me:se@cret@host/store", "state.json in the store away://host/store cannot be read: RuntimeError"),
+        ("ftp://me:se@cret@127.0.0.1:1/store", "ftp://127.0.0.1:1/store cannot be opened"),
+        ("nosuchprotocol://me:se@cret@host/store", "nosuchprotocol://host/store cannot be opened"),
+    ],
+)
+def test_a_remote_store_that_fails_is_told_without_its_password(location: str, told: str) -> None:
+    fsspec.register_implementation("away", Away, clobber=True)
+    with pytest.raises(StoreError, match=told) as raised:
+        Store(location).read("state.json")
+    assert "cret" not in str(raised.value)
 
 
 FULL_DISK = """

@@ -181,7 +181,7 @@ class Player:
 def _versions_of(context: Context, project_id: int) -> Versions:
     project = context.projects.find(project_id)
     if project is None:
-        raise StartError(f"Project {project_id} is not registered in the store at {context.settings.store_location}.")
+        raise StartError(f"Project {project_id} is not registered in the store {context.store.location}.")
     return context.versions(project)
 
 

@@ -33,18 +33,22 @@ class Store:
     Args:
         location: a directory, or any URL fsspec understands (`s3://bucket/prefix`).
 
+    Attributes:
+        location: the same, without a password, for messages.
+
     Raises:
         StoreError: from every method, when the root cannot be read or written.
     """
 
     def __init__(self, location: str) -> None:
-        self.location = location
+        self.location = without_password(location)
         try:
             self._fs, root = fsspec.core.url_to_fs(location)
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, OSError) as error:
+            why = without_password(str(error))
             raise StoreError(
-                f"The store {location} cannot be opened: {error}. Give a directory or a supported URL."
-            ) from error
+                f"The store {self.location} cannot be opened: {why}. Give a directory or a supported URL."
+            ) from None
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
 
@@ -141,8 +145,18 @@ class Store:
         try:
             yield
         except OSError as error:
-            why = error.strerror or str(error)
-            raise StoreError(f"{path or 'The root'} in the store {self.location} cannot be {verb}: {why}.") from error
+            raise self._failure(verb, path, error.strerror or str(error)) from error
+        except Exception as error:  # libraries of remote stores have errors of their own
+            raise self._failure(verb, path, f"{type(error).__name__}: {error}") from None
+
+    def _failure(self, verb: str, path: str, why: str) -> StoreError:
+        said = without_password(why).rstrip(".")
+        return StoreError(f"{path or 'The root'} in the store {self.location} cannot be {verb}: {said}.")
+
+
+def without_password(text: str) -> str:
+    """A URL, or what is said of one, without the user and the password that it may hold."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def _write_local(target: Path, data: bytes) -> None:

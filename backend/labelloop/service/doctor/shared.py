@@ -11,6 +11,7 @@ from labelloop.service.connection_record import DENIED_MEND
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.queueing import QUEUES
+from labelloop.service.store import without_password
 from labelloop.service.webhooks import basic_header
 from labelloop.service.workers import listening_workers
 
@@ -58,7 +59,7 @@ def projects(case: Case) -> Iterator[Seen]:
 
 def store(case: Case) -> Iterator[Seen]:
     """The store takes files and gives them back."""
-    where = case.settings.store_location
+    where = without_password(case.settings.store_location)
     try:
         case.context.store.check_writable()
     except StoreError as error:
