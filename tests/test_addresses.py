@@ -3,7 +3,8 @@
 import pytest
 
 from labelloop.errors import SettingsError
-from labelloop.service.addresses import backend_address, same_address, takes_events, webhook_address
+from labelloop.service.addresses import backend_address, local_address, same_address, takes_events, webhook_address
+from labelloop.settings import load_settings
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,19 @@ def test_addresses_are_the_same_but_for_a_slash_and_the_case_of_the_host() -> No
     assert not same_address("http://host.name:9090", "http://host.name:9091")
     assert not same_address("http://host.name:9090", "https://host.name:9090")
     assert webhook_address("http://host.name:9090/") == "http://host.name:9090/webhook"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9090"),
+        ("localhost", "http://127.0.0.1:9090"),
+        ("0.0.0.0", "http://127.0.0.1:9090"),
+        ("::1", "http://[::1]:9090"),
+        ("::", "http://[::1]:9090"),
+        ("fd00::5", "http://[fd00::5]:9090"),
+        ("studio.example", "http://studio.example:9090"),
+    ],
+)
+def test_a_server_is_called_where_it_listens(host: str, url: str) -> None:
+    assert local_address(load_settings(host=host, port=9090, basic_auth="user:password")) == url

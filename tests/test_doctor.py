@@ -90,6 +90,15 @@ def test_a_store_that_cannot_be_written_is_broken(tmp_path: Path, redis_server: 
     assert "LABELLOOP_STORE_URL" in finding.mend
 
 
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:1"), ("0.0.0.0", "http://127.0.0.1:1")])
+def test_a_server_is_looked_for_where_it_listens(
+    tmp_path: Path, redis_server: RedisProcess, host: str, url: str
+) -> None:
+    finding = one(a_context(tmp_path, redis_server.url, host=host, port=1, basic_auth="loop:secret"), "server")
+    assert finding.level is Level.WARN
+    assert finding.seen.startswith(f"{url} does not answer")
+
+
 def test_a_password_of_the_store_is_not_repeated(tmp_path: Path, redis_server: RedisProcess) -> None:
     context = a_context(tmp_path, redis_server.url, store_url="ftp://me:secret@127.0.0.1:1/store")
     finding = one(context, "store")

@@ -13,10 +13,8 @@ import pytest
 
 from labelloop.cli.child import Child, Program
 from labelloop.cli.ports import free_port, require_free
-from labelloop.cli.stack import backend_url
 from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import StartError
-from labelloop.settings import load_settings
 
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 60"]
 
@@ -175,19 +173,3 @@ def test_a_port_of_the_newer_internet_protocol_can_be_had_and_taken() -> None:
         with pytest.raises(StartError, match=f"Port {port} cannot be had"):
             require_free(port, "a test", "stop it", "::1")
     require_free(free_port(), "a test", "", "::1")
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:9090"),
-        ("localhost", "http://127.0.0.1:9090"),
-        ("0.0.0.0", "http://127.0.0.1:9090"),
-        ("::1", "http://[::1]:9090"),
-        ("::", "http://[::1]:9090"),
-        ("fd00::5", "http://[fd00::5]:9090"),
-        ("studio.example", "http://studio.example:9090"),
-    ],
-)
-def test_a_server_is_called_where_it_listens(host: str, url: str) -> None:
-    assert backend_url(load_settings(host=host, port=9090, basic_auth="user:password")) == url

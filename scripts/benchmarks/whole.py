@@ -12,8 +12,9 @@ import requests
 import typer
 
 from labelloop.cli.ports import free_port
-from labelloop.cli.stack import Stack, backend_url
+from labelloop.cli.stack import Stack
 from labelloop.cli.supervisor import Supervisor
+from labelloop.service.addresses import local_address
 from labelloop.service.connection import connect
 from labelloop.service.context import Context, open_context
 from labelloop.service.versions import Version, Versions
@@ -77,7 +78,7 @@ def running(workers: int = 1) -> Iterator[Whole]:
         stack.start_redis()
         studio = stack.start_studio(free_port())
         settings = stack.start_backend(workers)
-        yield Whole(open_context(settings), studio.browser(), backend_url(settings), stack.server_pid)
+        yield Whole(open_context(settings), studio.browser(), local_address(settings), stack.server_pid)
 
 
 def wait_for(holds: Callable[[], bool], what: str, timeout: float = 300, every: float = 0.05) -> float:

@@ -19,6 +19,7 @@ from labelloop.cli.private import write_private
 from labelloop.cli.studio import Studio
 from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import SettingsError, StartError
+from labelloop.service.addresses import local_address
 from labelloop.service.redis_server import redis_command
 from labelloop.settings import Settings, load_settings
 
@@ -41,12 +42,6 @@ def own_studio_wanted() -> bool:
             "(Label Studio, Account & Settings), or unset both to run a Label Studio of our own."
         )
     return False
-
-
-def backend_url(settings: Settings) -> str:
-    """Where a Label Studio on this machine calls the server."""
-    host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 @contextmanager
@@ -141,7 +136,7 @@ class Stack:
         server = self._supervisor.add(self._own("server", "serve"), echo=True)
         names = [f"worker-{number}" for number in range(1, workers + 1)]
         started = [self._supervisor.add(self._own(name, "worker"), echo=True) for name in names]
-        wait_until(lambda: _answers(backend_url(settings)), server, SERVER_TIMEOUT)
+        wait_until(lambda: _answers(local_address(settings)), server, SERVER_TIMEOUT)
         for worker in started:
             _require_alive(worker)
         self.server_pid = server.pid

@@ -57,8 +57,9 @@ def up(
 
 def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool) -> int:
     """Start all, then play or wait; returns the exit code."""
-    from labelloop.cli.stack import Stack, backend_url
+    from labelloop.cli.stack import Stack
     from labelloop.cli.supervisor import Supervisor
+    from labelloop.service.addresses import local_address
 
     echo = None if auto else _echo
     with ExitStack() as stopping:
@@ -72,7 +73,7 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
         settings = stack.start_backend(workers)
         if studio is None:
             _say(
-                f"The server listens at {backend_url(settings)}; `labelloop connect --help` says how a project is connected."
+                f"The server listens at {local_address(settings)}; `labelloop connect --help` says how a project is connected."
             )
         else:
             demo = _demo(studio, settings, fresh=auto)
@@ -87,13 +88,13 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
 
 def _demo(studio: "Studio", settings: "Settings", *, fresh: bool) -> "Demo":
     from labelloop.cli.demo import prepare_demo
-    from labelloop.cli.stack import backend_url
+    from labelloop.service.addresses import local_address
     from labelloop.service.connection import connect
     from labelloop.service.context import open_context
 
     context = open_context(settings)
     demo = prepare_demo(context.label_studio, studio.browser(), fresh=fresh)
-    outcome = connect(context, demo.project_id, backend_url(settings))
+    outcome = connect(context, demo.project_id, local_address(settings))
     for warning in outcome.warnings:
         _say(warning)
     return demo

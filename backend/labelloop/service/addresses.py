@@ -1,12 +1,19 @@
-"""The address a Label Studio calls us at, and what that Label Studio makes of its host name."""
+"""The address a Label Studio calls us at, here or from elsewhere, and what that Label Studio makes of its host name."""
 
 import ipaddress
 import re
 from urllib.parse import urlsplit
 
 from labelloop.errors import SettingsError
+from labelloop.settings import Settings
 
 _LAST_LABEL = re.compile(r"[^\W\d_]{2,63}|xn--[a-z0-9]+", re.IGNORECASE)
+
+
+def local_address(settings: Settings) -> str:
+    """Where a Label Studio on this machine calls the server."""
+    host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def backend_address(url: str) -> str:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
-from labelloop.service.addresses import backend_address, webhook_address
+from labelloop.service.addresses import local_address, webhook_address
 from labelloop.service.connection_record import Connection, read_connection
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
@@ -107,7 +107,7 @@ class Case:
     @cached_property
     def backend_url(self) -> str:
         """Where Label Studio should call us: as connected, else as registered by hand, else where a server started here listens."""
-        here = backend_address(f"http://{self.settings.host}:{self.settings.port}")
+        here = local_address(self.settings)
         if self.project_id is None:
             return here
         if self.connection:
