@@ -70,6 +70,7 @@ def test_a_second_one_on_the_same_directory_is_refused(up: UpProcess) -> None:
 def test_other_commands_find_their_settings_in_a_file(up: UpProcess) -> None:
     kept = up.folder / "env"
     assert f"export LABEL_STUDIO_URL=http://127.0.0.1:{up.studio_port}\n" in kept.read_text()
+    assert "export LABELLOOP_OFFLINE=true\n" in kept.read_text()
     assert kept.stat().st_mode & 0o077 == 0
 
 

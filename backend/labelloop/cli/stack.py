@@ -21,11 +21,10 @@ from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import SettingsError, StartError
 from labelloop.service.addresses import local_address
 from labelloop.service.redis_server import redis_command
-from labelloop.settings import Settings, load_settings
+from labelloop.settings import Settings, load_settings, variable_of
 
 REDIS_TIMEOUT = 30.0
 SERVER_TIMEOUT = 60.0
-_HANDED_ON = ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "REDIS_URL", "LABELLOOP_DATA_DIR", "LABELLOOP_PORT")
 
 
 def own_studio_wanted() -> bool:
@@ -168,5 +167,6 @@ def _require_alive(child: Child) -> None:
 
 def _exports() -> str:
     """A shell file that gives other commands the settings of this `labelloop up`."""
-    given = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    variables = map(variable_of, Settings.model_fields)
+    given = {name: os.environ[name] for name in variables if name in os.environ}
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in given.items())

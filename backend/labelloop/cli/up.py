@@ -72,9 +72,8 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
         studio = stack.start_studio(studio_port) if studio_port is not None else None
         settings = stack.start_backend(workers)
         if studio is None:
-            _say(
-                f"The server listens at {local_address(settings)}; `labelloop connect --help` says how a project is connected."
-            )
+            _say(f"The server listens at {local_address(settings)}")
+            _tell_other_commands(settings, "connect --help")
         else:
             demo = _demo(studio, settings, fresh=auto)
             _say("Ordering the queue of the demo project …")
@@ -154,7 +153,12 @@ def _tell_way_in(studio: "Studio", demo: "Demo", settings: "Settings") -> None:
         f"Demo project   {studio.url}/projects/{demo.project_id}/data   {len(demo.truth)} images, “Label All Tasks” starts"
     )
     _say(f"Logs           {settings.data_dir / 'logs'} and {studio.home / 'label-studio.log'}")
-    _say(f"Other commands . {settings.data_dir / 'env'} && {Path(sys.executable).with_name('labelloop')} status")
+    _tell_other_commands(settings, "status")
+
+
+def _tell_other_commands(settings: "Settings", command: str) -> None:
+    """How commands in another terminal get the settings of this one."""
+    _say(f"Other commands . {settings.data_dir / 'env'} && {Path(sys.executable).with_name('labelloop')} {command}")
 
 
 def _say(message: str) -> None:
