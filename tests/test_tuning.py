@@ -191,22 +191,6 @@ def test_one_that_the_worker_died_of_again_and_again_is_given_up(
     assert Deaths(context.store, project.folder).begin(), "the next one begins anew"
 
 
-def test_one_that_was_killed_after_it_published_is_not_told_of_as_refused(
-    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    context, project = bench.context, bench.project
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("labelloop.service.tuning.note_history", killed)
-        tune(context, project, never, silent)
-    live = context.versions(project).live_name()
-    assert tune(context, project, never, silent)
-    assert read_tuning(context.store, project.folder).outcome.startswith(f"Published; {live} stands on it.")
-    assert context.versions(project).live_name() == live
-
-
 @pytest.mark.parametrize("lives", ["gives way", "fails", "comes further"])
 def test_one_that_lives_to_tell_is_not_counted_as_dead(
     bench: TuningProject, monkeypatch: pytest.MonkeyPatch, lives: str

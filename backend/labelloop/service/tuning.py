@@ -121,9 +121,8 @@ class _Tuning:
         trained = self._state.attempt
         if trained is None or trained.backbone is None:
             return True
-        live = self._scene.live
-        if any(learner.backbone.id == trained.backbone.id for learner in live.learners):  # by one that was then killed
-            return self.end(f"Published; {live.name} stands on it. {trained.summary}")
+        if any(learner.backbone.id == trained.backbone.id for learner in self._scene.live.learners):
+            return self._published(self._scene.live, trained)  # and what did it was killed right afterwards
         record = _tuned_record(backbone_spec(self._context.settings, control), control, trained.backbone)
         if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
             return False
@@ -181,8 +180,6 @@ class _Tuning:
 
     def _publish(self, attempt: Attempt, record: LearnerRecord) -> bool:
         """Ask the gate; publish or refuse. False when another version went live meanwhile, with which to compare again."""
-        if any(known.backbone == record.backbone for known in self._scene.live.learners):
-            return self._published(self._scene.live, attempt)  # and this was cut off right afterwards
         verdict = judge_tuned(self._scene, attempt, record, self._report)
         if not verdict.candidates:
             return self.end(f"Refused: {verdict.reason} {attempt.summary}")
