@@ -341,6 +341,7 @@ def test_all_pages_of_projects_are_read() -> None:
         ("http://studio.test:8080/lsx/data", False),
         ("http://studio.test:8080/other", False),
         ("http://studio.test:8080/ls/../other", False),
+        ("http://studio.test:8080/ls/.%2e/other", False),
         ("http://studio.test/ls/x", False),
         ("https://studio.test:8080/ls/x", False),
         ("http://studio.test.evil.test:8080/ls/x", False),

@@ -160,6 +160,7 @@ def test_no_other_host_is_ever_asked(elsewhere: Site, studio: Site, fetch: Calla
     [
         "/api/projects/1/next",
         "/data/../api/projects/1/next",
+        "/data/%2e%2E/api/projects/1/next",
         "/user/logout",
         "/tasks/7/",
         "/",

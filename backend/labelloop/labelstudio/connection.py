@@ -68,11 +68,10 @@ class Connection:
             LabelStudioDenied: the address is not of this Label Studio, or no access token can be had.
             LabelStudioUnreachable: no answer.
         """
-        # Judged is the address as it will be asked for, without any "..".
-        prepared = str(requests.Request("GET", url).prepare().url)
-        if not self.owns(prepared):
-            raise LabelStudioDenied(f"{urlsplit(prepared).hostname} is not {self.url}; its token stays here.")
-        return self._authorised("GET", prepared, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"})
+        url = as_asked(url)
+        if not self.owns(url):
+            raise LabelStudioDenied(f"{urlsplit(url).hostname} is not {self.url}; its token stays here.")
+        return self._authorised("GET", url, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"})
 
     def owns(self, url: str) -> bool:
         """Whether an address lies within this Label Studio: same scheme, host, port and path prefix."""
@@ -131,6 +130,18 @@ class Connection:
             raise LabelStudioRejected(
                 f"{self.url} gives no access token for the one it has; is a Label Studio there?"
             ) from None
+
+
+def as_asked(url: str) -> str:
+    """An address as it will be asked for, without any "..": this is what is to be judged, not what another parser may read in it.
+
+    Raises:
+        ValueError, requests.RequestException: it is none.
+    """
+    # Once for what is written as "%2e%2e", which the first time only makes plain.
+    for _ in range(2):
+        url = str(requests.Request("GET", url).prepare().url)
+    return url
 
 
 def _require_success(response: requests.Response, what: str) -> None:

@@ -16,6 +16,7 @@ import urllib3
 
 from labelloop.errors import LabelStudioError, MediaBroken, MediaUnavailable
 from labelloop.labelstudio.client import LabelStudio
+from labelloop.labelstudio.connection import as_asked
 from labelloop.labelstudio.silent_hosts import SilentHosts
 
 STORAGES = frozenset({"s3", "gs", "azure-blob"})
@@ -94,8 +95,7 @@ class MediaSource:
 
     def _open(self, url: str, deadline: float) -> requests.Response:
         try:
-            # Judged is the address as it will be asked for, not as another parser may read it.
-            url = str(requests.Request("GET", url).prepare().url)
+            url = as_asked(url)
             parts = urlsplit(url)
             ours, places = self._client.owns(url), {parts.hostname or "", f"{parts.hostname}:{parts.port}"}
         except (ValueError, requests.RequestException):
