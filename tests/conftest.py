@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project
 from support.studio_process import StudioProcess, copy_started_studio
+
+# How long an example takes says more of what else the machine does.
+settings.register_profile("unhurried", settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ JSON = st.recursive(
 )
 BODIES = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8) | JSON
 JSON_BODY = {"Content-Type": "application/json"}
-BOUNDED = settings(max_examples=150, deadline=None, database=None)
+BOUNDED = settings(max_examples=150, database=None)
 
 
 @pytest.fixture(scope="module")

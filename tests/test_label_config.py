@@ -217,7 +217,7 @@ def configs(draw: st.DrawFn, *more: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(configs())
 def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> None:
     theirs, ours = LabelInterface(xml), read_tags(xml)
@@ -231,7 +231,7 @@ def test_tags_names_and_labels_agree_with_label_studios_own_parser(xml: str) -> 
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(configs(IMAGE, choices(name="z")))
 def test_what_is_learnt_of_choices_label_studio_takes_too(xml: str) -> None:
     config, theirs = parse_label_config(xml), LabelInterface(xml)

@@ -87,7 +87,7 @@ def test_controls_are_found(tag: str) -> None:
     assert "no label" in parse_label_config(empty).unsupported[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small)
 def test_run_lengths_are_those_of_label_studio(inside: np.ndarray) -> None:
     height, width = inside.shape
@@ -141,7 +141,7 @@ def test_what_is_no_stream_is_nothing(stream: object) -> None:
     assert _decoded(stream, 4, 4) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 255), max_size=60))
 def test_streams_that_break_off_are_nothing_or_an_area(tail: list[int]) -> None:
     head = mask2rle(np.zeros((4, 4), dtype=np.uint8))[:7]
@@ -149,7 +149,7 @@ def test_streams_that_break_off_are_nothing_or_an_area(tail: list[int]) -> None:
     assert found is None or found.shape == (4, 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(["BrushLabels", "BitmaskLabels"]), small, small, st.floats(0, 1))
 def test_brushes_and_bitmaps_come_back_as_they_were_sent(
     tag: str, first: np.ndarray, second: np.ndarray, score: float
@@ -166,7 +166,7 @@ def test_brushes_and_bitmaps_come_back_as_they_were_sent(
     assert [m.score for m in read.masks] == [1.0] * len(sent)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small)
 def test_polygons_come_back_as_they_were_shown(inside: np.ndarray) -> None:
     result = _write("PolygonLabels", Mask.of("cell", inside, 0.7))
@@ -183,7 +183,7 @@ def test_polygons_come_back_as_they_were_shown(inside: np.ndarray) -> None:
         assert [m.runs for m in read.masks] == [Mask.of("", one).runs for one in shown]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(small)
 def test_outlines_that_are_not_simplified_give_back_the_area(inside: np.ndarray) -> None:
     with pytest.MonkeyPatch.context() as patch:

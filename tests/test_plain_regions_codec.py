@@ -227,7 +227,7 @@ def test_boxes_are_written_as_two_results_of_one_id_and_read_back_the_same(by: s
 
 @pytest.mark.parametrize("by", sorted(CONFIGS))
 @pytest.mark.parametrize("tag", AREAS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(inside=arrays(np.bool_, (20, 30)), score=millionths)
 def test_areas_are_written_as_two_results_and_read_back_the_same(tag: str, by: str, inside: Any, score: float) -> None:
     inside[5:12, 8:20] = True

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from labelloop.errors import LearningError, NotEnoughLabels
@@ -391,7 +391,6 @@ def as_spans(spans: Sequence[tuple[int, int, int]]) -> list[Span]:
     return [Span(str(number), first, after) for first, after, number in spans]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(tagged(), tagged()), min_size=1, max_size=4))
 def test_entity_f1_is_seqevals(drawn: list[Any]) -> None:
     seqeval = pytest.importorskip("seqeval.metrics")

@@ -112,7 +112,7 @@ def trees(draw: st.DrawFn, depth: int = 3) -> list[ET.Element]:
     return elements
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trees(), st.booleans(), st.data())
 def test_what_is_written_is_valid_and_read_back_the_same(
     tree: list[ET.Element], leaves: bool, data: st.DataObject
