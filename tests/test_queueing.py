@@ -11,11 +11,13 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from labelloop.errors import SettingsError
 from labelloop.service import queueing
 from labelloop.service.queueing import (
     LOOKS,
     QUEUES,
     ROUNDS,
+    connect_redis,
     enqueue_look,
     enqueue_push,
     enqueue_round,
@@ -221,3 +223,11 @@ def test_a_long_push_lets_looks_in_between(redis: Redis) -> None:
 @pytest.mark.parametrize("name", ["round-p1-5*", "", "a b", "../x", "ü"])
 def test_a_name_that_no_job_can_have_is_no_job(redis: Redis, name: str) -> None:
     assert job_state(redis, name) is None
+
+
+@pytest.mark.parametrize("option", ["socket_timeout=abc", "nonsense=1", "db=x"])
+def test_an_option_that_redis_does_not_have_is_told_of_by_its_setting(option: str) -> None:
+    settings = Settings(redis_url=f"redis://:secret@127.0.0.1:1/0?{option}")
+    with pytest.raises(SettingsError, match="REDIS_URL has an option that cannot be used") as told:
+        connect_redis(settings)
+    assert "secret" not in str(told.value)

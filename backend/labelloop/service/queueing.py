@@ -11,6 +11,7 @@ from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from labelloop.errors import SettingsError
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,17 @@ def connect_redis(settings: Settings, timeout: float | None = None) -> Redis:
     Args:
         settings: where Redis is.
         timeout: seconds one command may take; None for workers, which wait in blocking commands.
+
+    Raises:
+        SettingsError: `REDIS_URL` has an option that there is not, or one of a wrong value.
     """
-    return Redis.from_url(settings.redis_location, socket_timeout=timeout, **_connect_options(settings))
+    try:
+        redis = Redis.from_url(settings.redis_location, socket_timeout=timeout, **_connect_options(settings))
+        # Without connecting: what is wrong with its options would else be told of by whatever asks Redis first.
+        redis.connection_pool.connection_class(**redis.connection_pool.connection_kwargs)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"REDIS_URL has an option that cannot be used: {error}. Mend or remove it.") from None
+    return redis
 
 
 def queue_of(redis: Redis, name: str) -> Queue:
