@@ -13,7 +13,7 @@ SETTINGS = Settings(train_after=10, train_quiet=20, train_max_wait=120)
 
 def test_nothing_changed_is_no_reason_to_train() -> None:
     decision = decide(0, 0.0, 0.0, NOW, SETTINGS)
-    assert (decision.due, decision.check_at, decision.percent) == (False, None, 0)
+    assert (decision.due, decision.check_at) == (False, None)
 
 
 @pytest.mark.parametrize("changes", [10, 11, 25, 1000])
@@ -25,7 +25,6 @@ def test_fewer_changes_wait_for_quiet() -> None:
     decision = decide(3, NOW - 5, NOW - 5, NOW, SETTINGS)
     assert not decision.due
     assert decision.check_at == NOW + 15
-    assert decision.percent == 30
 
 
 def test_fewer_changes_are_due_once_it_is_quiet() -> None:

@@ -6,7 +6,7 @@ from labelloop.labelstudio.config import LabelConfig, parse_label_config
 from labelloop.labelstudio.dynamic import with_used_labels
 from labelloop.labelstudio.labels import merge, prediction_json, showable, visible_controls
 from labelloop.labelstudio.media import MediaFetcher, rules_of
-from labelloop.labelstudio.payloads import Event, ProjectKey, read_event, redact
+from labelloop.labelstudio.payloads import Event, ProjectKey, read_event
 from labelloop.labelstudio.tasks import AnnotationRecord, TaskRecord, read_task
 from labelloop.labelstudio.texts import text_of
 
@@ -26,7 +26,6 @@ __all__ = [
     "prediction_json",
     "read_event",
     "read_task",
-    "redact",
     "rules_of",
     "showable",
     "text_of",

@@ -7,9 +7,6 @@ from typing import Any, Self
 
 from labelloop.errors import PayloadError
 
-SECRETS = frozenset({"token", "access_token", "task_data_login", "task_data_password"})
-DEEPEST = 32
-
 _KEY = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})")
 
 
@@ -105,11 +102,6 @@ def read_event(payload: object) -> Event:
     )
 
 
-def redact(payload: object) -> object:
-    """A copy fit for a log: without tokens and passwords at any depth, and cut below 32 levels."""
-    return _redacted(payload, DEEPEST)
-
-
 def _key(project: dict[str, Any]) -> ProjectKey | None:
     try:
         return ProjectKey.from_project(project)
@@ -139,13 +131,3 @@ def _objects(value: object) -> list[dict[str, Any]]:
     """Label Studio sends one object or a list of them under the same key."""
     many = value if isinstance(value, list) else [value]
     return [one for one in many if isinstance(one, dict)]
-
-
-def _redacted(value: object, depth: int) -> object:
-    if depth == 0:
-        return "…"
-    if isinstance(value, dict):
-        return {key: _redacted(part, depth - 1) for key, part in value.items() if key not in SECRETS}
-    if isinstance(value, list):
-        return [_redacted(part, depth - 1) for part in value]
-    return value

@@ -128,7 +128,7 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
             context.store, project.folder, considered.after(plain(scene.labelled), signature, missed, time.time())
         )
     else:
-        state = replace(state, percent=decision.percent, waiting_for=stopped or decision.reason)
+        state = replace(state, waiting_for=stopped or decision.reason)
     _cover(context, scene)
     marks = Marks(context.redis, project.slug)
     if push_is_due(context, scene.project, scene.book):
@@ -228,7 +228,6 @@ def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
         hours=spent.hours,
         unsupported=scene.config.unsupported,
         set_aside=describe_removed(scene.labelled),
-        synced_at=now_iso(),
     )
 
 
@@ -267,7 +266,6 @@ def _train(
     note_broken(context.store, scene.project.folder, tried.broken, scene.book.tasks, rules_of(context.settings))
     state = replace(
         _with_changes(state, 0, 0.0),
-        percent=0,
         waiting_for=" ".join(notes),
         last_training_at=now_iso(),
         findings=tuple(line for candidate in candidates.values() for line in candidate.findings),

@@ -71,7 +71,6 @@ class ProjectState:
         changes: labels changed since the last training.
         first_change_at: Unix time at which the first of them was seen.
         last_change_at: Unix time at which the latest was seen.
-        percent: how far to the next training, 0 to 100.
         waiting_for: why no training runs now.
         stopped: why none starts by itself any more; empty while they do.
         last_round_at: ISO time.
@@ -83,7 +82,6 @@ class ProjectState:
         findings: what is wrong with the labelled tasks, and what the last training did about it, one line each.
         broken: what is set aside, by task and object.
         failing: what keeps failing, by the name of the job: one that goes well says nothing of another.
-        synced_at: ISO time of the last complete look at Label Studio.
     """
 
     tasks: int = 0
@@ -95,7 +93,6 @@ class ProjectState:
     changes: int = 0
     first_change_at: float = 0.0
     last_change_at: float = 0.0
-    percent: int = 0
     waiting_for: str = ""
     stopped: str = ""
     last_round_at: str = ""
@@ -107,7 +104,6 @@ class ProjectState:
     findings: tuple[str, ...] = ()
     broken: dict[Place, BrokenItem] = field(default_factory=dict)
     failing: dict[str, Failure] = field(default_factory=dict)
-    synced_at: str = ""
 
     @property
     def error(self) -> str:

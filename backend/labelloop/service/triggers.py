@@ -15,13 +15,11 @@ class Decision:
         due: train.
         reason: one phrase for people.
         check_at: Unix time to look again if nothing else happens; None when there is nothing to wait for.
-        percent: how far to the next training by count alone, 0 to 100.
     """
 
     due: bool
     reason: str
     check_at: float | None
-    percent: int
 
 
 def decide(
@@ -37,21 +35,20 @@ def decide(
         settings: `train_after`, `train_quiet` and `train_max_wait`.
         force: somebody asked for it.
     """
-    percent = min(100, round(100 * changes / settings.train_after))
     if force:
-        return Decision(True, "asked for", None, 100)
+        return Decision(True, "asked for", None)
     if changes == 0:
-        return Decision(False, "no label has changed", None, 0)
+        return Decision(False, "no label has changed", None)
     if changes >= settings.train_after:
-        return Decision(True, f"{changes} labels changed", None, 100)
+        return Decision(True, f"{changes} labels changed", None)
     if last_at > now + settings.train_max_wait:
-        return Decision(True, f"{changes} labels changed, the clock was set back", None, percent)
+        return Decision(True, f"{changes} labels changed, the clock was set back", None)
     check_at = min(last_at + settings.train_quiet, first_at + settings.train_max_wait)
     if now >= check_at:
         quiet = now >= last_at + settings.train_quiet
         why = f"quiet for {now - last_at:.0f} s" if quiet else f"the first waited {now - first_at:.0f} s"
-        return Decision(True, f"{changes} labels changed, {why}", None, percent)
-    return Decision(False, f"{changes} of {settings.train_after} changes", check_at, percent)
+        return Decision(True, f"{changes} labels changed, {why}", None)
+    return Decision(False, f"{changes} of {settings.train_after} changes", check_at)
 
 
 def round_is_due(mark: Mark, due_at: float | None, now: float, settings: Settings) -> bool:
