@@ -108,11 +108,10 @@ def test_a_worker_counts_again_after_redis_has_lost_all_it_knew(redis_server: Re
     start_job(redis, 1)
     until(lambda: job_state(redis, "long") is None, 20, "the worker is idle")
     redis_server.flush()
-    assert listening_workers(redis) == []
     start_job(redis, 600)
-    until(lambda: len(listening_workers(redis)) == 1, 5, "it counts as soon as it has something to do")
+    until(lambda: len(listening_workers(redis)) == 1, 30, "it counts as soon as it has something to do")
     redis_server.flush()
-    until(lambda: len(listening_workers(redis)) == 1, 10, "it counts again while it is busy")
+    until(lambda: len(listening_workers(redis)) == 1, 30, "it counts again while it is busy")
 
 
 def _is_zombie(pid: int) -> bool:
