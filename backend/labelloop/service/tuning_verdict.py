@@ -44,8 +44,8 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
     # A network that was trained on some of them draws all closer together, near-duplicates or not.
     alike = scene.embedder(in_use)
     labelled = [scene.book.tasks[task_id] for task_id in sorted(scene.labelled[record.control.name].targets)]
-    seen = set(scene.embedder(record).cached(labelled).ids)
-    tasks = [task for task in labelled if task.id in seen]
+    lacking = {task.id for task in scene.embedder(record).lacking(labelled)}
+    tasks = [task for task in labelled if task.id not in lacking]
     tuned = _candidate(scene, record, tasks, sides | dict.fromkeys(attempt.contents, False), report, alike)
     if reason := refusal(tuned, _candidate(scene, in_use, tasks, tuned.sides, report)):
         return Verdict({}, reason)
