@@ -7,7 +7,7 @@ from labelloop.errors import LabelloopError, VersionError
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
-from labelloop.service.queueing import enqueue_push, enqueue_round, job_state
+from labelloop.service.queueing import enqueue_push, enqueue_round, job_state, push_id, round_id
 from labelloop.service.state import PUSH, ROUND, read_progress, read_state
 from labelloop.service.versions import Version
 from labelloop.service.workers import listening_workers
@@ -58,7 +58,7 @@ def ask_training(context: Context, project: Project) -> None:
 
 def training_standing(context: Context, project: Project) -> Standing:
     """How far the training that `ask_training` asked for is; asks again when only an earlier round has ended."""
-    job = job_state(context.redis, f"round-{project.slug}")
+    job = job_state(context.redis, round_id(project.slug))
     wanted = Marks(context.redis, project.slug).training_wanted()
     if job in _ALIVE:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
@@ -91,7 +91,7 @@ def ask_push(context: Context, project: Project) -> Version:
 
 def push_standing(context: Context, project: Project) -> Standing:
     """How far the push that `ask_push` asked for is."""
-    job = job_state(context.redis, f"push-{project.slug}")
+    job = job_state(context.redis, push_id(project.slug))
     if job in _ALIVE:
         return Standing(False, job == "queued", read_progress(context.redis, project.slug))
     if Marks(context.redis, project.slug).push_wanted():

@@ -20,7 +20,7 @@ from labelloop.service.connection_record import (
 from labelloop.service.context import Context
 from labelloop.service.project_settings import put_back
 from labelloop.service.projects import Project
-from labelloop.service.queueing import job_state
+from labelloop.service.queueing import job_state, push_id, round_id
 from labelloop.service.registration import backends_at
 from labelloop.service.webhooks import remove_webhooks
 
@@ -73,7 +73,7 @@ def _forget(context: Context, project: Project) -> list[str]:
 
 def _let_work_end(context: Context, project: Project) -> list[str]:
     """Wait for the round and the push that run now; a warning when they take too long. Without Redis nothing can be known."""
-    jobs = (f"round-{project.slug}", f"push-{project.slug}")
+    jobs = (round_id(project.slug), push_id(project.slug))
     deadline = time.monotonic() + WORK_PATIENCE
     try:
         while any(job_state(context.redis, job) == "started" for job in jobs):

@@ -72,7 +72,7 @@ def enqueue_look(redis: Redis, slug: str, settings: Settings) -> bool:
 
 def enqueue_push(redis: Redis, slug: str, settings: Settings) -> bool:
     """Ask for the next part of a project's push; False when one waits or runs already."""
-    return _enqueue(redis, PUSHES, f"push-{slug}", "labelloop.service.jobs.push_job", [slug], settings)
+    return _enqueue(redis, PUSHES, push_id(slug), "labelloop.service.jobs.push_job", [slug], settings)
 
 
 def enqueue_tuning(redis: Redis, slug: str, settings: Settings) -> bool:
@@ -83,6 +83,11 @@ def enqueue_tuning(redis: Redis, slug: str, settings: Settings) -> bool:
 def round_id(slug: str) -> str:
     """The id of a project's round."""
     return f"{ROUND_PREFIX}{slug}"
+
+
+def push_id(slug: str) -> str:
+    """The id of a project's push."""
+    return f"push-{slug}"
 
 
 def rounds_wait(redis: Redis) -> bool:
