@@ -134,7 +134,10 @@ class GradientSteps(ABC):
 
     def _precision(self) -> AbstractContextManager[Any]:
         half = self._half
-        return torch.autocast(self._device.type, dtype=half or torch.bfloat16, enabled=half is not None)
+        # Older torch keeps the weights that a pass without gradients has cast, and the next then teaches none (pytorch issue 112583).
+        return torch.autocast(
+            self._device.type, dtype=half or torch.bfloat16, enabled=half is not None, cache_enabled=False
+        )
 
 
 def half_precision(device: Any, *, float16: bool = True) -> torch.dtype | None:
