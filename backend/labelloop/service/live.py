@@ -170,7 +170,7 @@ class LiveModels:
             LiveLearner(record, versions.learner(name, record), self._context.features(project, record.backbone.id))
             for record in version.learnt
         )
-        logger.info("Project %s: version %s is live here", project.slug, name)
+        logger.info("Project %d: %s is served here", project.key.id, name)
         return LiveModel(project, name, learners, names)
 
     def _run(self) -> None:

@@ -153,7 +153,7 @@ def _still_asked_for(model: LiveModel, label_config: str) -> Iterator[tuple[Live
     try:
         controls = still_asked_for([live.record for live in model.learners], label_config)
     except LabelConfigError as error:
-        logger.warning("Project %s: %s", model.project.slug, error)
+        logger.warning("Project %d: %s", model.project.key.id, error)
         return
     for live in model.learners:
         if live.record.control.name in controls:
