@@ -68,9 +68,11 @@ class Falcun(Strategy):
         doubt = measure_named(self.measure)(probabilities)
         far, relevance = doubt.copy(), (2 * doubt) ** GAMMA
         picked: list[int] = []
+        apart = np.empty_like(probabilities)  # of many classes most time would go into making room for it each time
         while relevance.sum() > 0 and len(picked) < view.front:
             picked.append(int(view.generator.choice(len(view), p=relevance / relevance.sum())))
-            far = np.minimum(far, np.abs(probabilities - probabilities[picked[-1]]).sum(axis=1))
+            np.abs(np.subtract(probabilities, probabilities[picked[-1]], out=apart), out=apart)
+            far = np.minimum(far, apart.sum(axis=1))
             far = (far - far.min()) / (np.ptp(far) or 1.0)
             relevance = (doubt + far) ** GAMMA
             relevance[picked] = 0
