@@ -3,7 +3,7 @@
 from typing import Final
 
 from labelloop.learning.heads.base import Recipe
-from labelloop.learning.semisupervised.label_spreading import LabelSpreading, SpreadNeighbours, spread_labels
+from labelloop.learning.semisupervised.label_spreading import LabelSpreading, SpreadNeighbours
 from labelloop.learning.semisupervised.mean_teacher import MeanTeacher
 from labelloop.learning.semisupervised.pseudo_label import PseudoLabel
 
@@ -11,4 +11,4 @@ METHODS: Final[dict[str, Recipe]] = {
     recipe.name: recipe for recipe in (PseudoLabel(), LabelSpreading(), SpreadNeighbours(), MeanTeacher())
 }
 
-__all__ = ["METHODS", "spread_labels"]
+__all__ = ["METHODS"]

@@ -23,12 +23,16 @@ class Spreading(Recipe):
 
     def fit(self, lesson: Lesson, seed: int) -> Head:
         """Spread the labels over the pool and train."""
+        if not len(lesson.pool):
+            return fit_linear(lesson)
         everything = np.ones(len(lesson.rows), dtype=bool)
-        return self.fit_spread(lesson, everything, _spread(lesson, everything, _graph(lesson, seed)))
+        return self.fit_spread(lesson, everything, _spread(lesson, everything, _graph(lesson)))
 
     def fit_tested(self, lesson: Lesson, seed: int) -> Tested:
         """As every recipe, with one graph for all folds: a row that is tested stands in it without its label."""
-        graph = _graph(lesson, seed)
+        if not len(lesson.pool):
+            return super().fit_tested(lesson, seed)
+        graph = _graph(lesson)
         logits = np.zeros((len(lesson.rows), lesson.classes))
         for fold in lesson.run:
             test = lesson.folds == fold
@@ -44,7 +48,7 @@ class Spreading(Recipe):
         """Train on spread labels.
 
         Args:
-            lesson: the labels and the pool.
+            lesson: the labels and the pool, which is not empty.
             known: bool [n], the labelled rows whose label was spread; the head must not see the others.
             shares: float64 [n + m, C], the spread labels of the labelled rows and of the pool; a row sums to 1, or to 0 where
                 no label reaches it.
@@ -86,27 +90,14 @@ class SpreadNeighbours(Spreading):
     )
 
     def fit_spread(self, lesson: Lesson, known: Bools, shares: Floats) -> Head:
-        """Keep every row that a label reaches, counting as much as its label is clear; without a pool, train on the labels."""
-        if not len(lesson.pool):
-            return fit_linear(lesson.only(known))
+        """Keep every row that a label reaches, counting as much as its label is clear."""
         kept = np.flatnonzero(np.concatenate([known, np.ones(len(lesson.pool), dtype=bool)]) & (shares.sum(axis=1) > 0))
         rows = np.concatenate([lesson.rows, lesson.pool])[kept]
         return NeighboursHead(rows, shares[kept].argmax(axis=1), shares[kept].max(axis=1), NEIGHBOURS, lesson.classes)
 
 
-def spread_labels(lesson: Lesson, seed: int = 0) -> Floats:
-    """The transductive answer: what spreading says of each row of the pool.
-
-    Returns:
-        float64 [m, C], a row sums to 1, or to 0 where no label reaches it.
-    """
-    everything = np.ones(len(lesson.rows), dtype=bool)
-    return _spread(lesson, everything, _graph(lesson, seed))[len(lesson.rows) :]
-
-
-def _graph(lesson: Lesson, seed: int) -> Sparse:
-    pool = lesson.pool if len(lesson.pool) else lesson.rows[:0]
-    return neighbour_graph(np.concatenate([lesson.rows, pool]), seed=seed)
+def _graph(lesson: Lesson) -> Sparse:
+    return neighbour_graph(np.concatenate([lesson.rows, lesson.pool]))
 
 
 def _spread(lesson: Lesson, known: Bools, graph: Sparse) -> Floats:
