@@ -1,6 +1,7 @@
 """The simulation plays what the service would do, by the same classes, and tells it honestly."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,13 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.choice import Choice
+from labelloop.learning.learner import Training, TrainingOptions
 from labelloop.learning.simulation import (
     DOUBLING,
     Cell,
     Curve,
     Judging,
     LabelledData,
-    LearnerRecipe,
     Plan,
     Round,
     Simulation,
@@ -71,10 +72,10 @@ def test_random_is_always_played_and_every_strategy_once() -> None:
         ({"cold_strategy": "warm"}, "No strategy is called 'warm'"),
         ({"cold_strategy": "margin"}, "cold strategy 'margin' orders before there is a trained model, and needs it"),
         ({"finish": "magic"}, "No semi-supervised method is called 'magic'"),
-        ({"learner": LearnerRecipe(semi_supervised="magic")}, "No semi-supervised method is called 'magic'"),
-        ({"learner": LearnerRecipe(ensemble=("magic",))}, "No head is called 'magic'"),
-        ({"learner": LearnerRecipe(ensemble=("svm",), combination="duel")}, "No combination is called 'duel'"),
-        ({"learner": LearnerRecipe(uncertainty="doubt")}, "No uncertainty is called 'doubt'"),
+        ({"learner": TrainingOptions(semi_supervised="magic")}, "No semi-supervised method is called 'magic'"),
+        ({"learner": TrainingOptions(ensemble=("magic",))}, "No head is called 'magic'"),
+        ({"learner": TrainingOptions(ensemble=("svm",), combination="duel")}, "No combination is called 'duel'"),
+        ({"learner": TrainingOptions(uncertainty="doubt")}, "No uncertainty is called 'doubt'"),
         ({"start": 50}, r"start of 50 labels is not within the budget \(40 labels in all\)"),
         ({"start": 0}, "start of 0"),
         ({"batch": -1}, "at least one label, not -1"),
@@ -274,7 +275,7 @@ def test_the_learner_is_trained_with_all_that_the_plan_says_of_it(monkeypatch: p
         return fit(*arguments, **options)
 
     monkeypatch.setattr(playing.ClassificationLearner, "fit", noted)
-    learner = LearnerRecipe(ensemble=("logistic", "knn"), combination="stacking", blocks=(3, 5))
+    learner = TrainingOptions(ensemble=("logistic", "knn"), combination="stacking", blocks=(3, 5))
     Simulation(_data(), _plan(learner=learner, judging=Judging(share=0.5, start=20, minimum=5))).play("random", 0)
 
     assert {(one["combination"], one["blocks"]) for one in asked} == {("stacking", (3, 5))}
@@ -296,8 +297,8 @@ def test_the_wishes_of_an_order_are_heard(wish: Mapping[str, float], cells: list
     [
         {"balance": 0.5},
         {"apart": 0.2},
-        {"learner": LearnerRecipe(combination="vote")},
-        {"learner": LearnerRecipe(blocks=(3, 5))},
+        {"learner": TrainingOptions(combination="vote")},
+        {"learner": TrainingOptions(blocks=(3, 5))},
     ],
 )
 def test_what_a_cell_depends_on_is_told(changed: Mapping[str, Any]) -> None:
@@ -306,12 +307,13 @@ def test_what_a_cell_depends_on_is_told(changed: Mapping[str, Any]) -> None:
 
 def test_a_finish_is_judged_against_what_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, int]] = []
+    train = playing.ClassificationLearner.train
 
-    def arguments(recipe: LearnerRecipe, unlabelled: np.ndarray, holdout: object, seed: int) -> dict[str, Any]:
-        asked.append((recipe.semi_supervised, len(unlabelled)))
-        return {"seed": seed}
+    def noted(training: Training) -> Any:
+        asked.append((training.options.semi_supervised, len(training.unlabelled)))
+        return train(replace(training, unlabelled=None))
 
-    monkeypatch.setattr(playing, "fit_arguments", arguments)
+    monkeypatch.setattr(playing.ClassificationLearner, "train", noted)
     cell = Simulation(_data(), _plan(finish="pseudo_label")).play("margin", 0)
 
     assert cell.finish is not None
@@ -331,7 +333,7 @@ def test_a_round_tells_which_head_its_candidate_has(monkeypatch: pytest.MonkeyPa
         return learner
 
     monkeypatch.setattr(playing.ClassificationLearner, "fit", chosen)
-    cell = Simulation(_data(), _plan(finish=said, learner=LearnerRecipe(semi_supervised="label_spreading"))).play(
+    cell = Simulation(_data(), _plan(finish=said, learner=TrainingOptions(semi_supervised="label_spreading"))).play(
         "random", 0
     )
 

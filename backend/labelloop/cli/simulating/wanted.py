@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from labelloop.errors import SettingsError
-from labelloop.learning.simulation import AS_LABELLED, DOUBLING, Judging, LearnerRecipe, Plan
+from labelloop.learning.learner import TrainingOptions
+from labelloop.learning.simulation import AS_LABELLED, DOUBLING, Judging, Plan
 from labelloop.settings import Settings
 
 LABELS_PER_CLASS = 30
@@ -136,7 +137,7 @@ def plan_of(
         labels_per_class=settings.cold_labels_per_class,
         balance=settings.balance,
         apart=settings.apart,
-        learner=LearnerRecipe(
+        learner=TrainingOptions(
             semi_supervised=wanted.semi_supervised or settings.semi_supervised,
             ensemble=wanted.ensemble or tuple(settings.ensemble),
             combination=settings.ensemble_combination,

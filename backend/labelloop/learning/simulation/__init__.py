@@ -11,7 +11,6 @@ from labelloop.learning.simulation.comparing import (
     summary_of,
 )
 from labelloop.learning.simulation.data import LabelledData, Split, split_data
-from labelloop.learning.simulation.learners import LearnerRecipe
 from labelloop.learning.simulation.plan import AS_LABELLED, BASELINE, DOUBLING, Judging, Plan
 from labelloop.learning.simulation.playing import Simulation
 from labelloop.learning.simulation.results import Cell, Round
@@ -24,7 +23,6 @@ __all__ = [
     "Curve",
     "Judging",
     "LabelledData",
-    "LearnerRecipe",
     "Plan",
     "Round",
     "Saving",

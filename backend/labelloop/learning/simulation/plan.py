@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from labelloop.errors import LearningError
 from labelloop.learning.acquisition import Need, strategy_named
+from labelloop.learning.learner import TrainingOptions
 from labelloop.learning.recipes import ensemble_of, methods_named
-from labelloop.learning.simulation.learners import LearnerRecipe
 from labelloop.learning.uncertainty import measure_named
 
 BASELINE: Final = "random"
 DOUBLING: Final = 0
 AS_LABELLED: Final = "as_labelled"
 """Beside the strategies: the order in which people labelled the data, where that is known."""
+
+# What of a learner's options the result of a cell depends on.
+_LEARNER: Final = ("uncertainty", "semi_supervised", "ensemble", "combination", "blocks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Plan:
         labels_per_class: labels per class from which `auto` trusts a model.
         balance: share of the places given to the class with the fewest labels, in [0, 1].
         apart: items nearer than this to a labelled one go last, in [0, 2]; 0: none does.
-        learner: what is trained.
+        learner: how a learner is trained; the play's seed takes the place of its own.
         finish: a semi-supervised method tried once at the end, behind the gate; empty: none.
         test: share of the items that only measure, or their number where above 1; for a given test set of no meaning.
         validation: labelled items beside the budget that the gate judges on; 0: a share of the labels bought.
@@ -64,7 +67,7 @@ class Plan:
     labels_per_class: int = 4
     balance: float = 0.0
     apart: float = 0.0
-    learner: LearnerRecipe = field(default_factory=LearnerRecipe)
+    learner: TrainingOptions = field(default_factory=lambda: TrainingOptions(semi_supervised="none"))
     finish: str = ""
     test: float = 0.25
     validation: int = 0
@@ -105,7 +108,7 @@ class Plan:
         }
         facts |= {name: getattr(self, name) for name in ("balance", "apart", "finish", "test", "validation")}
         judging = [self.judging.share, self.judging.start, self.judging.minimum, self.judging.tolerance]
-        return facts | {"judging": judging, "learner": asdict(self.learner)}
+        return facts | {"judging": judging, "learner": {name: getattr(self.learner, name) for name in _LEARNER}}
 
     def require_history(self, known: bool) -> None:
         """Refuse to play the order people labelled in where it is not known.

@@ -14,8 +14,8 @@ from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.figures import believed
 from labelloop.learning.gate import GateDecision, judge
 from labelloop.learning.holdout import assign_holdout
+from labelloop.learning.learner import Training, TrainingOptions
 from labelloop.learning.simulation.data import LabelledData, Split, counts_of, split_data
-from labelloop.learning.simulation.learners import LearnerRecipe, fit_arguments
 from labelloop.learning.simulation.plan import AS_LABELLED, Plan
 from labelloop.learning.simulation.results import Cell, Round
 from labelloop.learning.uncertainty import MEASURES
@@ -30,7 +30,7 @@ class _Play:
     """Where one cell stands."""
 
     split: Split
-    recipe: LearnerRecipe
+    options: TrainingOptions
     bought: list[int] = field(default_factory=list)
     live: ClassificationLearner | None = None
     skill: float | None = None
@@ -70,19 +70,19 @@ class Simulation:
             seed: of the split, the draws and the folds.
             on_round: told the labels bought so far, after each round.
         """
-        play = _Play(self._split(seed), self._recipe(strategy))
+        play = _Play(self._split(seed), self._options(strategy, seed))
         rounds = []
         for labels in self.plan.rounds():
             order, chosen = self._choose(play, strategy, labels - len(play.bought), seed)
             play.bought += chosen
-            decision, method = self._train(play, play.recipe, seed)
+            decision, method = self._train(play, play.options)
             rounds.append(self._record(play, order, chosen, decision, method))
             if on_round is not None:
                 on_round(labels)
-        return Cell(strategy, seed, tuple(rounds), self._finish(play, seed) if self.plan.finish else None)
+        return Cell(strategy, seed, tuple(rounds), self._finish(play) if self.plan.finish else None)
 
-    def _finish(self, play: _Play, seed: int) -> Round:
-        decision, method = self._train(play, replace(play.recipe, semi_supervised=self.plan.finish), seed)
+    def _finish(self, play: _Play) -> Round:
+        decision, method = self._train(play, replace(play.options, semi_supervised=self.plan.finish))
         return self._record(play, self.plan.finish, [], decision, method)
 
     def _split(self, seed: int) -> Split:
@@ -100,9 +100,10 @@ class Simulation:
                 "give more data or a larger test share."
             )
 
-    def _recipe(self, strategy: str) -> LearnerRecipe:
-        """The plan's learner, with the uncertainty that the strategy is named for, as the service has it."""
-        return replace(self.plan.learner, uncertainty=strategy) if strategy in MEASURES else self.plan.learner
+    def _options(self, strategy: str, seed: int) -> TrainingOptions:
+        """The plan's, with the uncertainty that the strategy is named for, as the service has it."""
+        measure = strategy if strategy in MEASURES else self.plan.learner.uncertainty
+        return replace(self.plan.learner, uncertainty=measure, seed=seed)
 
     def _choose(self, play: _Play, name: str, count: int, seed: int) -> tuple[str, list[int]]:
         """Who chose, and the rows of the next labels to buy."""
@@ -130,18 +131,21 @@ class Simulation:
             batch=max(batch, 1),
         )
 
-    def _train(self, play: _Play, recipe: LearnerRecipe, seed: int) -> tuple[GateDecision, str]:
+    def _train(self, play: _Play, options: TrainingOptions) -> tuple[GateDecision, str]:
         """Train a candidate on the labels bought and let it go live if the gate says so; and which head it has."""
         judged, trained = self._sides(play)
         rest = np.setdiff1d(play.split.pool, play.bought)
         unseen = (self.data.features[judged], [self._targets[row] for row in judged])
-        holdout = unseen if judged.size >= self.plan.judging.minimum else None
         try:
-            candidate = ClassificationLearner.fit(
-                self.data.features[trained],
-                [self._targets[row] for row in trained],
-                self.data.classes,
-                **fit_arguments(recipe, self.data.features[rest], holdout, seed),
+            candidate = ClassificationLearner.train(
+                Training(
+                    self.data.features[trained],
+                    [self._targets[row] for row in trained],
+                    self.data.classes,
+                    unlabelled=self.data.features[rest],
+                    holdout=unseen if judged.size >= self.plan.judging.minimum else None,
+                    options=options,
+                )
             )
         except NotEnoughLabels:
             return GateDecision(False, NO_MODEL), ""
