@@ -114,7 +114,7 @@ class ClassificationLearner:
         lesson, skipped = make_lesson(items, unlabelled, seed)
         unseen = prepare_unseen(items, holdout, classes)
         with one_thread():
-            trained = train_candidates(lesson, [*([] if skipped else methods), *others], unseen, seed=seed)
+            trained = train_candidates(lesson, [*methods, *others], unseen, seed=seed)
         arrays = {"centre": items.centre, "seen": items.seen, **trained.calibration.arrays(), **trained.head.arrays()}
         return cls(
             classes,

@@ -51,6 +51,7 @@ class MeanTeacher(Recipe):
     """
 
     name = "mean_teacher"
+    needs_pool = True
 
     def fit(self, lesson: Lesson, seed: int) -> Head:
         """Train from the supervised head on, by gradient descent with momentum."""
