@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Final, TypeGuard
 
 import numpy as np
 
-from labelloop.errors import LearningError
 from labelloop.learning.arrays import Array, Floats
 from labelloop.learning.blending import BlendHead
 from labelloop.learning.calibrating import Reliability, held_back_probabilities
@@ -19,7 +18,7 @@ from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import HEADS, STORED, Head, LinearHead
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import Items, make_lesson, prepare, prepare_unseen, scaled_rows, usable
+from labelloop.learning.lessons import Items, make_lesson, prepare, prepare_unseen, read_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -172,7 +171,7 @@ class ClassificationLearner:
         """
         probabilities = np.zeros((len(features), len(self.classes)))
         for start, rows in self._scaled(features):
-            found = self._calibration.probabilities(self._finite(self._head.logits(rows)))
+            found = self._calibration.probabilities(self._head.logits(rows))
             probabilities[start : start + len(rows), self._arrays["seen"]] = found
         return probabilities
 
@@ -199,25 +198,13 @@ class ClassificationLearner:
 
     def _said_by_each(self, rows: Floats, seed: int) -> Floats:
         if _is_several(self._head):
-            return self._finite(self._head.member_probabilities(rows))
-        logits = self._finite(dropout_logits(self._head, rows, seed))
-        return np.stack([self._calibration.probabilities(said) for said in logits])
+            return self._head.member_probabilities(rows)
+        return np.stack([self._calibration.probabilities(said) for said in dropout_logits(self._head, rows, seed)])
 
     def _scaled(self, features: Floats) -> Iterator[tuple[int, Floats]]:
         """The rows as the head reads them, some thousands at once with the number of the first: a copy of all is large."""
-        centre = self._arrays["centre"]
-        if features.ndim != 2 or features.shape[1] != centre.size:
-            raise LearningError(
-                f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
-                "were they made by another backbone?"
-            )
-        for start in range(0, len(features), _ROWS_AT_ONCE):
-            yield start, scaled_rows(features[start : start + _ROWS_AT_ONCE], centre, self._blocks)
-
-    def _finite(self, values: Floats) -> Floats:
-        if not np.isfinite(values).all():
-            raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
-        return values
+        for start in range(0, max(len(features), 1), _ROWS_AT_ONCE):
+            yield start, read_rows(features[start : start + _ROWS_AT_ONCE], self._arrays["centre"], self._blocks)
 
     def evaluate(self, features: Floats, targets: Sequence[ClassTarget]) -> Metrics:
         """Compare with labelled items that were held out; what `fit` would leave out is left out.

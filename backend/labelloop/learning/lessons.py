@@ -143,6 +143,7 @@ def read_rows(features: Floats, centre: Floats, blocks: Sequence[int]) -> Floats
             f"The model reads rows of {centre.size} features, not an array of shape {features.shape}; "
             "were they made by another backbone?"
         )
-    if not np.isfinite(features).all():
+    rows = scaled_rows(features, centre, blocks)
+    if not np.isfinite(rows).all():
         raise LearningError("Features that are not finite cannot be predicted; leave those items out.")
-    return scaled_rows(features, centre, blocks)
+    return rows
