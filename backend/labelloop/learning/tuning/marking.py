@@ -13,13 +13,12 @@ from labelloop.learning.backbones.segmenters import Segmenter
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
 from labelloop.learning.tuning.judged import Judged
 from labelloop.learning.tuning.marked import REACHES, Marked, otherwise
-from labelloop.learning.tuning.media import View
+from labelloop.learning.tuning.media import VIEWS, View
 from labelloop.learning.tuning.model import parameter_groups
 from labelloop.learning.tuning.options import TuneOptions
 
 # Cells added to what is compared, so that the Dice coefficient of a small area does not jump.
 SMOOTH: Final = 1.0
-_VIEWS: Final[dict[str, View]] = {"none": "plain", "weak": "weak", "strong": "strong"}
 
 
 class MarkingSteps(GradientSteps):
@@ -62,7 +61,7 @@ class MarkingSteps(GradientSteps):
 
     def loss(self, rows: list[int]) -> Any:
         """The weighted loss of some images, summed; None where none of them can be read."""
-        images, areas, weights = self._shown(self._train, rows, _VIEWS[self._options.augmentation])
+        images, areas, weights = self._shown(self._train, rows, VIEWS[self._options.augmentation])
         return (_losses(self._logits(images), areas) * weights).sum() if len(images) else None
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,8 @@ from labelloop.records import Modality
 WEIGHTS: Final = "weights.safetensors"
 View = Literal["plain", "weak", "strong"]
 """How an item is shown: as it will be embedded, or augmented a little, or a lot."""
+VIEWS: Final[dict[str, View]] = {"none": "plain", "weak": "weak", "strong": "strong"}
+"""The view of each augmentation that `TuneOptions` may ask for."""
 
 
 class Medium(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,15 +11,13 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.tuning.criteria import Criterion
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
 from labelloop.learning.tuning.judged import Judged, at_temperatures
-from labelloop.learning.tuning.media import Medium, View
+from labelloop.learning.tuning.media import VIEWS, Medium, View
 from labelloop.learning.tuning.methods import method_of
 from labelloop.learning.tuning.model import Model, parameter_groups
 from labelloop.learning.tuning.options import TuneOptions
 from labelloop.learning.tuning.schedule import ramp_share, unlabelled_rows
 from labelloop.learning.tuning.shelves import Shelf
 from labelloop.learning.tuning.standing import Tensors
-
-_VIEWS: Final[dict[str, View]] = {"none": "plain", "weak": "weak", "strong": "strong"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Steps(GradientSteps):
 
     def loss(self, rows: list[int]) -> Any:
         """The weighted loss of some items, summed; None where none of them can be read."""
-        logits, read = self._answers(self._model, self._train.shelf, rows, _VIEWS[self._options.augmentation])
+        logits, read = self._answers(self._model, self._train.shelf, rows, VIEWS[self._options.augmentation])
         if not read:
             return None
         targets, weights = self._of(self._train, read)
