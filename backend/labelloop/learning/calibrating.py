@@ -1,6 +1,6 @@
 """Which calibration a model gets: the one that does best on items it was not fitted on, or none."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
@@ -10,6 +10,7 @@ import numpy as np
 from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.calibration import Calibration, fit_calibration, fit_isotonic, log_softmax, unfitted
 from labelloop.learning.evaluation import BINS, FLOOR
+from labelloop.learning.folds import deal_in_order
 
 Fit = Callable[[Floats, Ints, Floats], Calibration]
 
@@ -143,19 +144,12 @@ def _fits(items: int, usual: float) -> dict[str, Fit]:
 def _cross_fitted(fit: Fit, logits: Floats, targets: Ints, weights: Floats) -> Floats:
     """Probabilities [n, C] of each item by a calibration fitted on the other parts."""
     probabilities = np.exp(log_softmax(logits))
-    part = _parts(targets)
+    part = deal_in_order(targets, PARTS)
     for number in np.unique(part):
         test = part == number
         if np.unique(targets[~test]).size > 1:
             probabilities[test] = fit(logits[~test], targets[~test], weights[~test]).probabilities(logits[test])
     return probabilities
-
-
-def _parts(targets: Sequence[int] | Ints) -> Ints:
-    """A part for each item, classes dealt out in turn."""
-    part = np.empty(len(targets), dtype=np.int64)
-    part[np.argsort(targets, kind="stable")] = np.arange(len(targets)) % PARTS
-    return part
 
 
 def _loss(probabilities: Floats, targets: Ints, weights: Floats) -> float:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from labelloop.learning.arrays import Ints
+from labelloop.learning.arrays import Bools, Ints
 from labelloop.learning.threads import side_by_side
 
 Made = TypeVar("Made")
@@ -18,6 +18,13 @@ def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int) -> Ints:
     ranked = sorted(order.tolist(), key=lambda i: (-len(kinds[i]), kinds[i]))
     fold[ranked] = np.arange(len(kinds)) % folds
     return fold
+
+
+def deal_in_order(values: Ints | Bools, parts: int) -> Ints:
+    """A part for each item, int [n]: items of equal values are dealt out in turn, in their own order."""
+    part = np.empty(len(values), dtype=np.int64)
+    part[np.argsort(values, kind="stable")] = np.arange(len(values)) % parts
+    return part
 
 
 def with_each_left_out(

@@ -1,7 +1,6 @@
 """How good predicted sets of classes are."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
@@ -9,9 +8,7 @@ from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Bools, Floats
 from labelloop.learning.evaluation import Source
 from labelloop.learning.figures import Figures
-from labelloop.learning.intervals import CONFIDENCE, Interval, wilson
-
-DRAWS: Final = 1000
+from labelloop.learning.intervals import CONFIDENCE, DRAWS, Interval, wilson
 
 
 def measure_sets(said: Bools, truth: Bools, classes: Sequence[str], source: Source = "holdout") -> Figures:

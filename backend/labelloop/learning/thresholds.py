@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Bools, Floats, Ints
+from labelloop.learning.arrays import Bools, Floats
+from labelloop.learning.folds import deal_in_order
 
 USUAL: Final = 0.5
 # With fewer tested items of either answer the best threshold is mostly noise.
@@ -37,17 +38,11 @@ def choose_thresholds(probabilities: Floats, answers: Bools) -> tuple[Floats, Bo
 
 def _cross_fitted(probabilities: Floats, truth: Bools) -> Bools:
     said = np.zeros(truth.size, dtype=bool)
-    part = _parts(truth)
+    part = deal_in_order(truth, PARTS)
     for number in range(PARTS):
         test = part == number
         said[test] = probabilities[test] >= _best(probabilities[~test], truth[~test])
     return said
-
-
-def _parts(truth: Bools) -> Ints:
-    part = np.empty(truth.size, dtype=np.int64)
-    part[np.argsort(truth, kind="stable")] = np.arange(truth.size) % PARTS
-    return part
 
 
 def _best(probabilities: Floats, truth: Bools) -> float:

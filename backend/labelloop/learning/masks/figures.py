@@ -1,7 +1,6 @@
 """How good areas are: overlap with those that people marked."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
@@ -9,9 +8,7 @@ from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Floats
 from labelloop.learning.evaluation import Source
 from labelloop.learning.figures import Figures
-from labelloop.learning.intervals import CONFIDENCE, Interval
-
-DRAWS: Final = 1000
+from labelloop.learning.intervals import CONFIDENCE, DRAWS, Interval
 
 
 def figures(shares: Sequence[Floats], classes: Sequence[str], source: Source, seed: int = 0) -> Figures:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats
+from labelloop.learning.binary import logistic
 
 # How strongly weights are drawn to where they start, in texts of known quality.
 PRIOR: Final = 1.0
@@ -44,7 +45,7 @@ class Expectation:
         start = np.append(start[:-1], start[-1] + start[:-1] @ middle).astype(np.float64)
         weights = start.copy()
         for _ in range(STEPS):
-            expected = _logistic(design @ weights)
+            expected = logistic(design @ weights)
             slope = design.T @ (counts * (expected - quality)) + pull * (weights - start)
             curve = (design * (counts * expected * (1 - expected))[:, None]).T @ design + np.diag(pull)
             step = np.linalg.solve(curve, slope)
@@ -56,7 +57,7 @@ class Expectation:
 
     def of(self, signals: Floats) -> Floats:
         """Expected quality of signals [n, k], float64 [n] in (0, 1)."""
-        return np.clip(_logistic(signals @ self.weights[:-1] + self.weights[-1]), LEAST, 1 - LEAST)
+        return np.clip(logistic(signals @ self.weights[:-1] + self.weights[-1]), LEAST, 1 - LEAST)
 
     def arrays(self, name: str) -> dict[str, Array]:
         """The fit under a name, ready for safetensors."""
@@ -66,8 +67,3 @@ class Expectation:
     def from_arrays(cls, arrays: Mapping[str, Array], name: str) -> "Expectation":
         """Restore what `arrays` gave."""
         return cls(arrays[name])
-
-
-def _logistic(values: Floats) -> Floats:
-    result: Floats = 1 / (1 + np.exp(-np.clip(values, -30, 30)))
-    return result
