@@ -52,6 +52,14 @@ def test_joined_backbones_weigh_the_same(case: tuple[Kind, Training]) -> None:
         kind.train(lesson(rows, training.targets, training.classes, blocks=(1, 2)))
 
 
+def test_a_number_that_single_precision_does_not_hold_is_not_finite(case: tuple[Kind, Training]) -> None:
+    kind, training = case
+    rows = training.inputs[:2].astype(np.float64)
+    rows[1, 0] = 1e300
+    with np.errstate(over="ignore"), pytest.raises(LearningError, match="not finite"):
+        kind.train(training).predict(rows)
+
+
 def test_eight_labels_train_a_model(case: tuple[Kind, Training]) -> None:
     kind, training = case
     few = lesson(training.inputs[:8], training.targets[:8], training.classes)
