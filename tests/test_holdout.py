@@ -1,6 +1,7 @@
 """Who is held out: fixed by content, stratified, never undone."""
 
 import random
+import time
 from collections import Counter
 
 import numpy as np
@@ -35,6 +36,21 @@ def test_items_of_many_classes_each_give_their_share() -> None:
     assert len(set(names)) > 190
     assert sum(sides.values()) == 40
     assert len(taught) == 30
+
+
+def test_thousands_of_classes_take_no_longer_than_a_few() -> None:
+    labels = {f"key {number}": f"class {number % 10_000}" for number in range(40_000)}
+    started = time.process_time()
+    sides = assign_holdout(labels, {}, 0.1)
+
+    assert sum(sides.values()) == 4000
+    assert time.process_time() - started < 5
+
+
+def test_a_key_that_no_encoding_holds_has_its_place() -> None:
+    labels = dict.fromkeys((f"cut off \udcff{number}" for number in range(10)), "cat")
+
+    assert sum(assign_holdout(labels, {}, 0.2).values()) == 2
 
 
 def test_exact_share_is_not_lost_to_rounding() -> None:

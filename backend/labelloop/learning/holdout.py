@@ -1,8 +1,9 @@
 """The holdout: labelled items that no model of the project is ever trained on."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from heapq import heapify, heappop, heappush
 
 Groups = Mapping[str, Hashable]
 """The group of near-duplicates that a content key belongs to; a key without one is alone in its own."""
@@ -67,21 +68,25 @@ def _picked(
     total = Counter(labels.values())
     taken = Counter(labels[key] for key in labels if sides[key])
     held = Counter(labels[key] for key in judged)
-    by_class: dict[str, list[list[str]]] = defaultdict(list)
+    by_class: dict[str, deque[list[str]]] = defaultdict(deque)
     for members in waiting:
         by_class[labels[members[0]]].append(members)
-    while budget > 0 and any(by_class.values()):
-        label = max(
-            (name for name, units in by_class.items() if units),
-            key=lambda name: (share * total[name] - held[name], total[name], name),
-        )
-        members = by_class[label].pop(0)
+    # A heap, for sets of classes may be thousands: the class that lacks most, of these the largest, of these the last by name.
+    names = sorted(by_class, reverse=True)
+    turns = [(held[name] - share * total[name], -total[name], number) for number, name in enumerate(names)]
+    heapify(turns)
+    while budget > 0 and turns:
+        _, size, number = heappop(turns)
+        label = names[number]
+        members = by_class[label].popleft()
         cost = Counter(labels[key] for key in members)
         if len(members) <= budget and all(total[name] - taken[name] > count for name, count in cost.items()):
             budget -= len(members)
-            taken += cost
+            taken.update(cost)
             held[label] += 1
             yield members
+        if by_class[label]:
+            heappush(turns, (held[label] - share * total[label], size, number))
 
 
 def _sides_of_groups(assigned: Mapping[str, bool], groups: Groups) -> dict[Hashable, list[bool]]:
@@ -104,4 +109,4 @@ def _group(key: str, groups: Groups) -> Hashable:
 
 
 def _hash(key: str) -> bytes:
-    return sha256(key.encode()).digest()
+    return sha256(key.encode(errors="surrogatepass")).digest()
