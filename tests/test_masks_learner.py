@@ -132,6 +132,14 @@ def test_uncertainty_does_not_depend_on_the_images_size_and_grows_with_noise(lea
     assert (large.masks[0].height, large.masks[0].width) == (2000, 3000)
 
 
+def test_the_doubt_of_an_image_is_reduced_over_its_places_as_is_chosen(learner: MasksLearner) -> None:
+    inputs, _ = _items(range(80, 83))
+    chosen = MasksLearner.from_arrays(learner.arrays(), learner.meta() | {"reduction": "sum"})
+
+    assert [one.uncertainty for one in chosen.predict(inputs)] == pytest.approx([1.0] * 3)
+    assert all(one.uncertainty < 0.9 for one in learner.predict(inputs))
+
+
 def test_image_in_which_nothing_is_found_has_a_sensible_uncertainty(learner: MasksLearner) -> None:
     (nothing,), _ = _items(range(91, 92), things=0)
     prediction = learner.predict([nothing])[0]
@@ -351,6 +359,8 @@ def test_doubt_is_that_of_the_image_and_of_its_boundaries() -> None:
     missed = nearly.copy()
     missed[:, :8, :8] = np.array([0.55, 0.45])[:, None, None]
     assert uncertainty(nearly, margin) == pytest.approx(0.02)
+    assert uncertainty(missed, margin, "max") == pytest.approx(0.9)
+    assert uncertainty(missed, margin, "quantile:0.5") == pytest.approx(0.02)
     assert uncertainty(missed, margin) > 0.3
 
 

@@ -10,9 +10,11 @@ from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning import LEARNERS
 from labelloop.learning.binary import calibrate_one, deal, fit_binaries
 from labelloop.learning.figures import Figures
+from labelloop.learning.reduction import REDUCTIONS, reduce
 from labelloop.learning.set_figures import item_f1, measure_sets
 from labelloop.learning.sets import SetLearner
 from labelloop.learning.thresholds import choose_thresholds
+from labelloop.learning.uncertainty import binary, margin
 from labelloop.records import Kind, SetTarget
 from support.made_answers import TAGS, lesson, tagged
 
@@ -92,6 +94,21 @@ def test_two_items_that_differ_are_enough_and_nothing_is_said_of_how_good_it_is(
     assert all(np.isfinite(one.uncertainty) for one in model.predict(MORE_ROWS))
 
 
+@pytest.mark.parametrize("how", REDUCTIONS)
+def test_the_doubt_of_an_item_is_reduced_over_its_classes_as_is_chosen(learner: SetLearner, how: str) -> None:
+    chosen = SetLearner.from_arrays(learner.arrays(), {**learner.meta(), "reduction": how})
+    open_classes = margin(binary(learner.class_probabilities(MORE_ROWS)[:, :3]))
+
+    assert chosen.meta()["reduction"] == how
+    assert [one.uncertainty for one in chosen.predict(MORE_ROWS)] == pytest.approx(reduce(open_classes, how))
+
+
+def test_a_version_of_before_reductions_were_chosen_goes_by_the_largest_doubt(learner: SetLearner) -> None:
+    meta = {name: value for name, value in learner.meta().items() if name != "reduction"}
+
+    assert SetLearner.from_arrays(learner.arrays(), meta).predict(MORE_ROWS) == learner.predict(MORE_ROWS)
+
+
 def test_a_class_that_all_have_and_one_that_a_single_item_has() -> None:
     targets = [SetTarget(("red", "round") if n == 3 else ("red",)) for n in range(20)]
     model = SetLearner.train(lesson(ROWS[:20], targets, TAGS))
@@ -128,6 +145,8 @@ def test_bad_input_is_said_to_be_so(learner: SetLearner) -> None:
         SetLearner.train(lesson(ROWS, TARGETS[:1], TAGS))
     with pytest.raises(LearningError, match="uncertainty"):
         SetLearner.train(lesson(ROWS, TARGETS, TAGS, uncertainty="guess"))
+    with pytest.raises(LearningError, match="No reduction is called 'median'"):
+        SetLearner.train(lesson(ROWS, TARGETS, TAGS, reduction="median"))
     with pytest.raises(NotEnoughLabels, match="no labelled item"):
         learner.evaluate(ROWS[:0], [])
 

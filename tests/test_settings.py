@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from labelloop.errors import SettingsError
+from labelloop.learning.reduction import check_reduction
 from labelloop.settings import Settings, load_settings, variable_of
 
 
@@ -149,3 +150,19 @@ def test_names_that_look_like_settings_and_are_none_are_told_of(
     load_settings()
 
     assert caplog.messages == ([told] if told else [])
+
+
+@pytest.mark.parametrize("value", ["auto", "sum", "quantile:0.9", "quantile:1"])
+def test_every_reduction_there_is_may_be_chosen(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("LABELLOOP_REDUCTION", value)
+
+    assert load_settings().reduction == value
+    check_reduction(value)
+
+
+@pytest.mark.parametrize("value", ["median", "quantile", "quantile:1.5", "quantile:-0.5"])
+def test_a_reduction_that_there_is_not_is_told_of(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("LABELLOOP_REDUCTION", value)
+
+    with pytest.raises(SettingsError, match=r"LABELLOOP_REDUCTION.*is not auto, mean, max, sum or quantile:q"):
+        load_settings()

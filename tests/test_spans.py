@@ -306,6 +306,17 @@ def test_uncertainty_does_not_grow_with_length(learner: SpanLearner) -> None:
     assert long.uncertainty == pytest.approx(short.uncertainty, abs=0.1)
 
 
+def test_the_doubt_of_a_text_is_reduced_over_its_words_as_is_chosen(learner: SpanLearner) -> None:
+    inputs = embedded(["Alice went to Rome today", "Zxcv Qwerty Uiop to Hjkl"])
+    usual, mean, most, least = (
+        [one.uncertainty for one in SpanLearner.from_arrays(learner.arrays(), learner.meta() | chosen).predict(inputs)]
+        for chosen in ({}, {"reduction": "mean"}, {"reduction": "max"}, {"reduction": "quantile:0"})
+    )
+
+    assert usual == pytest.approx((np.array(mean) + most) / 2)
+    assert all(np.array(least) < mean) and all(np.array(mean) < most)
+
+
 def test_texts_without_a_word_and_features_that_are_not_finite_are_answered(learner: SpanLearner) -> None:
     empty, good = embedded(["", "Alice slept"])
     broken = replace(good, values=np.full_like(good.values, np.nan))

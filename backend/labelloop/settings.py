@@ -7,6 +7,7 @@ Names in the environment are `LABELLOOP_` and the field's name in capitals, exce
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,6 +16,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -65,6 +67,12 @@ def _json_object(value: object) -> object:
         return json.loads(value or "{}")
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error.msg} at character {error.pos})") from None
+
+
+def _reduction(value: str) -> str:
+    if not re.fullmatch(r"auto|mean|max|sum|quantile:(0|0?\.\d+|1(\.0+)?)", value):
+        raise ValueError("is not auto, mean, max, sum or quantile:q with q from 0 to 1")
+    return value
 
 
 def _token(value: object) -> object:
@@ -317,6 +325,11 @@ class Settings(BaseSettings):
         le=2,
         description="Tasks whose features lie nearer than this to a labelled task's, or to one served before, are served last: "
         "0.2 are close copies.",
+    )
+    reduction: Annotated[str, AfterValidator(_reduction)] = Field(
+        default="auto",
+        description="How the uncertainties of the labels of a set, the words of a text or the places of an image become the task's: auto "
+        "(what suits each), mean, max, sum, or quantile:q with q from 0 to 1, such as quantile:0.9.",
     )
     task_uncertainty: Literal["max", "mean"] = Field(
         default="max",

@@ -24,6 +24,8 @@ class TrainingOptions:
 
     Attributes:
         uncertainty: the name of the measure of uncertainty.
+        reduction: how the uncertainties of an item's labels, words or places become one, see `reduction`; `auto`: as each
+            learner does of itself.
         semi_supervised: `auto`, `none`, or the name of the one method to try.
         ensemble: names of heads and methods to try together.
         combination: how their answers become one.
@@ -34,6 +36,7 @@ class TrainingOptions:
     """
 
     uncertainty: str = "margin"
+    reduction: str = "auto"
     semi_supervised: str = "auto"
     ensemble: tuple[str, ...] = ()
     combination: str = "weighted"

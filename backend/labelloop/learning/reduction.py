@@ -2,6 +2,7 @@
 
 `mean`: how doubtful the parts are in general. `max`: the most doubtful one. `sum`: how much there is to doubt in all, as
 1 - exp(-sum). `quantile:q`: what a share q of the parts do not exceed, so 1 is the largest. All take and give values in [0, 1].
+`auto`, where a person chooses, is what each learner does of itself; see there.
 """
 
 from typing import Final
@@ -13,6 +14,18 @@ from labelloop.learning.arrays import Floats, Ints
 
 REDUCTIONS: Final = ("mean", "max", "sum", "quantile:0.9")
 """The names; any number in [0, 1] may follow `quantile:`."""
+
+AUTO: Final = "auto"
+
+
+def check_reduction(how: str) -> None:
+    """See that it is `auto` or a reduction.
+
+    Raises:
+        LearningError: it is not.
+    """
+    if how != AUTO:
+        _quantile(how)
 
 
 def reduce(values: Floats, how: str = "mean") -> Floats:

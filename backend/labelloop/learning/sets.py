@@ -11,7 +11,7 @@ from labelloop.learning.binary import Binaries, calibrate_one, deal, fit_binarie
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import check_blocks, read_rows, scaled_rows
-from labelloop.learning.reduction import reduce
+from labelloop.learning.reduction import AUTO, check_reduction, reduce
 from labelloop.learning.scaling import centre_of
 from labelloop.learning.set_figures import item_f1, measure_sets
 from labelloop.learning.threads import one_thread
@@ -20,7 +20,7 @@ from labelloop.learning.uncertainty import binary, measure_named
 from labelloop.records import SetPrediction, SetTarget
 
 # On digits by their properties and on made sets it bought a little more than the mean and the sum, which order alike.
-REDUCTION: Final = "max"
+USUAL_REDUCTION: Final = "max"
 # Probabilities are held this far from 0 and 1 before their logarithm is taken.
 EDGE: Final = 1e-6
 
@@ -33,12 +33,14 @@ class SetLearner:
     probability and is left out of uncertainty and confidence. Training needs scikit-learn; predicting needs numpy alone.
 
     An item is as uncertain as the most uncertain of its classes (Brinker, 2006), by the chosen measure of (p, 1 - p): on the
-    scale of a single class, and the same however many classes are surely absent. The confidence is the probability that
-    the whole set is right: the product over the classes, calibrated on the sets that cross-validation held back.
+    scale of a single class, and the same however many classes are surely absent; or as another reduction has it. The
+    confidence is the probability that the whole set is right: the product over the classes, calibrated on the sets that
+    cross-validation held back.
 
     Attributes:
         classes: every class of the control, in the config's order.
         uncertainty: the name of the measure of one class's uncertainty.
+        reduction: how those of all classes become one; `auto`: the largest.
         cv_metrics: how models trained on a part of the labels fare on the rest.
     """
 
@@ -51,11 +53,13 @@ class SetLearner:
         arrays: Mapping[str, Array],
         *,
         uncertainty: str,
+        reduction: str,
         blocks: Sequence[int],
         cv_metrics: Figures | None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
+        self.reduction = reduction
         self.cv_metrics = cv_metrics
         self._measure = measure_named(uncertainty)
         self._arrays = dict(arrays)
@@ -69,10 +73,11 @@ class SetLearner:
 
         Raises:
             NotEnoughLabels: no class is in some of the items' sets and not in others.
-            LearningError: there is no such uncertainty, or the arrays do not go together.
+            LearningError: there is no such uncertainty or reduction, or the arrays do not go together.
         """
         options = training.options
         measure_named(options.uncertainty)
+        check_reduction(options.reduction)
         rows, truth, weights = _usable(training.inputs, training.targets, training.classes)
         varies = np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
         if varies.size == 0:
@@ -101,7 +106,14 @@ class SetLearner:
         sets = np.repeat((rates >= USUAL)[None], tested.size, axis=0)
         sets[:, varies] = said
         metrics = measure_sets(sets, truth[tested], training.classes, "cross-validation") if tested.size else None
-        return cls(training.classes, arrays, uncertainty=options.uncertainty, blocks=options.blocks, cv_metrics=metrics)
+        return cls(
+            training.classes,
+            arrays,
+            uncertainty=options.uncertainty,
+            reduction=options.reduction,
+            blocks=options.blocks,
+            cv_metrics=metrics,
+        )
 
     def predict(self, features: Floats) -> list[SetPrediction]:
         """What the model says of each row of features [n, d].
@@ -111,7 +123,7 @@ class SetLearner:
         """
         probabilities = self.class_probabilities(features)
         sets, varying = self._sets(probabilities), probabilities[:, self._arrays["seen"]]
-        doubt = reduce(self._measure(binary(varying)), REDUCTION)
+        doubt = reduce(self._measure(binary(varying)), USUAL_REDUCTION if self.reduction == AUTO else self.reduction)
         slope, shift = self._arrays["sureness"]
         sure = logistic(_log_odds(varying, sets[:, self._arrays["seen"]]) * slope + shift)
         return [
@@ -166,6 +178,7 @@ class SetLearner:
             "kind": self.kind,
             "classes": list(self.classes),
             "uncertainty": self.uncertainty,
+            "reduction": self.reduction,
             "blocks": list(self._blocks),
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
@@ -174,7 +187,14 @@ class SetLearner:
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> "SetLearner":
         """Restore what `arrays` and `meta` gave."""
         metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
-        return cls(meta["classes"], arrays, uncertainty=meta["uncertainty"], blocks=meta["blocks"], cv_metrics=metrics)
+        return cls(
+            meta["classes"],
+            arrays,
+            uncertainty=meta["uncertainty"],
+            reduction=meta.get("reduction", AUTO),
+            blocks=meta["blocks"],
+            cv_metrics=metrics,
+        )
 
     def _sets(self, probabilities: Floats) -> Bools:
         thresholds = np.full(len(self.classes), USUAL)

@@ -165,6 +165,7 @@ def training_options(settings: Settings, record: LearnerRecord) -> TrainingOptio
     """What a person has chosen of a learner's training."""
     return TrainingOptions(
         uncertainty=strategy_named(settings.strategy).measure,
+        reduction=settings.reduction,
         semi_supervised=settings.semi_supervised,
         ensemble=tuple(settings.ensemble),
         combination=settings.ensemble_combination,

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
-from labelloop.learning.reduction import reduce
+from labelloop.learning.reduction import AUTO, reduce
 from labelloop.learning.uncertainty import Measure
 
 # Cells on each side of a boundary that count as being at it.
@@ -14,7 +14,7 @@ REACH: Final = 2
 WORST: Final = 0.05
 
 
-def uncertainty(probabilities: Floats, measure: Measure) -> float:
+def uncertainty(probabilities: Floats, measure: Measure, how: str = AUTO) -> float:
     """The mean of two: how doubtful the image's places are on average, and how doubtful those at the boundaries found.
 
     The first alone would call an image of few small things certain, the second alone would pass over a thing that was
@@ -24,11 +24,14 @@ def uncertainty(probabilities: Floats, measure: Measure) -> float:
     Args:
         probabilities: [classes, rows, columns], that sum to 1 over the classes.
         measure: of the uncertainty of each place.
+        how: a reduction over all places instead; `auto`: as above.
 
     Returns:
         In [0, 1].
     """
     places = measure(np.moveaxis(probabilities, 0, -1))
+    if how != AUTO:
+        return float(reduce(places[None], how)[0])
     near = _near_boundary(probabilities.argmax(axis=0))
     worst = max(1, int(WORST * places.size))
     edge = places[near] if near.any() else np.sort(places, axis=None)[-worst:]

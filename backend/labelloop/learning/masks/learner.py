@@ -26,6 +26,7 @@ from labelloop.learning.masks.lessons import (
 )
 from labelloop.learning.masks.told import told_logits
 from labelloop.learning.masks.windows import fit_scales
+from labelloop.learning.reduction import AUTO, check_reduction
 from labelloop.learning.resampling import resampled
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -43,6 +44,7 @@ class MasksLearner:
     Attributes:
         classes: every class of the control, in the config's order; one without an area is never found.
         uncertainty: the name of the measure of each place's uncertainty.
+        reduction: how those of all places become one, see `doubt.uncertainty`.
         cv_metrics: how heads trained on two thirds of the images fare on the rest, without those that the backbone has learnt
             from; None where images with an area are too few.
     """
@@ -58,10 +60,12 @@ class MasksLearner:
         calibration: Calibration,
         *,
         uncertainty: str,
+        reduction: str,
         cv_metrics: Figures | None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
+        self.reduction = reduction
         self.cv_metrics = cv_metrics
         self._measure = measure_named(uncertainty)
         self._seen = seen
@@ -74,10 +78,11 @@ class MasksLearner:
 
         Raises:
             NotEnoughLabels: no image has an area of a class there is.
-            LearningError: no uncertainty has that name, or the maps do not go together.
+            LearningError: no uncertainty or reduction has that name, or the maps do not go together.
         """
         options = training.options
         measure_named(options.uncertainty)
+        check_reduction(options.reduction)
         items = usable(training.inputs, training.targets)
         seen = seen_classes(items, training.classes)
         labels = [training.classes[i] for i in seen]
@@ -96,7 +101,15 @@ class MasksLearner:
         ]
         found = any(one[:, 1:].any() for one in shares)
         metrics = figures(shares, labels, "cross-validation", options.seed) if found else None
-        return cls(training.classes, seen, head, calibration, uncertainty=options.uncertainty, cv_metrics=metrics)
+        return cls(
+            training.classes,
+            seen,
+            head,
+            calibration,
+            uncertainty=options.uncertainty,
+            reduction=options.reduction,
+            cv_metrics=metrics,
+        )
 
     def predict(self, inputs: Sequence[Dense]) -> list[MasksPrediction]:
         """The areas in each image, at most one of each class.
@@ -136,6 +149,7 @@ class MasksLearner:
             "kind": self.kind,
             "classes": list(self.classes),
             "uncertainty": self.uncertainty,
+            "reduction": self.reduction,
             "calibration": self._calibration.method,
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
         }
@@ -148,7 +162,13 @@ class MasksLearner:
         head = MaskHead({name: array for name, array in arrays.items() if name not in others})
         metrics = Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None
         return cls(
-            meta["classes"], arrays["seen"], head, calibration, uncertainty=meta["uncertainty"], cv_metrics=metrics
+            meta["classes"],
+            arrays["seen"],
+            head,
+            calibration,
+            uncertainty=meta["uncertainty"],
+            reduction=meta.get("reduction", AUTO),
+            cv_metrics=metrics,
         )
 
     def _scaled(self, maps: Maps) -> Floats:
@@ -174,7 +194,9 @@ class MasksLearner:
             if column
         ]
         return MasksPrediction(
-            tuple(masks), float(probabilities.max(axis=0).mean()), uncertainty(probabilities, self._measure)
+            tuple(masks),
+            float(probabilities.max(axis=0).mean()),
+            uncertainty(probabilities, self._measure, self.reduction),
         )
 
     def _shares(self, item: Labelled) -> Floats:

@@ -12,7 +12,7 @@ from labelloop.learning.backbones.tokens import Tokens, unpack_tokens
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.reduction import reduce_parts
+from labelloop.learning.reduction import AUTO, check_reduction, reduce
 from labelloop.learning.spans.decoding import Reading, read_texts
 from labelloop.learning.spans.judging import entity_figures, f1_of_each
 from labelloop.learning.spans.network import NAMES, Network
@@ -24,6 +24,8 @@ from labelloop.records import Span, SpansPrediction, SpansTarget
 
 # Features of texts that are read at once, in numbers: they need twice their memory, and their marginals about as much.
 _AT_ONCE: Final = 32_000_000
+# What a text's uncertainty is the mean of, unless a person chooses one reduction.
+_USUAL: Final = ("mean", "max")
 
 
 class SpanLearner:
@@ -35,12 +37,13 @@ class SpanLearner:
     calibrated on the folds. numpy serves it; training needs scipy.
 
     The uncertainty of a text is (mean + max) / 2 of its tokens' uncertainty, each by the chosen measure of the probabilities
-    of its tags. Neither part grows with a text's length, and a text in which nothing is found but nearly something gets its
-    due. A text without a word has 0; one whose features are not finite 1.
+    of its tags, or as another reduction has it. Neither part grows with a text's length, and a text in which nothing is found
+    but nearly something gets its due. A text without a word has 0; one whose features are not finite 1.
 
     Attributes:
         classes: every class of the control, in the config's order; those without a span in training are never found.
         uncertainty: the name of the measure.
+        reduction: how the tokens' uncertainties become one; `auto`: as above.
         cv_metrics: entity F1 of the networks on the texts they were not trained on; None: there were too few.
     """
 
@@ -54,11 +57,13 @@ class SpanLearner:
         arrays: Mapping[str, Array],
         *,
         uncertainty: str,
+        reduction: str,
         leaning: float,
         cv_metrics: Figures | None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
+        self.reduction = reduction
         self.cv_metrics = cv_metrics
         self._measure = measure_named(uncertainty)
         self._networks = tuple(networks)
@@ -74,9 +79,10 @@ class SpanLearner:
 
         Raises:
             NotEnoughLabels: there are no classes, or no text has a span of one.
-            LearningError: no uncertainty has that name, or the parts do not go together.
+            LearningError: no uncertainty or reduction has that name, or the parts do not go together.
         """
         measure_named(training.options.uncertainty)
+        check_reduction(training.options.reduction)
         if not training.classes:
             raise NotEnoughLabels("There is no class of spans yet; add a Label, or mark a span.")
         with one_thread():
@@ -88,6 +94,7 @@ class SpanLearner:
             trained.networks,
             {**scaling, "seen": material.seen, **trained.calibration.arrays()},
             uncertainty=training.options.uncertainty,
+            reduction=training.options.reduction,
             leaning=trained.leaning,
             cv_metrics=trained.figures,
         )
@@ -120,11 +127,11 @@ class SpanLearner:
             Span(self._labels[column], int(tokens.starts[first]), int(tokens.ends[after - 1]), score)
             for (first, after, column), score in zip(reading.spans, scores, strict=True)
         )
-        doubt = self._measure(reading.marginals)
-        one = np.zeros(len(doubt), dtype=np.int64)
-        mean, most = (float(reduce_parts(doubt, one, 1, how)[0]) for how in ("mean", "max"))
+        doubts = self._measure(reading.marginals)[None]
+        hows = _USUAL if self.reduction == AUTO else (self.reduction,)
+        doubt = float(np.mean([reduce(doubts, how)[0] for how in hows]))
         confidence = float(np.clip(reading.marginals.max(axis=1).mean(), 0, 1))
-        return SpansPrediction(spans, confidence, (mean + most) / 2)
+        return SpansPrediction(spans, confidence, doubt)
 
     def evaluate(self, inputs: Sequence[Dense], targets: Sequence[SpansTarget]) -> Figures:
         """Entity F1 by exact match; spans that people marked across each other all count.
@@ -169,6 +176,7 @@ class SpanLearner:
             "kind": self.kind,
             "classes": list(self.classes),
             "uncertainty": self.uncertainty,
+            "reduction": self.reduction,
             "members": len(self._networks),
             "leaning": self._leaning,
             "cv_metrics": self.cv_metrics.to_json() if self.cv_metrics else None,
@@ -185,6 +193,7 @@ class SpanLearner:
             networks,
             arrays,
             uncertainty=meta["uncertainty"],
+            reduction=meta.get("reduction", AUTO),
             leaning=meta["leaning"],
             cv_metrics=Figures.from_json(meta["cv_metrics"]) if meta["cv_metrics"] else None,
         )
