@@ -93,6 +93,13 @@ def _away(*args: object) -> None:
     raise StoreError("The store is away, on purpose.")
 
 
+def test_an_event_of_an_impossible_project_leaves_the_others_served(context: Context, endpoint: Endpoint) -> None:
+    project = {"id": 10**300, "created_at": "2026-11-23T22:18:53Z", "label_config": CONFIG}
+    endpoint.event({"action": "PROJECT_UPDATED", "project": project})
+    name = publish(context, a_project(context)).name
+    wait_for(lambda: version_of(endpoint) == name, seconds=2.0)
+
+
 def test_a_store_that_hangs_holds_nothing_up(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     name = publish(context, a_project(context)).name
     endpoint = Endpoint(context)

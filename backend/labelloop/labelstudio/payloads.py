@@ -46,8 +46,8 @@ class ProjectKey:
         """
         try:
             created = datetime.fromisoformat(project["created_at"])  # type: ignore[index]
-            return cls(int(project["id"]), int(created.timestamp()))  # type: ignore[index]
-        except (KeyError, TypeError, ValueError, OverflowError, OSError):
+            return cls.parse(f"{project['id']}.{int(created.timestamp())}")  # type: ignore[index]
+        except (KeyError, TypeError, ValueError, OverflowError, OSError, PayloadError):
             raise PayloadError(
                 "The project has no usable id and created_at, so it cannot be told which it is."
             ) from None
