@@ -25,6 +25,7 @@ from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.history import read_history
 from labelloop.service.live import LiveModels
+from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
 from labelloop.service.releases import learner_record, release
@@ -115,6 +116,8 @@ def test_a_tuned_backbone_is_published_and_orders_the_queue(bench: TuningProject
     assert live.learners[0].backbone.id != before.learners[0].backbone.id
     assert live.learners[0].metrics.accuracy > before.learners[0].metrics.accuracy
     assert queue_of(context.redis, PUSHES).count == 1
+    # A push that is at its end would have this one refused, and the ticker asks again only for what is noted.
+    assert Marks(context.redis, project.slug).push_wanted()
     (story,) = read_history(context, project, live.name).values()
     assert story.points[-1].version == live.name
     outcome = read_tuning(context.store, project.folder).outcome

@@ -21,6 +21,7 @@ from labelloop.learning.tuning import TUNERS, Conduct
 from labelloop.records import Control, Kind
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
+from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import enqueue_push
 from labelloop.service.releases import backbone_spec, release
@@ -193,6 +194,8 @@ class _Tuning:
         return self._published(version, attempt)
 
     def _published(self, version: Version, attempt: Attempt) -> bool:
+        # Noted too: a push of the version before may be at its end, and counts as the one push a project may have.
+        Marks(self._context.redis, self._project.slug).want_push()
         enqueue_push(self._context.redis, self._project.slug, self._context.settings)
         return self.end(f"Published {version.name}. {version.reason} {attempt.summary}")
 
