@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from labelloop.service.context import Context
     from labelloop.service.projects import Project
 
-REDIS_TIMEOUT = 10.0
 POLL = 0.2
 WORKER_PATIENCE = 10.0
 """Seconds after which a job that nobody begins is worth a word."""
@@ -59,7 +58,7 @@ def opened() -> "Iterator[Context]":
     told = logging.getLogger("labelloop")
     if told.level != logging.DEBUG:  # what these commands find they show themselves; --verbose shows each step
         told.setLevel(logging.WARNING)
-    context = open_context(redis_timeout=REDIS_TIMEOUT)
+    context = open_context()
     try:
         yield context
     except RedisError as error:

@@ -94,13 +94,13 @@ class Studio:
             | ({"SECRET_KEY": secret_key} if secret_key else {})
         )
 
-    def wait_ready(self, child: Child, timeout: float = START_TIMEOUT) -> None:
+    def wait_ready(self, child: Child) -> None:
         """Wait until it answers and its user has an access token; the first start makes a database and takes longest.
 
         Raises:
-            StartError: it ended, or did not answer within `timeout` seconds; the message carries the end of its log.
+            StartError: it ended, or did not answer within `START_TIMEOUT` seconds; the message carries the end of its log.
         """
-        wait_until(self._answers, child, timeout)
+        wait_until(self._answers, child, START_TIMEOUT)
         self.credentials = self.credentials.with_token(self.url, self._credentials_file)
 
     def browser(self) -> requests.Session:

@@ -14,8 +14,8 @@ VERSION = "1.23.2"
 LOCK = Path(__file__).with_name("label_studio_requirements.txt")
 
 
-def ensure_installed(venv: Path) -> Path:
-    """Install Label Studio into `venv` unless it is there, and return its program.
+def ensure_installed(venv: Path) -> None:
+    """Install Label Studio into `venv` unless it is there.
 
     Safe to call from several processes: one installs, the others wait.
 
@@ -29,7 +29,6 @@ def ensure_installed(venv: Path) -> Path:
             _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv))
             _run(uv, "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--requirement", str(LOCK))
             _stamp(venv).touch()
-    return venv / "bin" / "label-studio"
 
 
 def is_installed(venv: Path) -> bool:

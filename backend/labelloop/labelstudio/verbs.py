@@ -27,17 +27,17 @@ class Verbs:
         self._timeout = timeout
         self._connection = Connection(self.url, api_key, session or requests.Session())
 
-    def get(self, path: str, *, params: Any = None, timeout: float | None = None) -> Any:
+    def get(self, path: str, *, params: Any = None) -> Any:
         """GET `path`; the answer's JSON."""
-        return self._connection.json("GET", path, params=params, timeout=timeout or self._timeout)
+        return self._connection.json("GET", path, params=params, timeout=self._timeout)
 
     def post(self, path: str, body: Any = None, *, params: Any = None, timeout: float | None = None) -> Any:
         """POST `body` as JSON; the answer's JSON."""
         return self._connection.json("POST", path, params=params, body=body, timeout=timeout or self._timeout)
 
-    def patch(self, path: str, body: Any, *, timeout: float | None = None) -> Any:
+    def patch(self, path: str, body: Any) -> Any:
         """PATCH `body` as JSON; the answer's JSON."""
-        return self._connection.json("PATCH", path, body=body, timeout=timeout or self._timeout)
+        return self._connection.json("PATCH", path, body=body, timeout=self._timeout)
 
     def delete(self, path: str, body: Any = None, *, timeout: float | None = None) -> Any:
         """DELETE; the answer's JSON, None when it is empty."""

@@ -21,12 +21,10 @@ class Context:
 
     Args:
         settings: where they lead to.
-        redis_timeout: seconds one Redis command may take.
     """
 
-    def __init__(self, settings: Settings, redis_timeout: float = REDIS_TIMEOUT) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._redis_timeout = redis_timeout
 
     @cached_property
     def store(self) -> Store:
@@ -36,7 +34,7 @@ class Context:
     @cached_property
     def redis(self) -> Redis:
         """Queues, hints and progress."""
-        return connect_redis(self.settings, self._redis_timeout)
+        return connect_redis(self.settings, REDIS_TIMEOUT)
 
     @cached_property
     def label_studio(self) -> LabelStudio:
@@ -62,6 +60,6 @@ class Context:
         return Features(self.store, project.folder, backbone_id, self.settings.data_dir / "shards")
 
 
-def open_context(settings: Settings | None = None, redis_timeout: float = REDIS_TIMEOUT) -> Context:
+def open_context(settings: Settings | None = None) -> Context:
     """A context of the given settings, or of the environment's."""
-    return Context(settings or get_settings(), redis_timeout)
+    return Context(settings or get_settings())

@@ -64,12 +64,11 @@ def die_with_parent() -> None:
             os._exit(1)
 
 
-def run_worker(settings: Settings, *, burst: bool = False) -> None:
+def run_worker(settings: Settings) -> None:
     """Work until told to stop by SIGTERM or SIGINT; the job in hand is finished first.
 
     Args:
         settings: where Redis is.
-        burst: end when the queues are empty.
     """
     # Jobs are forked, so what is loaded here costs them nothing.
     preload()
@@ -85,4 +84,4 @@ def run_worker(settings: Settings, *, burst: bool = False) -> None:
         work_horse_killed_handler=lambda job, *_: remember_death(context, job),
     )
     logger.info("Worker %s listens", worker.name)
-    worker.work(burst=burst, logging_level="WARNING")
+    worker.work(logging_level="WARNING")

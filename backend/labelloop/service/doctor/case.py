@@ -4,9 +4,9 @@ import time
 from functools import cached_property
 from typing import Any
 
-from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config
+from labelloop.labelstudio import LabelConfig, parse_label_config
 from labelloop.service.addresses import local_address, webhook_address
-from labelloop.service.connection_record import Connection, read_connection
+from labelloop.service.connection_record import Connection, as_stored, read_connection
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
 from labelloop.service.push_state import read_push
@@ -41,8 +41,7 @@ class Case:
     @cached_property
     def project(self) -> Project:
         """The project as the store would know it, whether or not it does."""
-        key = ProjectKey.from_project(self.seen)
-        return Project(key, self.context.projects.slug(key), self.seen["title"], self.seen["label_config"])
+        return as_stored(self.context, self.seen)
 
     @cached_property
     def label_config(self) -> LabelConfig:
