@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from labelloop.service.app import create_app
 from labelloop.service.connection import connect
 from labelloop.service.context import Context
 from labelloop.service.doctor import Finding, Level, examine
+from labelloop.service.doctor.connection_checks import strays
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import QUEUES, queue_of
 from support.redis_process import RedisProcess
@@ -104,6 +106,17 @@ def test_a_password_of_the_store_is_not_repeated(tmp_path: Path, redis_server: R
     finding = one(context, "store")
     assert finding.level is Level.BROKEN
     assert "secret" not in finding.seen + finding.mend
+
+
+def test_a_webhook_to_a_backend_written_otherwise_is_not_left_behind() -> None:
+    case: Any = SimpleNamespace(
+        backends=[{"url": "http://Other.Example:9090"}],
+        webhook_url="http://127.0.0.1:9090/webhook",
+        webhooks=[
+            {"url": f"http://{host}:9090/webhook", "is_active": True} for host in ("other.example", "gone.example")
+        ],
+    )
+    assert ["gone.example" in seen.text for seen in strays(case)] == [True]
 
 
 def test_a_server_that_asks_for_other_credentials_is_broken(tmp_path: Path, redis_server: RedisProcess) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from labelloop.service.addresses import takes_events
+from labelloop.service.addresses import same_address, takes_events, webhook_address
 from labelloop.service.connection import DOTTED_NAME_MEND
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
@@ -76,9 +76,10 @@ def webhook(case: Case) -> Iterator[Seen]:
 
 def strays(case: Case) -> Iterator[Seen]:
     """No webhook is left behind by a backend that is gone."""
-    homes = {str(found["url"]).rstrip("/") + "/webhook" for found in case.backends} | {case.webhook_url}
+    homes = [*(webhook_address(str(found["url"])) for found in case.backends), case.webhook_url]
     for hook in case.webhooks:
-        if str(hook["url"]).endswith("/webhook") and hook["url"] not in homes and hook["is_active"]:
+        at_home = any(same_address(hook["url"], home) for home in homes)
+        if str(hook["url"]).endswith("/webhook") and not at_home and hook["is_active"]:
             yield warn(
                 f"a webhook calls {hook['url']}, where no backend is registered; it may delay every submit by a second",
                 "remove it under Settings > Webhooks if nothing needs it",
