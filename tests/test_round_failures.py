@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from labelloop.errors import LabelloopError, LabelStudioRejected, LearningError
-from labelloop.service import round as rounds
+from labelloop.service import candidates
 from labelloop.service.context import Context
 from labelloop.service.failures import forget, remember
 from labelloop.service.marks import Marks
@@ -40,7 +40,7 @@ def test_what_was_never_learnt_is_told_of_and_stops_no_round(
 ) -> None:
     context, project = site
     with monkeypatch.context() as patch:
-        patch.setattr(rounds, "train_control", lacking)
+        patch.setattr(candidates, "train_control", lacking)
         before = label(context, project, studio, 12)
     told = read_state(context.store, project.folder)
     assert told.waiting_for == "'topic' is not learnt: A library is not installed."
@@ -67,8 +67,7 @@ def test_a_project_is_gone_when_it_stays_away(
         return context.projects.get(project.key) is not None
 
     assert fail() and fail(), "a proxy answers so while Label Studio starts again"
-    label(context, project, studio, 12)
-    assert not read_state(context.store, project.folder).failing
+    forget(context, project, ROUND)
     assert [fail() for _ in range(GONE_AFTER + 1)] == [True] * GONE_AFTER + [False]
 
 
@@ -133,7 +132,7 @@ def test_what_is_live_is_not_given_up_for_a_failure(
 ) -> None:
     context, project = site
     live = label(context, project, studio, 12)
-    monkeypatch.setattr(rounds, "train_control", lacking)
+    monkeypatch.setattr(candidates, "train_control", lacking)
     with pytest.raises(LearningError):
         label(context, project, studio, 24)
     assert context.versions(project).live_name() == live

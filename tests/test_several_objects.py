@@ -12,8 +12,7 @@ from labelloop.labelstudio import TaskRecord, parse_label_config
 from labelloop.learning import GateDecision
 from labelloop.learning.stopping import Spent
 from labelloop.records import Control
-from labelloop.service import embedding
-from labelloop.service import round as rounds
+from labelloop.service import candidates, embedding
 from labelloop.service.considered import read_considered
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -201,7 +200,7 @@ def _refuse(patch: pytest.MonkeyPatch, *names: str) -> None:
         name = candidate.record.control.name
         return replace(candidate, decision=GateDecision(False, "Worse by far.")) if name in names else candidate
 
-    patch.setattr(rounds, "train_control", judged)
+    patch.setattr(candidates, "train_control", judged)
 
 
 def test_a_refused_control_stays_as_it_is_and_the_others_go_live(

@@ -104,7 +104,7 @@ def test_equal_texts_stand_on_one_side(bench: Bench) -> None:
 
 def test_a_worse_candidate_is_refused_with_the_figures(bench: Bench) -> None:
     first = bench.train(60)
-    incumbent = Incumbent(first.record, first.learner, bench.embedder)
+    incumbent = Incumbent(first.learner, bench.embedder)
     wrong = {i: ClassTarget(CONTROL.labels[(CONTROL.labels.index(t.label) + 1) % 3]) for i, t in bench.targets.items()}
     held = {content for content, side in first.sides.items() if side}
     contents = dict(zip(range(60), bench.embedder.cached(bench.tasks[:60]).contents, strict=True))

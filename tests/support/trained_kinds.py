@@ -1,14 +1,12 @@
 """A made kind of project in a store, trained and published as a round does, without a Label Studio."""
 
-from labelloop.labelstudio import TaskRecord, parse_label_config
+from labelloop.labelstudio import TaskRecord
 from labelloop.labelstudio.tasks import AnnotationRecord
 from labelloop.service.book import Book, write_book
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedder
-from labelloop.service.incumbents import incumbent_of, sides_of
-from labelloop.service.labelling import labels_of
 from labelloop.service.projects import Project
 from labelloop.service.releases import learner_record, release
+from labelloop.service.scene import Scene
 from labelloop.service.training import Candidate, train_control
 from labelloop.service.versions import Version
 from support.kinds import Made
@@ -29,21 +27,19 @@ def book_of(made: Made, count: int, taught: int) -> Book:
 def train(context: Context, project: Project, book: Book) -> tuple[Version, dict[str, Candidate]]:
     """Train every control and publish, from the control that draws to the one that asks about what is drawn."""
     write_book(context.store, project.folder, book)
-    versions = context.versions(project)
-    live = versions.live()
-    candidates = {}
-    controls = parse_label_config(project.label_config).controls
+    scene = Scene.of(context, project, book)
+    controls, candidates = scene.config.controls, {}
     for control in controls:
-        targets = labels_of(book, control).targets
-        found = learner_record(context.settings, control, live)
+        targets = scene.labelled[control.name].targets
+        found = learner_record(context.settings, control, scene.live)
         candidates[control.name] = train_control(
             found,
             [book.tasks[task_id] for task_id in sorted(targets)],
             targets,
-            Embedder(context, project, control, found.backbone_spec, found.backbone, {}),
-            sides_of(context, project, live, control),
-            incumbent_of(context, project, live, control, {}),
+            scene.embedder(found),
+            scene.sides(control),
+            scene.incumbent(control),
             context.settings,
             lambda *_: None,
         )
-    return release(versions, live, candidates, controls, context.settings), candidates
+    return release(context.versions(project), scene.live, candidates, controls, context.settings), candidates

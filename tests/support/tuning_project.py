@@ -6,11 +6,11 @@ from typing import Any
 
 from labelloop.labelstudio import ProjectKey, TaskRecord, with_used_labels
 from labelloop.labelstudio.tasks import AnnotationRecord
-from labelloop.service.book import Book, write_book
+from labelloop.service.book import Book, read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.releases import learner_record, release
+from labelloop.service.scene import Scene
 from labelloop.service.training import Candidate, train_control
-from labelloop.service.tuning_scene import Scene
 from labelloop.service.versions import Version
 from labelloop.settings import Settings
 from support.tuning_bench import CLASSES, digit_images
@@ -86,8 +86,7 @@ class TuningProject:
         return train_control(record, tasks, targets, scene.embedder(record), sides, None, self.context.settings, silent)
 
     def scene(self) -> Scene:
-        live = self.context.versions(self.project).live()
-        return Scene.of(self.context, self.project, live)  # type: ignore[arg-type]
+        return Scene.of(self.context, self.project, read_book(self.context.store, self.project.folder))
 
     def _task(self, number: int, labelled: bool) -> TaskRecord:
         data, result = self.items[number]

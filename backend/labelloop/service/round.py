@@ -2,87 +2,45 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from labelloop.errors import (
-    LabelConfigError,
-    LabelloopError,
-    LabelStudioRejected,
-    LearningError,
-    MediaUnavailable,
-    NotEnoughLabels,
-)
-from labelloop.labelstudio import LabelConfig, ProjectKey, parse_label_config, rules_of, with_used_labels
-from labelloop.records import Control, Kind
-from labelloop.service.book import Book, read_book, write_book
+from labelloop.errors import LabelConfigError, LabelloopError, LabelStudioRejected
+from labelloop.labelstudio import LabelConfig, ProjectKey, rules_of
+from labelloop.service.book import read_book, write_book
+from labelloop.service.candidates import try_each
 from labelloop.service.considered import read_considered, write_considered
 from labelloop.service.context import Context
-from labelloop.service.embedding import Embedder
-from labelloop.service.incumbents import incumbent_of, sides_of
-from labelloop.service.labelling import Labelled, Labels, all_labels, count_changes, describe_removed, in_queue, plain
+from labelloop.service.labelling import Labels, count_changes, describe_removed, in_queue, plain
 from labelloop.service.marks import Mark, Marks
 from labelloop.service.ordering import still_asked_for
 from labelloop.service.projects import Project
 from labelloop.service.publisher import push_is_due
 from labelloop.service.queueing import enqueue_push, enqueue_tuning
 from labelloop.service.reading import how_read
-from labelloop.service.releases import learner_record, reasons, release, release_cold, untaught
+from labelloop.service.releases import reasons, release, release_cold, untaught
+from labelloop.service.scene import Scene
 from labelloop.service.state import (
     ROUND,
-    BrokenItem,
-    Place,
     Progress,
     ProjectState,
     note_broken,
     now_iso,
     read_state,
-    went_well,
     write_state,
 )
 from labelloop.service.stopping import spent_on, why_stopped
 from labelloop.service.storytelling import note_history
 from labelloop.service.sync import synchronise
-from labelloop.service.training import Candidate, train_control
 from labelloop.service.triggers import Decision, decide
 from labelloop.service.tuning_due import tuning_is_due
-from labelloop.service.versions import Version
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 GONE_AFTER = 4
 """Failed rounds in a row after which a project that Label Studio does not find is gone: more than a minute, with the waits between."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """What a round has learnt of the project before it decides."""
-
-    project: Project
-    book: Book
-    config: LabelConfig
-    labelled: dict[str, Labelled]
-    live: Version | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """What came of trying to learn each control.
-
-    Attributes:
-        candidates: by control name.
-        notes: of the others, why there is none, a sentence each.
-        broken: what is set aside, of before and now.
-        missed: labelled tasks whose media could not be had this time.
-    """
-
-    candidates: dict[str, Candidate]
-    notes: list[str]
-    broken: dict[Place, BrokenItem]
-    missed: set[int]
 
 
 def run_round(context: Context, project: Project, report: Progress, *, force: bool = False) -> None:
@@ -107,7 +65,7 @@ def run_round(context: Context, project: Project, report: Progress, *, force: bo
     marks.settle()
     # Of the project's other jobs another worker may have written meanwhile.
     failing = read_state(context.store, project.folder).failing
-    write_state(context.store, project.folder, went_well(replace(state, failing=failing), ROUND))
+    write_state(context.store, project.folder, replace(state, failing=failing))
 
 
 def _run(context: Context, project: Project, mark: Mark, force: bool, report: Progress) -> ProjectState:
@@ -120,16 +78,16 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     force = force or asked_anew
     state = _with_changes(state, changes, now)
     decision = decide(changes, state.first_change_at, state.last_change_at, now, context.settings, force=force)
-    stopped = "" if force else _stopped(context, scene, considered.labels)
+    stopped = "" if force else _stopped(scene, considered.labels)
     state = replace(state, stopped=stopped)
     if decision.due and not stopped:
-        state, missed = _train(context, scene, state, decision, report, asked_anew=asked_anew)
+        state, missed = _train(scene, state, decision, report, asked_anew=asked_anew)
         write_considered(
             context.store, project.folder, considered.after(plain(scene.labelled), signature, missed, time.time())
         )
     else:
         state = replace(state, waiting_for=stopped or decision.reason)
-    _cover(context, scene)
+    _cover(scene)
     marks = Marks(context.redis, project.slug)
     if push_is_due(context, scene.project, scene.book):
         marks.want_push()
@@ -144,16 +102,17 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     return replace(state, last_round_at=now_iso())
 
 
-def _stopped(context: Context, scene: _Scene, considered: Labels) -> str:
+def _stopped(scene: Scene, considered: Labels) -> str:
     """Why no training starts by itself; empty while they do."""
     seen = {int(task_id) for found in considered.values() for task_id in found}
     learnt = (scene.book.tasks[task_id] for task_id in seen & scene.book.tasks.keys())
-    return why_stopped(context, scene.project, scene.live, learnt)
+    return why_stopped(scene.context, scene.project, scene.live, learnt)
 
 
-def _cover(context: Context, scene: _Scene) -> None:
+def _cover(scene: Scene) -> None:
     """Publish a version where none is live, the config has changed before anything was learnt, or more answers by itself now."""
-    versions, controls, settings = context.versions(scene.project), scene.config.controls, context.settings
+    context, controls = scene.context, scene.config.controls
+    versions, settings = context.versions(scene.project), context.settings
     live = versions.live()
     if live is None or (live.stage == "cold" and tuple(r.control for r in live.learners) != controls):
         version = release_cold(versions, controls, settings)
@@ -167,7 +126,7 @@ def _cover(context: Context, scene: _Scene) -> None:
     logger.info("Project %d: %s is live. %s", scene.project.key.id, version.name, version.reason)
 
 
-def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _Scene:
+def _look(context: Context, project: Project, mark: Mark, report: Progress) -> Scene:
     record = _ask_for(context, project)
     if context.projects.get(project.slug) is None:  # disconnected meanwhile; to register it would have it served again
         raise LabelloopError(f"Project {project.key.id} is no longer served.")
@@ -185,12 +144,12 @@ def _look(context: Context, project: Project, mark: Mark, report: Progress) -> _
     )
     if book.changed:
         write_book(context.store, project.folder, book)
-    config = parse_label_config(project.label_config)
-    if not config.controls:
+    scene = Scene.of(context, project, book)
+    if not scene.config.controls:
         raise LabelConfigError(
-            f"Project {project.key.id} has no control Labelloop can learn. " + " ".join(config.unsupported)
+            f"Project {project.key.id} has no control Labelloop can learn. " + " ".join(scene.config.unsupported)
         )
-    return _Scene(project, book, config, all_labels(book, config), context.versions(project).live())
+    return scene
 
 
 def _ask_for(context: Context, project: Project) -> dict[str, Any]:
@@ -215,7 +174,7 @@ def _ask_for(context: Context, project: Project) -> dict[str, Any]:
     return record
 
 
-def _seen(state: ProjectState, scene: _Scene) -> ProjectState:
+def _seen(state: ProjectState, scene: Scene) -> ProjectState:
     labels = len({task_id for found in scene.labelled.values() for task_id in found.targets})
     spent = spent_on(scene.book.tasks.values(), labels)
     return replace(
@@ -245,13 +204,7 @@ def _next_look(decision: Decision, now: float, settings: Settings) -> float:
 
 
 def _train(
-    context: Context,
-    scene: _Scene,
-    state: ProjectState,
-    decision: Decision,
-    report: Progress,
-    *,
-    asked_anew: bool,
+    scene: Scene, state: ProjectState, decision: Decision, report: Progress, *, asked_anew: bool
 ) -> tuple[ProjectState, set[int]]:
     """Train every control that has enough labels and publish what the gate lets through as one version, or say why not.
 
@@ -261,9 +214,9 @@ def _train(
     Returns:
         The new state, and the labelled tasks whose media could not be had this time.
     """
-    tried = _try_each(context, scene, state.broken, report)
+    context, tried = scene.context, try_each(scene, report)
     candidates, notes = tried.candidates, tried.notes
-    note_broken(context.store, scene.project.folder, tried.broken, scene.book.tasks, rules_of(context.settings))
+    note_broken(context.store, scene.project.folder, scene.broken, scene.book.tasks, rules_of(context.settings))
     state = replace(
         _with_changes(state, 0, 0.0),
         waiting_for=" ".join(notes),
@@ -287,75 +240,11 @@ def _train(
     return replace(state, last_training=outcome, last_refusal=refusal), tried.missed
 
 
-def _try_each(context: Context, scene: _Scene, broken: Mapping[Place, BrokenItem], report: Progress) -> _Tried:
-    """A candidate for each control that has enough labels, and of each other why there is none.
-
-    Raises:
-        MediaUnavailable: nothing can be learnt before a host is back.
-        LearningError: what is live cannot be learnt anew.
-    """
-    candidates: dict[str, Candidate] = {}
-    away: dict[str, MediaUnavailable] = {}
-    notes: list[str] = []
-    found: dict[Place, BrokenItem] = dict(broken)
-    for control in scene.config.controls:
-        try:
-            candidate = _train_one(context, scene, control, found, report)
-        except NotEnoughLabels as error:
-            notes.append(str(error))
-            continue
-        except MediaUnavailable as error:
-            # Its labels are missed until their host is back; what other controls look at may well be there.
-            away[control.name] = error
-            continue
-        except LearningError as error:
-            if scene.live and any(record.control.name == control.name for record in scene.live.learnt):
-                raise
-            # What was never learnt, as for want of a library, does not stop the others from being.
-            logger.error("Project %d: %r is not learnt: %s", scene.project.key.id, control.name, error)
-            notes.append(f"{control.name!r} is not learnt: {error}")
-            continue
-        candidates[control.name] = candidate
-        found |= candidate.broken
-    if away and not candidates:
-        raise next(iter(away.values()))
-    notes += [f"{name!r} cannot be learnt now: {error}" for name, error in away.items()]
-    missed = {task_id for candidate in candidates.values() for task_id in candidate.unavailable}
-    missed |= {task_id for name in away for task_id in scene.labelled[name].targets}
-    return _Tried(candidates, notes, found, missed)
-
-
-def _goes_on(scene: _Scene) -> bool:
+def _goes_on(scene: Scene) -> bool:
     """Whether the live version has learnt something that the config still asks for."""
     live = scene.live
     return (
         live is not None and live.stage == "trained" and bool(still_asked_for(live.learnt, scene.project.label_config))
-    )
-
-
-def _train_one(
-    context: Context, scene: _Scene, control: Control, broken: dict[Place, BrokenItem], report: Progress
-) -> Candidate:
-    targets = scene.labelled[control.name].targets
-    control = with_used_labels(control, targets.values())
-    classes = {target.summary for target in targets.values()}
-    if control.kind is Kind.CLASS and len(classes) < 2:
-        raise NotEnoughLabels(f"{control.name!r} needs labels of at least two classes and has {len(classes)}.")
-    if not targets:
-        raise NotEnoughLabels(f"{control.name!r} has no labels yet.")
-    tasks = [scene.book.tasks[task_id] for task_id in sorted(targets)]
-    record = learner_record(context.settings, control, scene.live)
-    embedder = Embedder(context, scene.project, control, record.backbone_spec, record.backbone, broken)
-    return train_control(
-        record,
-        tasks,
-        targets,
-        embedder,
-        sides_of(context, scene.project, scene.live, control),
-        incumbent_of(context, scene.project, scene.live, control, broken),
-        context.settings,
-        report,
-        [t for t in scene.book.tasks.values() if t.id not in targets and in_queue(t, scene.project.overlap)],
     )
 
 

@@ -63,9 +63,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """The live version's learner of the same control, to be beaten."""
+    """The live version's learner of the same control, to be beaten, and what gives its features."""
 
-    record: LearnerRecord
     learner: Learner
     embedder: Embedder
 

@@ -19,12 +19,14 @@ from labelloop.labelstudio import TaskRecord, rules_of
 from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
 from labelloop.learning.tuning import TUNERS, Conduct
 from labelloop.records import Control, Kind
+from labelloop.service.book import read_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
 from labelloop.service.marks import Marks
 from labelloop.service.projects import Project
 from labelloop.service.queueing import enqueue_push
 from labelloop.service.releases import backbone_spec, release
+from labelloop.service.scene import Scene
 from labelloop.service.state import Progress, note_broken
 from labelloop.service.store import Store
 from labelloop.service.storytelling import note_history
@@ -32,7 +34,6 @@ from labelloop.service.tuned import delete_unused, keep_tuned
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
 from labelloop.service.tuning_due import minutes_of, next_to_tune, why_off
 from labelloop.service.tuning_lesson import AWAY_MOST, asks_otherwise, control_of, lesson_of, settle, tasks_are_gone
-from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt, TuningState, read_tuning, write_tuning
 from labelloop.service.tuning_verdict import judge_tuned
 from labelloop.service.versions import LearnerRecord, Version
@@ -65,10 +66,13 @@ def tune(context: Context, project: Project, give_way: Callable[[], bool], repor
     Raises:
         LabelloopError: it could not be done; unless trying again may help, the attempt is given up and the reason kept.
     """
-    live = context.versions(project).live()
-    if live is None or live.stage != "trained" or why_off(context.settings):
+    if why_off(context.settings):
         return True
-    work = _Tuning(Scene.of(context, project, live), give_way, report)
+    scene = Scene.of(context, project, read_book(context.store, project.folder))
+    live = scene.live
+    if live is None or live.stage != "trained":
+        return True
+    work = _Tuning(scene, live, give_way, report)
     try:
         return work.go_on()
     except TEMPORARY:
@@ -83,12 +87,14 @@ class _Tuning:
 
     Args:
         scene: the project.
+        live: its live version.
         give_way: asked often.
         report: told of each step.
     """
 
-    def __init__(self, scene: Scene, give_way: Callable[[], bool], report: Progress) -> None:
+    def __init__(self, scene: Scene, live: Version, give_way: Callable[[], bool], report: Progress) -> None:
         self._scene = scene
+        self._live = live
         self._context = scene.context
         self._project = scene.project
         self._give_way = give_way
@@ -122,8 +128,8 @@ class _Tuning:
         trained = self._state.attempt
         if trained is None or trained.backbone is None:
             return True
-        if any(learner.backbone.id == trained.backbone.id for learner in self._scene.live.learners):
-            return self._published(self._scene.live, trained)  # and what did it was killed right afterwards
+        if any(learner.backbone.id == trained.backbone.id for learner in self._live.learners):
+            return self._published(self._live, trained)  # and what did it was killed right afterwards
         record = _tuned_record(backbone_spec(self._context.settings, control), control, trained.backbone)
         if not self._embed(self._scene.embedder(record), list(self._scene.book.tasks.values())) or self._give_way():
             return False
@@ -142,7 +148,7 @@ class _Tuning:
         return True
 
     def _begin(self) -> Attempt | None:
-        record = next_to_tune(self._context, self._project, self._scene.live, self._state)
+        record = next_to_tune(self._context, self._project, self._live, self._state)
         attempt = settle(self._scene, record) if record else None
         if record is not None and attempt is not None:
             labels = len(self._scene.labelled[record.control.name].targets)
@@ -186,7 +192,7 @@ class _Tuning:
             return self.end(f"Refused: {verdict.reason} {attempt.summary}")
         versions, settings = self._context.versions(self._project), self._context.settings
         try:
-            version = release(versions, self._scene.live, verdict.candidates, self._scene.config.controls, settings)
+            version = release(versions, self._live, verdict.candidates, self._scene.config.controls, settings)
         except VersionError as error:
             logger.info("Project %d: %s", self._project.key.id, error)
             return False
@@ -227,7 +233,7 @@ class _Tuning:
             MediaUnavailable: of more of them the media are away.
         """
         tasks = [self._scene.book.tasks[task_id] for task_id in self._away]
-        live = (record for record in self._scene.live.learners if record.control.name == control.name)
+        live = (record for record in self._live.learners if record.control.name == control.name)
         lost = max((len(tasks) - len(self._scene.embedder(record).lacking(tasks)) for record in live), default=0)
         if lost > AWAY_MOST * len(self._scene.book.tasks):
             raise MediaUnavailable(next(iter(self._away.values())))

@@ -15,7 +15,7 @@ from labelloop.service.embedding import Embedded
 from labelloop.service.labelling import in_queue
 from labelloop.service.reading import Reading, media_of, object_of
 from labelloop.service.releases import asks_alike, backbone_spec
-from labelloop.service.tuning_scene import Scene
+from labelloop.service.scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
 

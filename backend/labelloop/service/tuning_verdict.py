@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import Figures, Metrics
 from labelloop.service.embedding import Embedder
-from labelloop.service.incumbents import incumbent_of
 from labelloop.service.releases import learner_record
+from labelloop.service.scene import Scene
 from labelloop.service.state import Progress
 from labelloop.service.training import Candidate, train_control
-from labelloop.service.tuning_scene import Scene
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
 
@@ -66,7 +65,7 @@ def _candidate(
         scene.labelled[record.control.name].targets,
         scene.embedder(record),
         sides,
-        incumbent_of(scene.context, scene.project, scene.live, record.control, scene.broken),
+        scene.incumbent(record.control),
         scene.context.settings,
         report,
         alike=alike,
