@@ -14,7 +14,7 @@ import pytest
 
 from labelloop.errors import LabelStudioRejected, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
-from labelloop.service import embedding, publisher
+from labelloop.service import embedding, publisher, scoring
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -45,7 +45,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[inspect.BoundArguments]:
         told.append(inspect.signature(score_queue).bind(*args, **more))
         return score_queue(*args, **more)
 
-    monkeypatch.setattr(publisher, "score_queue", noted)
+    monkeypatch.setattr(scoring, "score_queue", noted)
     return told
 
 
@@ -113,7 +113,7 @@ def test_what_could_not_be_had_is_not_asked_for_in_every_part_of_a_push(
         return media_of(context, control, task_id, value)
 
     monkeypatch.setattr(embedding, "media_of", away)
-    monkeypatch.setattr(publisher, "EMBED_SLICE", 10)
+    monkeypatch.setattr(scoring, "EMBED_SLICE", 10)
     assert push_all(context, project) == set(range(31, 36))
     assert len(asked) == len(set(asked))
 
@@ -121,7 +121,7 @@ def test_what_could_not_be_had_is_not_asked_for_in_every_part_of_a_push(
 def test_the_features_of_what_waits_for_others_are_not_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     push, _, book = _pushing(context, KINDS["rating"], 60, 30)
     waiting = [book.tasks[number] for number in range(31, 61)]
-    push._embedders[push._version.leading.control.name].embed(waiting[:12], lambda *_: None)
+    push._scorer._embedders[push._version.leading.control.name].embed(waiting[:12], lambda *_: None)
     read: list[set[int]] = []
     cached = Embedder.cached
 
@@ -194,7 +194,7 @@ def test_media_are_embedded_before_they_fill_the_memory(context: Context, monkey
 
     monkeypatch.setattr(embedding, "embed_whole", noted)
     monkeypatch.setattr(embedding, "CHUNK_BYTES", 2000 * embedding.CHARACTER_BYTES)
-    embedder = push._embedders[push._version.leading.control.name]
+    embedder = push._scorer._embedders[push._version.leading.control.name]
     found = embedder.embed([book.tasks[number] for number in range(31, 301)], lambda *_: None)
     assert len(found.ids) == 270
     longest = max(len(str(task.data["text"])) for task in book.tasks.values())

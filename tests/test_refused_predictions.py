@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from labelloop.labelstudio import ProjectKey, prediction_json
-from labelloop.service import publisher
+from labelloop.service import scoring
 from labelloop.service.round import run_round
 from support.kinds import KINDS, make_job
 from support.loop_process import label_studio_of
@@ -34,7 +34,7 @@ def test_a_task_whose_regions_are_refused_is_ordered_by_its_score(
         found = prediction_json(task_id, *others)
         return {**found, "result": [{**found["result"][0], "from_name": "nobody"}]} if task_id == odd else found
 
-    monkeypatch.setattr(publisher, "prediction_json", spoilt)
+    monkeypatch.setattr(scoring, "prediction_json", spoilt)
     run_round(context, project, lambda *_: None)
     push_all(context, project)
 

@@ -76,7 +76,7 @@ def _predicted(context: Context, project: Project) -> dict[str, int]:
     push = _Push(context, project, version, lambda *_: None, set())
     for _ in range(3):
         push.prepare()
-    found = list(push._predicted.values())
+    found = list(push._scorer._predicted.values())
     assert len(push._state.scores) == 36
     return {name: sum(name in said for said in found) for name in ("heads", "bodies")}
 
