@@ -124,7 +124,10 @@ class Routes:
         try:
             results = await work
         except TimeoutError:
-            logger.error("A prediction of %d tasks was given up after %.0f s", len(body.tasks), self._limit)
+            count, project = len(body.tasks), str(body.project)
+            logger.error(
+                "A prediction of %d tasks of project %.40a was given up after %.0f s", count, project, self._limit
+            )
             results = [[] for _ in body.tasks]
         return JSONResponse({"results": results})
 

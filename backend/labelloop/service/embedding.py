@@ -1,6 +1,7 @@
 """From tasks to features: what the cache lacks is fetched, embedded and kept."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -100,6 +101,7 @@ class Embedder:
         known_broken: dict[Place, BrokenItem],
     ) -> None:
         self._context = context
+        self._project_id = project.key.id
         self._control = control
         self._spec = spec
         self._resolved = resolved
@@ -133,16 +135,31 @@ class Embedder:
         broken = {self._place(task): self._known_broken[self._place(task)] for task in missing if self.sets_aside(task)}
         todo = [task for task in missing if self._place(task) not in broken]
         unavailable: dict[int, str] = {}
-        done = 0
         if todo:
-            report("embed", done, len(todo))
-        for fetched in self._fetched(todo, broken, unavailable):
-            self._embed_chunk(fetched, broken)
-            done += len(fetched)
-            report("embed", done, len(todo))
+            self._embed_missing(todo, broken, unavailable, report)
         embedded = self.cached(tasks)
         embedded.broken, embedded.unavailable = broken, unavailable
         return embedded
+
+    def _embed_missing(
+        self,
+        tasks: Sequence[TaskRecord],
+        broken: dict[Place, BrokenItem],
+        unavailable: dict[int, str],
+        report: Progress,
+    ) -> None:
+        """Compute and keep the features of tasks, and tell the log; what cannot be had is noted."""
+        started, done = time.monotonic(), 0
+        report("embed", done, len(tasks))
+        for fetched in self._fetched(tasks, broken, unavailable):
+            self._embed_chunk(fetched, broken)
+            done += len(fetched)
+            report("embed", done, len(tasks))
+        took, project, name = time.monotonic() - started, self._project_id, self._resolved.name
+        logger.info("Project %d: %d tasks embedded under %s in %.1f s", project, done, name, took)
+        if unavailable:
+            task_id, reason = next(iter(unavailable.items()))
+            logger.warning("Project %d: %d tasks wait, such as %d: %s", project, len(unavailable), task_id, reason)
 
     def _fetched(
         self, tasks: Sequence[TaskRecord], broken: dict[Place, BrokenItem], unavailable: dict[int, str]
@@ -193,7 +210,7 @@ class Embedder:
         return note is not None and note.holds(task, self._rules)
 
     def _set_aside(self, task: TaskRecord, reason: str) -> BrokenItem:
-        logger.warning("Task %d is set aside: %s", task.id, reason)
+        logger.warning("Project %d: task %d is set aside: %s", self._project_id, task.id, reason)
         return BrokenItem(reason, task.updated_at, self._rules)
 
     def _place(self, task: TaskRecord) -> Place:

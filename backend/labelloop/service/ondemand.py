@@ -136,7 +136,7 @@ class OnDemand:
         if not media:
             return found
         job = self._embedding.submit(self._embed, record, [keys[p] for p in media], list(media.values()))
-        embedded = _outcome(job, deadline, "embedding")
+        embedded = _outcome(job, deadline, f"embedding {len(media)} tasks under {record.backbone.name}")
         for place, one in zip(media, embedded or [None] * len(media), strict=True):
             found[place] = one
         return found

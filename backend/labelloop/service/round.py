@@ -214,7 +214,9 @@ def _train(
     Returns:
         The new state, and the labelled tasks whose media could not be had this time.
     """
+    started = time.monotonic()
     context, tried = scene.context, try_each(scene, report)
+    took = time.monotonic() - started
     candidates, notes = tried.candidates, tried.notes
     note_broken(context.store, scene.project.folder, scene.broken, scene.book.tasks, rules_of(context.settings))
     state = replace(
@@ -229,11 +231,12 @@ def _train(
     refused = f"Refused: {refusal}" if refusal else ""
     if not accepted and not (asked_anew and _goes_on(scene)):
         outcome = refused or "Nothing to train yet. " + " ".join(notes)
-        logger.info("Project %d: %s", scene.project.key.id, outcome)
+        logger.info("Project %d: %s (%.1f s)", scene.project.key.id, outcome, took)
         return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), tried.missed
     version = release(context.versions(scene.project), scene.live, accepted, controls, context.settings)
     note_history(context, scene.project, scene.book, version, accepted, scene.labelled)
-    logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, decision.reason)
+    why = f"{decision.reason}; trained on {version.labels} labels in {took:.1f} s"
+    logger.info("Project %d: %s is live (%s)", scene.project.key.id, version.name, why)
     if refused:
         logger.info("Project %d: %s", scene.project.key.id, refused)
     outcome = f"Published {version.name}. {version.reason} {refused}".rstrip()
