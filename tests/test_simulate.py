@@ -492,18 +492,22 @@ def test_a_table_fits_a_narrow_terminal(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "saved", "at_most", "said"),
+    ("labels", "saved", "error", "at_most", "said"),
     [
-        (None, None, False, "not reached"),
-        (1250.0, 0.5, False, "1,250 (50% fewer)"),
-        (30.4, -0.25, False, "30 (25% more)"),
-        (10.0, 0.0, False, "10 (as many)"),
-        (10.0, 0.5, True, "at most 10 (50% fewer)"),
-        (10.0, None, True, "at most 10"),
+        (None, None, None, False, "not reached"),
+        (1250.0, 0.5, None, False, "1,250 (50% fewer)"),
+        (1250.0, 0.5, 0.072, False, "1,250 (50% fewer, ±7)"),
+        (30.4, -0.25, 0.2, False, "30 (25% more, ±20)"),
+        (10.0, 0.0, 0.03, False, "10 (as many, ±3)"),
+        (10.0, 0.5, None, True, "at most 10 (50% fewer)"),
+        (10.0, None, None, True, "at most 10"),
     ],
 )
-def test_savings_are_told_in_words(labels: float | None, saved: float | None, at_most: bool, said: str) -> None:
-    assert saving_text({"labels": labels, "saved": saved, "at_most": at_most}) == said
+def test_savings_are_told_in_words(
+    labels: float | None, saved: float | None, error: float | None, at_most: bool, said: str
+) -> None:
+    saving = {"labels": labels, "saved": saved, "saved_standard_error": error, "at_most": at_most}
+    assert saving_text(saving) == said
 
 
 @pytest.mark.parametrize(

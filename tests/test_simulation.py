@@ -24,6 +24,7 @@ from labelloop.learning.simulation import (
     curve_of,
     labels_to_reach,
     playing,
+    saved_error,
     savings_of,
     split_data,
     summary_of,
@@ -391,6 +392,25 @@ def test_savings_compare_at_equal_accuracy() -> None:
     assert [saving.at_most for saving in savings] == [True, False, False]
     # Of what both reach in their first rounds, which are as large, nothing is known.
     assert [saving.saved for saving in savings] == [None, pytest.approx(0.25), pytest.approx(0.5)]
+
+
+def test_labels_saved_are_told_with_how_much_they_vary_over_the_seeds() -> None:
+    _, middle, last = savings_of([curve_of(PLAYED, name) for name in ("random", "good")], "random")
+
+    # Without the first seed a sixth of 20 labels is saved, without the second at least half of them.
+    assert saved_error(PLAYED, middle, "random") == pytest.approx(1 / 6)
+    # Without the first seed random is at its best after 20 labels, without the second after 40 of which a quarter is saved.
+    assert saved_error(PLAYED, last, "random") == pytest.approx(1 / 24)
+
+
+def test_without_seeds_to_compare_nothing_is_said_of_how_savings_vary() -> None:
+    first, middle, _ = savings_of([curve_of(PLAYED, name) for name in ("random", "good")], "random")
+    one_seed = [cell for cell in PLAYED if cell.seed == 0]
+    reached_by_one = [*PLAYED[:3], _cell("good", 1, [0.1, 0.2, 0.3], COUNTS)]
+
+    assert first.saved is None and saved_error(PLAYED, first, "random") is None
+    assert saved_error(one_seed, middle, "random") is None
+    assert saved_error(reached_by_one, middle, "random") is None
 
 
 def test_what_was_bought_is_told_by_class() -> None:

@@ -97,6 +97,7 @@ def _savings(results: dict[str, Any]) -> str:
         f"Labels each strategy needs for the accuracy that {baseline} reaches along the budget, in proportion "
         "between two rounds. What the budget does not reach is said so; what the first round reaches already might need "
         "fewer labels than it bought."
+        + (" ± is one standard error over the seeds, in points of the share." if results["plan"]["seeds"] > 1 else "")
     )
     finish = "".join(f"<p>{escape(line)}</p>" for line in finish_lines(results))
     return (

@@ -65,7 +65,8 @@ def show_results(results: dict[str, Any], folder: Path) -> None:
     console.print(f"[italic]Accuracy by labels bought, on {tested(results)}{_of_seeds(results)}[/]")
     console.print(_accuracies(results))
     if results["summary"]["savings"]:
-        console.print(f"\n[italic]Labels for what {results['baseline']} reaches[/]")
+        band = " (± is the standard error of the share)" if results["plan"]["seeds"] > 1 else ""
+        console.print(f"\n[italic]Labels for what {results['baseline']} reaches{band}[/]")
         console.print(_savings(results))
     for line in finish_lines(results):
         console.print(escape(line))
@@ -102,14 +103,15 @@ def finish_lines(results: dict[str, Any]) -> list[str]:
 
 
 def saving_text(saving: dict[str, Any]) -> str:
-    """Labels that a strategy needs, and the share it saves, in a few words."""
+    """Labels that a strategy needs, and the share it saves with its standard error, in a few words."""
     if saving["labels"] is None:
         return "not reached"
     at_most = "at most " if saving["at_most"] else ""
     if saving["saved"] is None:
         return f"{at_most}{saving['labels']:,.0f}"
-    percent = round(100 * saving["saved"])
+    percent, error = round(100 * saving["saved"]), saving["saved_standard_error"]
     compared = f"{abs(percent)}% {'fewer' if percent > 0 else 'more'}" if percent else "as many"
+    compared += "" if error is None else f", ±{100 * error:.0f}"
     return f"{at_most}{saving['labels']:,.0f} ({compared})"
 
 

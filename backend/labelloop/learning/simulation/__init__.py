@@ -7,6 +7,7 @@ from labelloop.learning.simulation.comparing import (
     class_shares,
     curve_of,
     labels_to_reach,
+    saved_error,
     savings_of,
     summary_of,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "class_shares",
     "curve_of",
     "labels_to_reach",
+    "saved_error",
     "savings_of",
     "split_data",
     "summary_of",

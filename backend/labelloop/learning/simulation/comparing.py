@@ -43,6 +43,7 @@ class Saving:
         baseline: labels after which the baseline's mean reaches it first.
         needed: labels after which the strategy's does; None: not within the budget.
         at_most: the first round reaches it already, so fewer labels might do.
+        place: of the round after which the baseline's mean is that accuracy.
     """
 
     strategy: str
@@ -50,6 +51,7 @@ class Saving:
     baseline: float
     needed: float | None
     at_most: bool = False
+    place: int = 0
 
     @property
     def saved(self) -> float | None:
@@ -86,20 +88,40 @@ def labels_to_reach(curve: Curve, value: float) -> float | None:
 def savings_of(curves: Sequence[Curve], baseline: str) -> list[Saving]:
     """Labels saved by each other strategy at the accuracies the baseline reaches along the budget."""
     reference = next(curve for curve in curves if curve.strategy == baseline)
-    savings = []
-    for value in _levels(reference):
-        spent = labels_to_reach(reference, value)
-        for curve in curves:
-            if curve is not reference and spent is not None:
-                at_most = curve.mean[0] >= value
-                savings.append(Saving(curve.strategy, value, spent, labels_to_reach(curve, value), at_most))
-    return savings
+    return [
+        _saving(reference, curve, place) for place in _places(reference) for curve in curves if curve is not reference
+    ]
 
 
-def _levels(reference: Curve) -> list[float]:
+def saved_error(cells: Sequence[Cell], saving: Saving, baseline: str) -> float | None:
+    """Standard error of the share that is saved, by leaving out each seed in turn (the jackknife).
+
+    None: not known, because there is one seed only, or because without one of them nothing can be told of what is saved.
+    """
+    seeds = sorted({cell.seed for cell in cells})
+    if len(seeds) < 2 or saving.saved is None:
+        return None
+    without = [_saved_without(seed, cells, saving, baseline) for seed in seeds]
+    told = [share for share in without if share is not None]
+    return float(np.std(told) * np.sqrt(len(seeds) - 1)) if len(told) == len(seeds) else None
+
+
+def _saved_without(seed: int, cells: Sequence[Cell], saving: Saving, baseline: str) -> float | None:
+    others = [cell for cell in cells if cell.seed != seed]
+    return _saving(curve_of(others, baseline), curve_of(others, saving.strategy), saving.place).saved
+
+
+def _saving(reference: Curve, curve: Curve, place: int) -> Saving:
+    value = reference.mean[place]
+    spent = labels_to_reach(reference, value) or float(reference.labels[place])
+    return Saving(curve.strategy, value, spent, labels_to_reach(curve, value), curve.mean[0] >= value, place)
+
+
+def _places(reference: Curve) -> list[int]:
+    """Rounds at whose accuracies labels are compared, each accuracy once, ascending."""
     labels = np.array(reference.labels)
-    rounds = {int(np.abs(labels - share * labels[-1]).argmin()) for share in SHARES}
-    return sorted({reference.mean[place] for place in rounds})
+    rounds = sorted({int(np.abs(labels - share * labels[-1]).argmin()) for share in SHARES})
+    return [place for _, place in sorted({reference.mean[place]: place for place in rounds}.items())]
 
 
 def class_shares(cells: Sequence[Cell], strategy: str) -> Floats:
@@ -134,6 +156,7 @@ def summary_of(
                 "labels": saving.needed,
                 "at_most": saving.at_most,
                 "saved": saving.saved,
+                "saved_standard_error": saved_error(cells, saving, baseline),
             }
             for saving in savings
         ],
