@@ -78,6 +78,35 @@ def test_a_table_of_texts(tmp_path: Path, suffix: str, encoding: str, delimiter:
     assert source.notes == ("1 row is cut short and left out.",)
 
 
+def test_lines_that_an_unclosed_quote_runs_through_are_left_out_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    lines = [
+        "text,label",
+        '"Hello,greet',
+        "Bye,leave",
+        '"Good day, you",greet',
+        "Ciao,leave",
+        '"a ""b"" c",greet',
+        '"So long,leave',
+        "Hi,greet",
+    ]
+    path.write_text("\n".join(lines))
+    source = read_source(str(path), PLAIN)
+
+    assert [source.read(row) for row in range(2)] == ["Ciao", 'a "b" c']
+    assert list(source.labels) == ["leave", "greet"]
+    [note] = source.notes
+    assert note.startswith("5 lines are left out, because 2 quotes, the first in line 2, are not closed")
+
+
+def test_a_text_of_several_lines_in_quotes_is_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text('text,label\n"Good\n\nday",greet\nBye,leave\n')
+    source = read_source(str(path), PLAIN)
+
+    assert ([source.read(0), source.read(1)], source.notes) == (["Good day", "Bye"], ())
+
+
 def test_a_table_of_an_old_mac_with_blank_lines_above_is_read(tmp_path: Path) -> None:
     (tmp_path / "mac.csv").write_bytes(b'\r\rtext;label\r"one;\rtwo";cat\rthree;dog\r')
     source = read_source(str(tmp_path / "mac.csv"), PLAIN)

@@ -24,21 +24,23 @@ SHOWN = 30
 def read(where: str, columns: Columns) -> Source:
     """Read a table with a header; the delimiter and the encoding are found.
 
+    Rows that are cut short, and those that a quote runs through which is not closed where it should be, are left out.
+
     Raises:
         DataSetError: a column is missing, or there is no row.
     """
     path = Path(where).expanduser()
-    header, rows = _rows(path)
+    header, rows, notes = _rows(path)
     label = _column(path, header, columns.label, LABELS, "--label-column", "labels")
     content = _column(path, header, columns.content, (*TEXTS, *IMAGES), "--column", "texts or paths of images")
     whole = [row for row in rows if len(row) > max(label, content)]
     if not whole:
-        raise DataSetError(f"{path.name} has a header and no row below it.")
+        raise DataSetError(" ".join((f"{path.name} has a header and no row below it that can be used.", *notes)))
     labels = [row[label].strip() for row in whole]
     contents = [row[content] for row in whole]
     short = len(rows) - len(whole)
     rows_are = "1 row is" if short == 1 else f"{short:,} rows are"
-    notes = (f"{rows_are} cut short and left out.",) if short else ()
+    notes += (f"{rows_are} cut short and left out.",) if short else ()
     ids = [f"row {number}" for number in range(1, len(whole) + 1)]
     if _are_paths(contents):
         folder = columns.images or path.parent
@@ -48,19 +50,54 @@ def read(where: str, columns: Columns) -> Source:
     return Source(path.name, Modality.TEXT, ids, labels, lambda row: words_of(contents[row]), notes=notes)
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+def _rows(path: Path) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
+    """The header, the rows below it, and what was left out of them."""
     # Any line end will do, an old Mac's too.
-    lines = io.StringIO(decode_text(path.read_bytes()).lstrip("\r\n"), newline=None)
-    delimiter = _delimiter(path, lines.readline())
-    lines.seek(0)
-    csv.field_size_limit(sys.maxsize)
+    lines = io.StringIO(decode_text(path.read_bytes()).lstrip("\r\n"), newline=None).readlines()
+    if not lines:
+        raise DataSetError(f"{path.name} is empty.")
+    delimiter = _delimiter(path, lines[0])
     try:
-        read = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        read, torn = _parsed(lines, delimiter)
     except csv.Error as error:
         raise DataSetError(f"{path.name} cannot be read as a table: {error}.") from None
-    if not read:
-        raise DataSetError(f"{path.name} is empty.")
-    return [name.strip() for name in read[0]], read[1:]
+    if torn and torn[0].start == 0:
+        raise DataSetError(f"The header of {path.name} cannot be read: a quote in it is not closed.")
+    return [name.strip() for name in read[0]], read[1:], (_told(torn),) if torn else ()
+
+
+def _parsed(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[range]]:
+    """Rows, and where the lines lie that a quote has swallowed because it is not closed in its place."""
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(lines, delimiter=delimiter)
+    read, torn, start = [], [], 0
+    for row in reader:
+        place, start = range(start, reader.line_num), reader.line_num
+        if len(place) > 1 and not _well_quoted(lines[place.start : place.stop], delimiter):
+            torn.append(place)
+        elif row:
+            read.append(row)
+    return read, torn
+
+
+def _well_quoted(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the quotes of a row of several lines pair up."""
+    try:
+        list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return False
+    return True
+
+
+def _told(torn: Sequence[range]) -> str:
+    count, first = sum(map(len, torn)), torn[0].start + 1
+    quotes = (
+        f"{len(torn):,} quotes, the first in line {first:,}, are" if len(torn) > 1 else f"a quote in line {first:,} is"
+    )
+    return (
+        f"{count:,} lines are left out, because {quotes} not closed before the end of the line; "
+        "close each quote, and double those that belong to a text."
+    )
 
 
 def _delimiter(path: Path, header: str) -> str:
