@@ -181,6 +181,24 @@ def test_a_label_corrected_later_keeps_its_place_in_the_order_of_labelling(tmp_p
     ]
 
 
+def test_an_export_without_dates_is_played_but_for_the_order_of_labelling(tmp_path: Path) -> None:
+    tasks = [exported_task(number, {"text": f"text {number}"}, ("cat", "dog")[number % 2]) for number in (1, 2, 3)]
+    del tasks[0]["updated_at"], tasks[0]["annotations"][0]["updated_at"]
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert (list(source.labels), source.history) == (["dog", "cat", "dog"], None)
+    assert source.notes == ("Some annotations have no date, so the order they were made in is not played.",)
+
+
+def test_an_annotation_that_tells_only_when_it_was_made_is_dated_by_that(tmp_path: Path) -> None:
+    tasks = [exported_task(number, {"text": f"text {number}"}, ("cat", "dog")[number % 2]) for number in (1, 2)]
+    for task in tasks:
+        task["annotations"][0]["created_at"] = task["annotations"][0].pop("updated_at")
+    source = read_source(str(write_export(tmp_path / "export.json", tasks)), PLAIN)
+
+    assert source.history is not None and source.notes == ()
+
+
 def test_a_control_about_parts_of_tasks_is_passed_over(tmp_path: Path) -> None:
     tasks = [exported_task(n, {"image": "a.png"}, ("cat", "dog")[n % 2]) for n in (1, 2)]
     for task in tasks:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of, words_of
@@ -14,19 +14,24 @@ from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task
 from labelloop.learning.texts import decode_text
 from labelloop.records import Control, Modality, value_of
 
+UNDATED: Final = "1970-01-01T00:00:00.000000Z"
+"""When something without a date was made, for all that is known."""
+
 
 def read(where: str, columns: Columns) -> Source:
     """Read an export; skipped and unlabelled tasks are left out, and an annotator's latest word counts.
+
+    Where some annotations have no date, the order of labelling is not known.
 
     Raises:
         DataSetError: it is no such export, holds a task twice, or has no control that a simulation plays, or more than one.
     """
     path = Path(where).expanduser()
     exported = _exported(path)
-    tasks = _records(path, exported)
+    tasks = _records(path, exported, "updated_at", "created_at")
     control = _control(path, tasks, columns)
     said = {task.id: merge(control, task) for task in tasks}
-    made = _records(path, [_as_made(task) for task in exported])
+    made = _records(path, exported, "created_at", "updated_at")
     labelled = [
         (task, first, target.summary)
         for task, first in zip(tasks, made, strict=True)
@@ -34,7 +39,9 @@ def read(where: str, columns: Columns) -> Source:
     ]
     left = len(tasks) - len(labelled)
     tasks_are = "1 task is" if left == 1 else f"{left:,} tasks are"
-    notes = (f"{tasks_are} left out, with no choice that counts or with several.",) if left else ()
+    notes: tuple[str, ...] = (f"{tasks_are} left out, with no choice that counts or with several.",) if left else ()
+    dated = all(one.updated_at > UNDATED for _, first, _ in labelled for one in first.annotations)
+    notes += () if dated else ("Some annotations have no date, so the order they were made in is not played.",)
     values = [value_of(task.data, control.data_key) for task, _, _ in labelled]
     folder = columns.images or path.parent
 
@@ -47,7 +54,7 @@ def read(where: str, columns: Columns) -> Source:
     labels = [label for _, _, label in labelled]
     # A label counts from the first annotation on that was not a skip.
     history = [min(said.updated_at for said in first.annotations if not said.was_cancelled) for _, first, _ in labelled]
-    return Source(path.name, control.modality, ids, labels, content, history=history, notes=notes)
+    return Source(path.name, control.modality, ids, labels, content, history=history if dated else None, notes=notes)
 
 
 def find_image(folder: Path, reference: str) -> Path | None:
@@ -94,9 +101,10 @@ def _exported(path: Path) -> list[dict[str, Any]]:
     return exported
 
 
-def _records(path: Path, exported: Sequence[Mapping[str, Any]]) -> list[TaskRecord]:
+def _records(path: Path, exported: Sequence[Mapping[str, Any]], *dates: str) -> list[TaskRecord]:
+    """The tasks, with their annotations dated by the first of some fields that is there; a correction is no later label."""
     try:
-        tasks = [read_task(_with_date(task)) for task in exported]
+        tasks = [read_task(_dated(task, dates)) for task in exported]
     except PayloadError as error:
         raise DataSetError(f"{path.name}: {error}") from None
     [(often, times)] = Counter(task.id for task in tasks).most_common(1)
@@ -105,16 +113,17 @@ def _records(path: Path, exported: Sequence[Mapping[str, Any]]) -> list[TaskReco
     return tasks
 
 
-def _with_date(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Exports of old versions leave the task's own date out."""
-    return {"updated_at": "1970-01-01T00:00:00Z", **task}
+def _dated(task: Mapping[str, Any], dates: Sequence[str]) -> dict[str, Any]:
+    """The task with a date wherever one belongs; old versions leave them out of exports, and so do scripts that write some."""
+    said = task.get("annotations")
+    annotations = [_with_date(one, dates) for one in said] if isinstance(said, list) else said
+    return {**_with_date(task, dates), "annotations": annotations}
 
 
-def _as_made(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The task with its annotations dated as they were made, where the export tells; a correction is no later label."""
-    said = task.get("annotations") or ()
-    dated = [{**one, "updated_at": one.get("created_at") or one["updated_at"]} for one in said]
-    return {**task, "annotations": dated}
+def _with_date(one: Any, dates: Sequence[str]) -> Any:
+    if not isinstance(one, dict):  # is told of where it is read
+        return one
+    return {**one, "updated_at": next(filter(None, map(one.get, dates)), UNDATED)}
 
 
 def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Control:
