@@ -69,6 +69,14 @@ def test_a_label_studio_that_does_not_answer_is_told_in_one_sentence(context: Co
     assert "cannot be reached" in failed("connect", "--project", "4", "--backend-url", "http://127.0.0.1:9090")
 
 
+def test_connecting_without_a_token_tells_once_what_to_do(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "")
+    get_settings.cache_clear()
+
+    said = failed("connect", "--project", "1", "--backend-url", "http://localhost:9090")
+    assert said.count("LABEL_STUDIO_API_KEY") == said.count("token") == 1
+
+
 def test_a_redis_that_is_gone_is_told_in_one_sentence(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ LabelloopError
 ├── LabelStudioError          Label Studio could not be asked, or refused
 │   ├── LabelStudioUnreachable    no answer, a time-out, or a 5xx; worth trying again
 │   ├── LabelStudioDenied         401 or 403: the token is wrong, expired or lacks the right
+│   │   └── TokenRefused              there is no token, or it is not accepted
 │   └── LabelStudioRejected       any other 4xx: the request itself is wrong
 ├── MediaError                the media of one task could not be had
 │   ├── MediaUnavailable          for now: time-out, 5xx, no network; worth trying again
@@ -49,6 +50,10 @@ class LabelStudioUnreachable(LabelStudioError):
 
 class LabelStudioDenied(LabelStudioError):
     """401 or 403: the token is wrong, expired or lacks the right."""
+
+
+class TokenRefused(LabelStudioDenied):
+    """There is no token, or it is not accepted."""
 
 
 class LabelStudioRejected(LabelStudioError):

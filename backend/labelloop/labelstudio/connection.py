@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 
 import requests
 
-from labelloop.errors import LabelStudioDenied, LabelStudioError, LabelStudioRejected, LabelStudioUnreachable
+from labelloop.errors import (
+    LabelStudioDenied,
+    LabelStudioError,
+    LabelStudioRejected,
+    LabelStudioUnreachable,
+    TokenRefused,
+)
 from labelloop.labelstudio.tokens import LegacyToken, PersonalToken, Token, is_personal
 
 logger = logging.getLogger(__name__)
@@ -119,7 +125,7 @@ class Connection:
         path = "/api/token/refresh/"
         response = self._send("POST", self.url + path, "", json={"refresh": self._key}, timeout=EXCHANGE_TIMEOUT)
         if response.status_code in REFUSED_TOKEN:
-            raise LabelStudioDenied(
+            raise TokenRefused(
                 f"{self.url} does not accept the personal access token in LABEL_STUDIO_API_KEY; it may have expired or "
                 "been revoked: make a new one under Account & Settings."
             )

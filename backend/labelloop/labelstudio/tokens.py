@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from labelloop.errors import LabelStudioDenied
+from labelloop.errors import TokenRefused
 
 EARLY = 30.0
 """Seconds before its end at which an access token is renewed."""
@@ -40,7 +40,7 @@ class LegacyToken:
     def header(self) -> str:
         """The token itself."""
         if not self._key:
-            raise LabelStudioDenied(
+            raise TokenRefused(
                 "LABEL_STUDIO_API_KEY is not set; make a personal access token in Label Studio under Account & Settings."
             )
         return f"Token {self._key}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from labelloop.errors import LabelStudioDenied, LabelStudioRejected
+from labelloop.errors import LabelStudioDenied, LabelStudioRejected, TokenRefused
 from labelloop.labelstudio import LabelStudio, ProjectKey
 from labelloop.service.context import Context
 from labelloop.service.projects import Project
@@ -81,6 +81,8 @@ def project_seen(label_studio: LabelStudio, project_id: int) -> dict[str, Any]:
     """
     try:
         return label_studio.project(project_id)
+    except TokenRefused:  # which says its mend itself
+        raise
     except LabelStudioDenied as error:
         raise LabelStudioDenied(f"{error} {DENIED_MEND[0].upper()}{DENIED_MEND[1:]}.") from error
     except LabelStudioRejected as error:
