@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from labelloop.cli import app
 from labelloop.cli.simulating import features
-from labelloop.cli.simulating.charts import nice_ticks
+from labelloop.cli.simulating.charts import Axes, Series, line_chart, nice_ticks
 from labelloop.cli.simulating.keeping import CellFile, held, write_results
 from labelloop.cli.simulating.report import finish_lines, saving_text
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
@@ -317,7 +317,7 @@ def test_one_seed_claims_no_band(photos: Path, tmp_path: Path) -> None:
     text = (tmp_path / "out" / "report.html").read_text()
 
     assert "with one seed nothing is known of the chance in it" in text
-    assert "12 test items of its own" in text and "; one seed; features of plain" in text
+    assert "12 test items held out of it" in text and "; one seed; features of plain" in text
     assert "<polygon" not in text
 
 
@@ -541,3 +541,24 @@ def test_an_axis_encloses_its_values_in_round_steps(low: float, high: float, tic
 
     assert found[0] <= low <= high <= found[-1]
     assert found == pytest.approx(ticks)
+
+
+def _written(chart: str, anchor: str) -> list[str]:
+    """What stands beside an axis."""
+    return re.findall(rf'text-anchor="{anchor}">([^<]+)</text>', re.sub(r'<text class="axis".*?</text>', "", chart))
+
+
+def test_an_axis_says_exactly_where_its_lines_are() -> None:
+    chart = line_chart([Series("ece", [10, 22], [0.03, 0.12], [0, 0])], Axes("labels", "error"))
+
+    assert _written(chart, "end") == ["2%", "4%", "6%", "8%", "10%", "12%"]
+    chart = line_chart([Series("ece", [10, 22], [0.03, 0.14], [0, 0])], Axes("labels", "error"))
+    assert _written(chart, "end") == ["2.5%", "5.0%", "7.5%", "10.0%", "12.5%", "15.0%"]
+    assert _written(chart, "middle") == ["10", "15", "20"]
+
+
+def test_numbers_below_a_chart_keep_apart() -> None:
+    doubled = [10, 20, 40, 80, 160, 320, 640, 1280, 1300]
+    chart = line_chart([Series("auto", doubled, [0.5] * 9, [0] * 9)], Axes("labels", "accuracy", doubling=True))
+
+    assert _written(chart, "middle") == ["10", "20", "40", "80", "160", "320", "640", "1,300"]

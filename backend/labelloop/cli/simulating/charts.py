@@ -8,10 +8,12 @@ from typing import Final
 
 WIDTH: Final = 760
 HEIGHT: Final = 380
-LEFT: Final = 72
+LEFT: Final = 84
 RIGHT: Final = 16
 TOP: Final = 14
 BOTTOM: Final = 52
+APART: Final = 64
+"""How far the numbers of labels below a chart lie from each other at least; small screens enlarge what is written."""
 COLOURS: Final = 10
 """How many colours the page has; further series begin again, with dashes."""
 
@@ -59,8 +61,10 @@ def line_chart(series: Sequence[Series], axes: Axes) -> str:
     scale = math.log2 if axes.doubling else float
     place_x = _placing(scale(min(across)), scale(max(across)), LEFT, WIDTH - RIGHT)
     place_y = _placing(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
-    ticks_x = sorted(set(across)) if axes.doubling else nice_ticks(min(across), max(across), inside=True)
-    parts = [*_grid_up(ticks, place_y, axes), *_grid_across([(v, place_x(scale(v))) for v in ticks_x], axes)]
+    round_values = nice_ticks(min(across), max(across), inside=True)
+    ticks_x = sorted(set(across)) if axes.doubling else [value for value in round_values if value == int(value)]
+    places = apart([(value, place_x(scale(value))) for value in ticks_x])
+    parts = [*_grid_up(ticks, place_y, axes), *_grid_across(places, axes)]
     for number, one in enumerate(series):
         points = [(place_x(scale(x)), y, e) for x, y, e in zip(one.across, one.up, one.error, strict=True)]
         parts += _line(number, one, points, place_y, axes)
@@ -71,9 +75,8 @@ def stacked_chart(shares: Mapping[str, Sequence[float]], rounds: Sequence[int], 
     """Bars of shares that sum to 1, one for each round; the legend is the caller's, for several charts have the same."""
     place_y = _placing(0, 1, HEIGHT - BOTTOM, TOP)
     step = (WIDTH - RIGHT - LEFT) / len(rounds)
-    every = math.ceil(len(rounds) / 12)
     centres = [(labels, LEFT + (place + 0.5) * step) for place, labels in enumerate(rounds)]
-    parts = [*_grid_up([0, 0.25, 0.5, 0.75, 1], place_y, axes), *_grid_across(centres[::every], axes)]
+    parts = [*_grid_up([0, 0.25, 0.5, 0.75, 1], place_y, axes), *_grid_across(apart(centres), axes)]
     below = [0.0] * len(rounds)
     for number, (label, values) in enumerate(shares.items()):
         for place, value in enumerate(values):
@@ -109,18 +112,29 @@ def nice_ticks(low: float, high: float, *, inside: bool = False) -> list[float]:
     return [round(number * step, 10) for number in range(first, max(last, first + (not inside)) + 1)]
 
 
+def apart(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of values and their places, ascending, as many as can be written beside each other; the last one is."""
+    kept: list[tuple[float, float]] = []
+    for value, x in reversed(places):
+        if not kept or kept[-1][1] - x >= APART:
+            kept.append((value, x))
+    return kept[::-1]
+
+
 def _placing(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
     width = (high - low) or 1.0
     return lambda value: start + (value - low) / width * (stop - start)
 
 
 def _grid_up(ticks: Sequence[float], place: Callable[[float], float], axes: Axes) -> Iterator[str]:
+    exact = (digits for digits in range(4) if all(round(value, digits + 2) == round(value, 9) for value in ticks))
+    digits = next(exact, 4)
     for value in ticks:
         y = place(value)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_written(value, axes)}</text>'
+        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_written(value, axes, digits)}</text>'
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    yield f'<text class="axis" transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{escape(axes.up)}</text>'
+    yield f'<text class="axis" transform="translate(16 {middle}) rotate(-90)" text-anchor="middle">{escape(axes.up)}</text>'
 
 
 def _grid_across(ticks: Sequence[tuple[float, float]], axes: Axes) -> Iterator[str]:
@@ -128,7 +142,7 @@ def _grid_across(ticks: Sequence[tuple[float, float]], axes: Axes) -> Iterator[s
     yield f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>'
     for value, x in ticks:
         yield f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" y1="{base}" y2="{base + 5}"/>'
-        yield f'<text x="{x:.1f}" y="{base + 19}" text-anchor="middle">{value:,.0f}</text>'
+        yield f'<text x="{x:.1f}" y="{base + 22}" text-anchor="middle">{value:,.0f}</text>'
     middle = (LEFT + WIDTH - RIGHT) / 2
     yield f'<text class="axis" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(axes.across)}</text>'
 
@@ -154,7 +168,7 @@ def _line(
         yield f'<circle cx="{x:.1f}" cy="{place(y):.1f}" r="3" fill="{colour}"><title>{escape(said)}</title></circle>'
 
 
-def _written(value: float, axes: Axes, digits: int = 0) -> str:
+def _written(value: float, axes: Axes, digits: int) -> str:
     return f"{value:.{digits}%}" if axes.percent else f"{value:.3g}"
 
 

@@ -19,7 +19,7 @@ _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto; max-width: 820px;
   padding: 24px 20px 60px; }
 h1 { font-size: 1.6rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 36px 0 6px; } h3 { font-size: 1rem; margin: 18px 0 2px; }
-p { margin: 4px 0 10px; } .soft { color: var(--soft); font-size: 0.9rem; }
+p, td { overflow-wrap: anywhere; } p { margin: 4px 0 10px; } .soft { color: var(--soft); font-size: 0.9rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; } .wide { overflow-x: auto; }
 th, td { padding: 5px 10px 5px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
@@ -30,6 +30,9 @@ th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; fon
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 12px; }
 figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 16px; }
 .legend svg { margin-right: 7px; vertical-align: middle; }
+@media (max-width: 600px) {
+  .chart text, .chart text.axis, .beside .chart text { font-size: 20px; }
+  .beside { grid-template-columns: 1fr; } }
 """
 
 
@@ -55,7 +58,7 @@ def page_of(results: dict[str, Any]) -> str:
 
 def _facts(results: dict[str, Any]) -> str:
     data, plan, backbone = results["data"], results["plan"], results["backbone"]
-    test = "that came with it" if data["given_test"] else "of its own"
+    test = "that came with it" if data["given_test"] else "held out of it"
     seeds = "one seed" if plan["seeds"] == 1 else f"{plan['seeds']} seeds, each on a split of its own"
     facts = (
         f"{data['used']:,} of {data['items']:,} items in {len(data['classes'])} classes, measured on {tested(results)} {test}. "
