@@ -9,6 +9,7 @@ import numpy as np
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.calibration import fit_calibration
 from labelloop.learning.evaluation import FLOOR
+from labelloop.learning.folds import first_of_each
 from labelloop.learning.logistic import DEFAULT, GRID, fit_once, span
 
 Fit = Callable[[Floats, Bools, Floats, float], tuple[Floats, Floats]]
@@ -122,21 +123,27 @@ def separately(rows: Floats, answers: Bools, weights: Floats, strength: float) -
     return coefficients, bias
 
 
-def deal(answers: Bools, seed: int) -> tuple[Ints, range]:
+def deal(answers: Bools, seed: int, groups: Ints | None = None) -> tuple[Ints, range]:
     """A fold for each row, int [n], and which to run: the rarest yes is dealt out first, so that every fold has its share.
 
-    After the iterative stratification of Sechidis et al., 2011.
+    After the iterative stratification of Sechidis et al., 2011. Near-duplicates go where the first of them does.
+
+    Args:
+        answers: bool [n, L].
+        seed: decides the order.
+        groups: int [n], the number of each row's group of near-duplicates; None: there are none.
     """
     rows, questions = answers.shape
     folds = MORE_FOLDS if rows <= FEW_ROWS else FOLDS if questions <= MANY else FEW_FOLDS
     generator = np.random.default_rng(seed)
-    order, assigned, dealt = generator.permutation(rows), np.full(rows, -1), 0
+    first = np.arange(rows) if groups is None else first_of_each(groups)
+    order, assigned, dealt = generator.permutation(np.flatnonzero(first == np.arange(rows))), np.full(rows, -1), 0
     for question in [*np.argsort(answers.sum(axis=0), kind="stable"), None]:
         open_rows = order[assigned[order] < 0]
         members = open_rows if question is None else open_rows[answers[open_rows, question]]
         assigned[members] = (np.arange(members.size) + dealt) % folds
         dealt += members.size
-    return assigned, range(folds if rows <= ALL_FOLDS_UP_TO else 1)
+    return assigned[first], range(folds if rows <= ALL_FOLDS_UP_TO else 1)
 
 
 def logistic(scores: Floats) -> Floats:

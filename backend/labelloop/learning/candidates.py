@@ -82,10 +82,10 @@ def worth_trying(labels: int, classes: int, pool: int) -> str:
     return ""
 
 
-def fold_rows(targets: Ints, seed: int) -> tuple[Ints, range]:
-    """The folds of a lesson's rows, and those that the supervised head is tested on."""
+def fold_rows(targets: Ints, seed: int, groups: Ints | None = None) -> tuple[Ints, range]:
+    """The folds of a lesson's rows, and those that the supervised head is tested on; see `assign_folds`."""
     folds = FEW_FOLDS if len(targets) <= FEW else FOLDS
-    return assign_folds(targets, folds, seed), range(folds if len(targets) <= ALL_FOLDS_UP_TO else 1)
+    return assign_folds(targets, folds, seed, groups), range(folds if len(targets) <= ALL_FOLDS_UP_TO else 1)
 
 
 def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final, TypeGuard
 
 import numpy as np
 
-from labelloop.learning.arrays import Array, Floats
+from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.blending import BlendHead
 from labelloop.learning.calibrating import Reliability, held_back_probabilities
 from labelloop.learning.calibration import Calibration
@@ -18,7 +18,7 @@ from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import HEADS, STORED, Head, LinearHead
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import Items, make_lesson, prepare, prepare_unseen, read_rows, usable
+from labelloop.learning.lessons import Items, are_usable, make_lesson, prepare, prepare_unseen, read_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -84,6 +84,7 @@ class ClassificationLearner:
         ensemble: Sequence[str] = (),
         combination: str = "weighted",
         blocks: Sequence[int] = (),
+        groups: Ints | None = None,
     ) -> "ClassificationLearner":
         """Train on labelled items, and on others where that helps.
 
@@ -101,6 +102,7 @@ class ClassificationLearner:
                 the labels. Empty: no ensemble.
             combination: how its members' answers become one: `average`, `weighted`, `vote` or `stacking`.
             blocks: how many columns of a row are of each backbone; empty: all are of one.
+            groups: int [n], the number of each item's group of near-duplicates, which stay in one fold; None: there are none.
 
         Raises:
             NotEnoughLabels: fewer than two classes have a usable label.
@@ -110,7 +112,8 @@ class ClassificationLearner:
         methods = methods_named(semi_supervised)
         others = [HEADS["kernel"], *([ensemble_of(ensemble, combination, blocks)] if ensemble else [])]
         items = prepare(features, targets, classes, blocks)
-        lesson, skipped = make_lesson(items, unlabelled, seed)
+        alike = None if groups is None else groups[are_usable(features, targets, classes)]
+        lesson, skipped = make_lesson(items, unlabelled, seed, alike)
         unseen = prepare_unseen(items, holdout, classes)
         with one_thread():
             trained = train_candidates(lesson, [*methods, *others], unseen, seed=seed)
@@ -147,6 +150,7 @@ class ClassificationLearner:
             ensemble=options.ensemble,
             combination=options.combination,
             blocks=options.blocks,
+            groups=training.groups,
         )
 
     def predict(self, features: Floats) -> list[ClassPrediction]:

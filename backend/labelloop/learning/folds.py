@@ -1,4 +1,4 @@
-"""Folds of items with several classes each, and what is trained without each of them."""
+"""Folds of items with several classes each, what is trained without each of them, and what it can be judged on."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -11,12 +11,23 @@ from labelloop.learning.threads import side_by_side
 Made = TypeVar("Made")
 
 
-def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int) -> Ints:
-    """A fold for each item, int [n]; items of the same classes are dealt out in turn, so that each fold has some of all."""
+def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int, groups: Ints | None = None) -> Ints:
+    """A fold for each item, int [n]; items of the same classes are dealt out in turn, so that each fold has some of all.
+
+    Near-duplicates go together, with that of them which has the most classes: one would tell how well the others are known.
+
+    Args:
+        kinds: the classes of each of n items.
+        folds: how many there are.
+        seed: decides the order.
+        groups: int [n], the number of each item's group of near-duplicates; None: there are none.
+    """
     order = np.random.default_rng(seed).permutation(len(kinds))
     fold = np.empty(len(kinds), dtype=np.int64)
     ranked = sorted(order.tolist(), key=lambda i: (-len(kinds[i]), kinds[i]))
-    fold[ranked] = np.arange(len(kinds)) % folds
+    dealt: dict[int, int] = {}
+    for item, group in zip(ranked, ranked if groups is None else groups[ranked].tolist(), strict=True):
+        fold[item] = dealt.setdefault(group, len(dealt) % folds)
     return fold
 
 
@@ -25,6 +36,26 @@ def deal_in_order(values: Ints | Bools, parts: int) -> Ints:
     part = np.empty(len(values), dtype=np.int64)
     part[np.argsort(values, kind="stable")] = np.arange(len(values)) % parts
     return part
+
+
+def first_of_each(groups: Ints) -> Ints:
+    """For each item, int [n], the place of the first of its group."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    places: Ints = first[group]
+    return places
+
+
+def to_judge(groups: Ints, taught: Bools) -> Bools:
+    """Which items tell how good a model is on others, bool [n]: the first of each group of near-duplicates.
+
+    Of a group that a backbone has learnt from, none: of the like of what it knows it is too sure.
+
+    Args:
+        groups: int [n], the number of each item's group.
+        taught: bool [n], whether the backbone has learnt from it.
+    """
+    first = first_of_each(groups) == np.arange(len(groups))
+    return np.asarray(first & ~np.isin(groups, groups[taught]))
 
 
 def with_each_left_out(

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, Self
 
-from labelloop.learning.arrays import Array, Floats
+import numpy as np
+
+from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.figures import Measured
 from labelloop.records import Kind, Prediction
 
@@ -58,6 +60,8 @@ class Training:
         holdout: what it reads of h labelled items that nothing is trained on, once they are enough to be trusted, and their
             targets; None: there are none. They may choose between candidates, no more.
         options: what a person chose.
+        groups: int [n], the number of each item's group of near-duplicates (`preparation.near_duplicate_groups`), which stay on
+            one side wherever a part is tested on the rest; None: no two are alike.
     """
 
     inputs: Any
@@ -66,6 +70,11 @@ class Training:
     unlabelled: Any = None
     holdout: tuple[Any, Sequence[Any]] | None = None
     options: TrainingOptions = field(default_factory=TrainingOptions)
+    groups: Ints | None = None
+
+    def grouped(self) -> Ints:
+        """A number for each item's group of near-duplicates, int [n]."""
+        return np.arange(len(self.targets)) if self.groups is None else self.groups
 
 
 class Learner(Protocol):

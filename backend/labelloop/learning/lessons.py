@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.candidates import fold_rows, sampled_pool, worth_trying
 from labelloop.learning.contest import Unseen
 from labelloop.learning.heads import Lesson
@@ -66,14 +66,20 @@ def prepare(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[
     return Items(scaled_rows(rows, centre, blocks), columns, weights, seen.astype(np.int64), centre, tuple(blocks))
 
 
-def make_lesson(items: Items, unlabelled: Floats | None, seed: int) -> tuple[Lesson, str]:
+def make_lesson(items: Items, unlabelled: Floats | None, seed: int, groups: Ints | None = None) -> tuple[Lesson, str]:
     """The lesson, and why nothing is to be learnt from the pool; empty: its rows are in the lesson.
+
+    Args:
+        items: what is labelled.
+        unlabelled: [m, d], features of the pool; None: there is none.
+        seed: decides the folds.
+        groups: int [n], the number of each item's group of near-duplicates; None: there are none.
 
     Raises:
         LearningError: the pool's features are not as long as the rows.
     """
     classes = items.seen.size
-    folds, run = fold_rows(items.columns, seed)
+    folds, run = fold_rows(items.columns, seed, groups)
     pool = items.rows[:0]
     if unlabelled is not None and len(unlabelled):
         pool = items.scaled(sampled_pool(unlabelled, classes, seed), "A pool")
@@ -102,13 +108,24 @@ def usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[s
     Raises:
         LearningError: there are not as many targets as rows.
     """
-    if len(features) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
+    kept = are_usable(features, targets, classes)
     place = {label: number for number, label in enumerate(classes)}
     labels = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
-    kept = (labels >= 0) & np.isfinite(features).all(axis=1)
     weights = np.array([target.weight for target in targets], dtype=np.float64)
     return features[kept], labels[kept], weights[kept]
+
+
+def are_usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> Bools:
+    """Which of n items `usable` keeps, bool [n].
+
+    Raises:
+        LearningError: there are not as many targets as rows.
+    """
+    if len(features) != len(targets):
+        raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
+    known = set(classes)
+    there = np.array([target.label in known for target in targets], dtype=bool)
+    return np.asarray(there & np.isfinite(features).all(axis=1))
 
 
 def check_blocks(blocks: Sequence[int], rows: Floats) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.calibration import log_softmax
+from labelloop.learning.folds import first_of_each
 
 # Inverse regularisation for rows of length 1; the strongest first, so that a tie goes to the simpler model.
 GRID: Final = (3.0, 10.0, 30.0, 100.0, 300.0)
@@ -81,19 +82,31 @@ def preload() -> None:
         import torch  # noqa: F401
 
 
-def assign_folds(targets: Ints, folds: int, seed: int) -> Ints:
+def assign_folds(targets: Ints, folds: int, seed: int, groups: Ints | None = None) -> Ints:
     """A fold for each row, int [n]: classes are dealt out in turn, so every fold's training rows hold every class.
 
-    A class with a single row gets -1: it is always trained on, never tested.
+    Near-duplicates go where the first of them does. A class with a single row, or whose rows are all alike, gets -1: it is
+    always trained on, never tested.
+
+    Args:
+        targets: int [n], the class of each row.
+        folds: how many there are, at least two.
+        seed: decides the order.
+        groups: int [n], the number of each row's group of near-duplicates; None: there are none.
     """
     generator = np.random.default_rng(seed)
-    assigned = np.full(len(targets), -1)
+    first = np.arange(len(targets)) if groups is None else first_of_each(groups)
+    assigned: Ints = np.full(len(targets), -1)
     dealt = 0
     for target in np.unique(targets):
-        members = generator.permutation(np.flatnonzero(targets == target))
-        if members.size > 1:
-            assigned[members] = (np.arange(members.size) + dealt) % folds
-            dealt += members.size
+        members = generator.permutation(np.flatnonzero((targets == target) & (first == np.arange(len(targets)))))
+        assigned[members] = (np.arange(members.size) + dealt) % folds
+        dealt += members.size if members.size > 1 else 0
+    assigned = assigned[first]
+    for target in np.unique(targets):
+        own = targets == target
+        if (assigned[own] == assigned[own][0]).all():
+            assigned[np.isin(first, first[own])] = -1
     return assigned
 
 

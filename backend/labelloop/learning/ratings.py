@@ -11,7 +11,7 @@ from labelloop.learning.binary import Binaries, fit_binaries
 from labelloop.learning.candidates import fold_rows
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import check_blocks, read_rows, scaled_rows, usable
+from labelloop.learning.lessons import are_usable, check_blocks, read_rows, scaled_rows, usable
 from labelloop.learning.ordinal import cuts, distribution, together
 from labelloop.learning.rating_figures import measure_ratings, nearness
 from labelloop.learning.scaling import centre_of
@@ -63,13 +63,14 @@ class RatingLearner:
                 "Rate an item that deserves another."
             )
         check_blocks(options.blocks, rows)
+        alike = training.grouped()[are_usable(training.inputs, training.targets, training.classes)]
         centre = centre_of(rows)
         with one_thread():
             lesson = (
                 scaled_rows(rows, centre, options.blocks),
                 cuts(columns, seen.size),
                 weights,
-                *fold_rows(columns, options.seed),
+                *fold_rows(columns, options.seed, alike),
             )
             answered = fit_binaries(*lesson, fit=together)
         metrics = None

@@ -79,6 +79,7 @@ class SetLearner:
         measure_named(options.uncertainty)
         check_reduction(options.reduction)
         rows, truth, weights = _usable(training.inputs, training.targets, training.classes)
+        alike = training.grouped()[_are_usable(training.inputs, training.targets, training.classes)]
         varies = np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
         if varies.size == 0:
             raise NotEnoughLabels(
@@ -89,7 +90,7 @@ class SetLearner:
         centre = centre_of(rows)
         with one_thread():
             scaled, answers = scaled_rows(rows, centre, options.blocks), truth[:, varies]
-            answered = fit_binaries(scaled, answers, weights, *deal(answers, options.seed))
+            answered = fit_binaries(scaled, answers, weights, *deal(answers, options.seed, alike))
         tested = answered.rows
         thresholds, said = choose_thresholds(answered.probabilities, answers[tested])
         right = (said == answers[tested]).all(axis=1)
@@ -209,12 +210,17 @@ def _usable(features: Floats, targets: Sequence[SetTarget], classes: Sequence[st
     Raises:
         LearningError: there are not as many targets as rows.
     """
+    kept = _are_usable(features, targets, classes)
+    weights = np.array([target.weight for target in targets], dtype=np.float64)
+    return features[kept], _sets_of(targets, classes)[kept], weights[kept]
+
+
+def _are_usable(features: Floats, targets: Sequence[SetTarget], classes: Sequence[str]) -> Bools:
+    """Which of n items `_usable` keeps, bool [n]."""
     if len(features) != len(targets):
         raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
     known = np.array([target.within(classes) is not None for target in targets], dtype=bool)
-    kept = known & np.isfinite(features).all(axis=1)
-    weights = np.array([target.weight for target in targets], dtype=np.float64)
-    return features[kept], _sets_of(targets, classes)[kept], weights[kept]
+    return np.asarray(known & np.isfinite(features).all(axis=1))
 
 
 def _sets_of(targets: Sequence[SetTarget], classes: Sequence[str]) -> Bools:

@@ -122,6 +122,7 @@ def train_control(
             unlabelled=_pool_inputs(pool, embedder, kind.reads),
             holdout=(judged.inputs, judged.targets) if len(rows) >= to_judge(settings, record.control.kind) else None,
             options=training_options(settings, record),
+            groups=groups[taught],
         )
     )
     metrics = learner.evaluate(judged.inputs, judged.targets) if rows else None

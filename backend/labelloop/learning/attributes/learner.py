@@ -53,8 +53,9 @@ class _Rows:
 class AttributesLearner:
     """A learner of whole items that takes regions for items: the mean of the maps or tokens inside each, and its class.
 
-    Its figures, cross-validated or on a holdout, are of regions that people drew, each counting once; those of one item may be
-    on both sides of a cross-validation, which makes it look a little better than it is. The holdout is of whole items.
+    Its figures, cross-validated or on a holdout, are of regions that people drew, each counting once. Regions of one item, and of
+    its near-duplicates, are on one side of either; where texts are written of them they may be on both sides of a
+    cross-validation, which makes it look a little better than it is.
 
     Attributes:
         answer: of what kind the answers are: a class, a set, a rating or a text.
@@ -95,6 +96,8 @@ class AttributesLearner:
                 training.classes,
                 holdout=(unseen.features, unseen.said) if unseen and unseen.told else None,
                 options=replace(training.options, blocks=rows.blocks, semi_supervised="none"),
+                # Of texts one of each group is judged, and regions of one item are not so alike.
+                groups=None if answer is Kind.TEXT else training.grouped()[rows.items],
             )
         )
         return cls(answer, regions, drawn)

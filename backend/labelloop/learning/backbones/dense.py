@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.learning.arrays import Floats
+from labelloop.learning.arrays import Bools, Floats
 from labelloop.learning.backbones.base import Backbone, OnProgress
 
 
@@ -22,6 +22,11 @@ class Dense:
 
     values: NDArray[np.float16]
     places: NDArray[np.int32]
+
+
+def decoded(items: Sequence[Dense]) -> Bools:
+    """Which of n images could be decoded, bool [n]; the others have no dense features."""
+    return np.array([dense.values.size > 0 for dense in items], dtype=bool)
 
 
 class DenseBackbone(Backbone, Protocol):

@@ -7,7 +7,7 @@ import numpy as np
 
 from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Array
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, decoded
 from labelloop.learning.backbones.detections import read_detections
 from labelloop.learning.boxes.answering import AnswersBoxes, judged, usable
 from labelloop.learning.boxes.decoding import Candidates, uncovered
@@ -17,6 +17,7 @@ from labelloop.learning.boxes.lessons import truth_of
 from labelloop.learning.boxes.naming import columns_by_name, to_columns
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
+from labelloop.learning.folds import to_judge
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
 
@@ -32,8 +33,8 @@ class DetectedBoxesLearner(AnswersBoxes):
     name or as `TrainingOptions.synonyms` says, pre-annotates before anything is labelled.
 
     Attributes:
-        cv_metrics: how good it is on the labelled images that the detector has not learnt from; None where fewer than four of them
-            have a box.
+        cv_metrics: how good it is on the labelled images of whose like the detector has not learnt, each group of near-duplicates
+            counting once; None where fewer than four of them have a box.
     """
 
     kind: ClassVar[str] = "detected-boxes"
@@ -61,7 +62,10 @@ class DetectedBoxesLearner(AnswersBoxes):
             raise NotEnoughLabels(
                 f"The detector finds nothing in any of the {len(found)} labelled images; name another."
             )
-        unseen = [item for item, one in zip(items, found, strict=True) if not one.taught]
+        fresh = to_judge(
+            training.grouped()[decoded(training.inputs)], np.array([one.taught for one in found], dtype=bool)
+        )
+        unseen = [items[place] for place in np.flatnonzero(fresh)]
         learner = cls(
             training.classes, columns_by_name(training.classes, training.options.synonyms), Scoring.unfitted(), None
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, decoded
 from labelloop.learning.boxes.answering import AnswersBoxes, judged, seen_among, usable
 from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.learning.boxes.figures import figures
@@ -18,12 +18,12 @@ from labelloop.learning.boxes.head import BoxHead
 from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
 from labelloop.learning.figures import Figures
-from labelloop.learning.folds import deal_out, with_each_left_out
+from labelloop.learning.folds import deal_out, to_judge, with_each_left_out
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
 
 FOLDS: Final = 2
-# Fewer images with a box are all needed for training.
+# Fewer different images with a box are all needed for training.
 LEAST_FOR_FOLDS: Final = 4
 
 
@@ -35,7 +35,8 @@ class BoxesLearner(AnswersBoxes):
     Attributes:
         classes: every class of the control, in the config's order; one without a box is never found.
         scoring: what the head's logits are worth, and what is shown.
-        cv_metrics: how heads trained on a half of the images fare on the other; None where images with a box are too few.
+        cv_metrics: how heads trained on a half of the images fare on the other, in which each group of near-duplicates counts once;
+            None where images with a box are too few.
     """
 
     kind: ClassVar[str] = "boxes"
@@ -79,12 +80,12 @@ class BoxesLearner(AnswersBoxes):
         if len({image.grid.shape for image in images}) > 1:
             raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
         seed = training.options.seed
-        fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed)
-        head, *others = _heads(images, fold, len(labels), seed)
+        groups = training.grouped()[decoded(training.inputs)]
+        fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed, groups)
+        head, *others = _heads(images, fold, groups, len(labels), seed)
+        judges = np.flatnonzero(to_judge(groups, np.zeros(len(images), dtype=bool)))
         with one_thread():
-            tested = [
-                (_find(others[number], image.grid), image) for number, image in zip(fold, images, strict=True) if others
-            ]
+            tested = [(_find(others[fold[place]], images[place].grid), images[place]) for place in judges if others]
             scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
         known = [judged(scoring, found, image.truth, image.size) for found, image in tested]
         metrics = figures(known, labels, "cross-validation", seed) if known else None
@@ -127,12 +128,12 @@ class _Image:
     size: tuple[int, int]
 
 
-def _heads(images: Sequence[_Image], fold: Ints, classes: int, seed: int) -> list[BoxHead]:
+def _heads(images: Sequence[_Image], fold: Ints, groups: Ints, classes: int, seed: int) -> list[BoxHead]:
     """A head trained on all images, then one for each fold that was trained on the others; none where too few have a box.
 
     They are trained side by side, each on one processor.
     """
-    enough = sum(image.truth.columns.size > 0 for image in images) >= LEAST_FOR_FOLDS
+    enough = np.unique(groups[[image.truth.columns.size > 0 for image in images]]).size >= LEAST_FOR_FOLDS
 
     def fit(rows: list[int], share: float, seed: int) -> BoxHead:
         chosen = [images[row] for row in rows]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, decoded
 from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.figures import Figures
@@ -46,7 +46,7 @@ class MasksLearner:
         uncertainty: the name of the measure of each place's uncertainty.
         reduction: how those of all places become one, see `doubt.uncertainty`.
         cv_metrics: how heads trained on two thirds of the images fare on the rest, without those that the backbone has learnt
-            from; None where images with an area are too few.
+            from, each group of near-duplicates counting once; None where images with an area are too few.
     """
 
     kind: ClassVar[str] = "masks"
@@ -89,8 +89,9 @@ class MasksLearner:
         with one_thread():
             lessons = make_lessons(items, labels)
             scales = fit_scales(lessons)
-            head, told = fit_heads(lessons, scales, options.seed)
-            judged = fresh(lessons) if told else []
+            groups = training.grouped()[decoded(training.inputs)]
+            head, told = fit_heads(lessons, groups, scales, options.seed)
+            judged = fresh(lessons, groups) if told else []
             others = [told[place] for place in judged]
             calibration = calibrate(others, [lessons[place] for place in judged] or lessons, options.seed)
         shares = [

@@ -145,6 +145,7 @@ class Simulation:
                     unlabelled=self.data.features[rest],
                     holdout=unseen if judged.size >= self.plan.judging.minimum else None,
                     options=options,
+                    groups=self.data.groups[trained],
                 )
             )
         except NotEnoughLabels:

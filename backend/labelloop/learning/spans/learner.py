@@ -86,7 +86,7 @@ class SpanLearner:
         if not training.classes:
             raise NotEnoughLabels("There is no class of spans yet; add a Label, or mark a span.")
         with one_thread():
-            material = gather(training.inputs, training.targets, training.classes)
+            material = gather(training.inputs, training.targets, training.classes, training.grouped())
             trained = train_members(material, [training.classes[n] for n in material.seen], training.options.seed)
         scaling = {"centre": material.scaling.centre, "spread": material.scaling.spread}
         return cls(

@@ -52,6 +52,7 @@ class Material:
         examples: the texts that have a token, tagged; overlapping spans reduced to the longest (`tags.disjoint`).
         tokens: of each of them, without the features, which the examples have.
         spans: what people marked in each of them, as it was.
+        groups: int64 [texts], the number of each one's group of near-duplicates.
     """
 
     scaling: Scaling
@@ -59,10 +60,17 @@ class Material:
     examples: Sequence[Example]
     tokens: Sequence[Tokens]
     spans: Sequence[Sequence[Span]]
+    groups: Ints
 
 
-def gather(inputs: Sequence[Dense], targets: Sequence[SpansTarget], classes: Sequence[str]) -> Material:
+def gather(inputs: Sequence[Dense], targets: Sequence[SpansTarget], classes: Sequence[str], groups: Ints) -> Material:
     """What can be learnt of n texts; those without a token, or with features that are not finite, are left out.
+
+    Args:
+        inputs: their token features.
+        targets: what people marked in each.
+        classes: every class of the control.
+        groups: int [n], the number of each one's group of near-duplicates.
 
     Raises:
         NotEnoughLabels: no span of a class there is lies in what is left.
@@ -96,6 +104,7 @@ def gather(inputs: Sequence[Dense], targets: Sequence[SpansTarget], classes: Seq
         examples,
         places,
         [[span for span in target.spans if span.label in number_of] for target in told],
+        groups[rows],
     )
 
 

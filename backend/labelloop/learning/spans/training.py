@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -11,6 +10,7 @@ from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.backbones.tokens import Tokens
 from labelloop.learning.calibration import Calibration, fit_calibration, unfitted
 from labelloop.learning.figures import Figures
+from labelloop.learning.folds import to_judge
 from labelloop.learning.spans.decoding import LEANINGS, Reading, find_spans, read_texts
 from labelloop.learning.spans.fitting import fit_network
 from labelloop.learning.spans.judging import entity_figures, keys
@@ -75,15 +75,17 @@ def train_members(material: Material, labels: Sequence[str], seed: int) -> Train
 
 
 def _judged(material: Material) -> Bools:
-    """Which texts members are judged on, bool [texts]: those that the backbone has not learnt from, or all where it has of each."""
-    fresh = np.array([not tokens.taught for tokens in material.tokens])
-    return fresh if fresh.any() else ~fresh
+    """Which texts members are judged on, bool [texts]: one of each group of near-duplicates, of those groups that the backbone has
+    not learnt from, or of all where it has of each."""
+    taught = np.array([tokens.taught for tokens in material.tokens])
+    fresh = to_judge(material.groups, taught)
+    return fresh if fresh.any() else to_judge(material.groups, np.zeros_like(taught))
 
 
 def _folds(material: Material, seed: int) -> Ints | None:
     """The fold of each text: texts with a span are dealt out in turn, and then those without, in an order drawn anew; of each,
-    those that are judged come first. Copies of a text are in the same fold, or one would tell how the others are read."""
-    text = _numbers(material)
+    those that are judged come first. Near-duplicates are in the same fold, or one would tell how the others are read."""
+    text = np.unique(material.groups, return_inverse=True)[1]
     marked, judged = (
         np.bincount(text, each) > 0
         for each in ([example.tags.any() for example in material.examples], _judged(material))
@@ -96,13 +98,6 @@ def _folds(material: Material, seed: int) -> Ints | None:
     fold = np.empty(len(marked), dtype=np.int64)
     fold[order] = np.arange(len(marked)) % folds
     return fold[text]
-
-
-def _numbers(material: Material) -> Ints:
-    """A number for each text, int64 [texts], from 0 on; texts of the same words have the same."""
-    known: dict[bytes, int] = {}
-    digests = [blake2b(example.values.tobytes()).digest() for example in material.examples]
-    return np.array([known.setdefault(digest, len(known)) for digest in digests], dtype=np.int64)
 
 
 def _choose(material: Material, networks: Sequence[Network], inside: Sequence[Ints], labels: Sequence[str]) -> float:

@@ -10,13 +10,14 @@ from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.outputs import Outputs, read_outputs
 from labelloop.learning.figures import Figures
+from labelloop.learning.folds import first_of_each
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
 from labelloop.learning.translation.answering import FLOOR, AnswersTexts
 from labelloop.learning.translation.expectation import LEAST, Expectation
 from labelloop.learning.translation.learner import FOLDS, MINIMUM, learn_expectation, middle_of, some_to_judge
 from labelloop.learning.translation.measuring import chrf_of_each, figures_of, require_sacrebleu
-from labelloop.learning.translation.memory import Found, Memory
+from labelloop.learning.translation.memory import LEAST_OTHERS, Found, Memory
 from labelloop.learning.translation.profiles import profiles
 from labelloop.records import TextTarget
 
@@ -62,16 +63,17 @@ class GeneratedTextLearner(AnswersTexts):
         kept, targets = cls._usable(training.inputs, training.targets)
         items = [read_outputs(one) for one in kept]
         weights = np.array([target.weight for target in targets], dtype=np.float64)
+        groups = training.grouped()[cls._finite(training.inputs)]
         memory, remembered = None, None
         with one_thread():
             if len(items) >= MINIMUM:
                 memory = Memory.of(_rows(items), [one.texts[0] for one in targets], _middle(items, training.unlabelled))
-                remembered, _ = learn_expectation(memory, targets, weights, training.options.seed)
+                remembered, _ = learn_expectation(memory, targets, weights, groups, training.options.seed)
             elif items and not any(item.texts for item in items):
                 raise NotEnoughLabels(
                     f"Without a model that writes, {MINIMUM} answered items are needed; there are {len(items)}. Answer some more."
                 )
-            return cls._judged(items, targets, weights, memory, remembered, training.options.seed)
+            return cls._judged(items, targets, weights, groups, memory, remembered, training.options.seed)
 
     @classmethod
     def _judged(
@@ -79,21 +81,22 @@ class GeneratedTextLearner(AnswersTexts):
         items: list[Outputs],
         targets: list[TextTarget],
         weights: Floats,
+        groups: Ints,
         memory: Memory | None,
         remembered: Expectation | None,
         seed: int,
     ) -> "GeneratedTextLearner":
-        others = memory
-        if memory is not None:
-            # A copy of an item's source would tell how well it is answered.
-            different = memory.different()
-            others, items, targets = (
-                memory.of_some(different),
-                [items[i] for i in different],
-                [targets[i] for i in different],
-            )
-            weights = weights[different]
-        places: Ints = np.array([i for i, item in enumerate(items) if item.texts and not item.taught], dtype=np.int64)
+        # A near-duplicate of an item would tell how well it is answered, whether the memory or the model has it.
+        known = np.isin(groups, groups[[item.taught for item in items]])
+        apart = np.unique(first_of_each(groups))
+        others = memory.of_some(apart) if memory is not None and apart.size >= LEAST_OTHERS else None
+        items, targets, weights, known = (
+            [items[i] for i in apart],
+            [targets[i] for i in apart],
+            weights[apart],
+            known[apart],
+        )
+        places: Ints = np.array([i for i, item in enumerate(items) if item.texts and not known[i]], dtype=np.int64)
         places = some_to_judge(places, [target.texts[0] for target in targets], seed)
         unseen, answers = [items[place] for place in places], [targets[place] for place in places]
         found = others.find_among_others(places) if others is not None and places.size else None

@@ -8,6 +8,7 @@ import numpy as np
 from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.figures import Figures
+from labelloop.learning.folds import first_of_each
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
@@ -37,7 +38,8 @@ class TextLearner(AnswersTexts):
     sacrebleu; predicting needs numpy alone.
 
     Attributes:
-        cv_metrics: how the memory fares on each answered item when it is forgotten.
+        cv_metrics: how the memory of one item of each group of near-duplicates fares on each of them when it is forgotten; None
+            where fewer than five items are so different.
     """
 
     kind: ClassVar[str] = "text"
@@ -65,7 +67,8 @@ class TextLearner(AnswersTexts):
         memory = Memory.of(rows, [target.texts[0] for target in targets], middle_of(rows, training.unlabelled))
         weights = np.array([target.weight for target in targets], dtype=np.float64)
         with one_thread():
-            expectation, cv_metrics = learn_expectation(memory, targets, weights, training.options.seed)
+            groups = training.grouped()[finite_rows(training.inputs)]
+            expectation, cv_metrics = learn_expectation(memory, targets, weights, groups, training.options.seed)
         return cls(memory, expectation, cv_metrics)
 
     def arrays(self) -> dict[str, Array]:
@@ -92,20 +95,38 @@ class TextLearner(AnswersTexts):
 
 
 def learn_expectation(
-    memory: Memory, targets: Sequence[TextTarget], weights: Floats, seed: int
-) -> tuple[Expectation, Figures]:
+    memory: Memory, targets: Sequence[TextTarget], weights: Floats, groups: Ints, seed: int
+) -> tuple[Expectation, Figures | None]:
     """What chrF to expect of a memory's suggestions, and how it fares on its own items, each forgotten in turn.
 
-    Of items of the same source only the first is looked at, or its copies would tell how well it is answered.
+    Of items of the same source only the first is looked at, or its copies would tell how well it is answered. Near-duplicates
+    teach what to expect where something as near is answered, but the figures are of one of each group.
 
     Args:
-        memory: of at least three items.
+        memory: of at least five items.
         targets: of its items.
         weights: [N], how much each item counts.
+        groups: int [N], the number of each item's group of near-duplicates.
         seed: decides which items are judged where there are very many.
+
+    Returns:
+        What to expect, and the figures; None where fewer than five items are no near-duplicates of each other.
     """
     different = memory.different()
-    memory, targets, weights = memory.of_some(different), [targets[i] for i in different], weights[different]
+    expectation, figures = _learnt(memory, targets, weights, different, seed)
+    apart = np.unique(first_of_each(groups))
+    if apart.size < MINIMUM:
+        return expectation, None
+    if apart.size < different.size:
+        _, figures = _learnt(memory, targets, weights, apart, seed)
+    return expectation, figures
+
+
+def _learnt(
+    memory: Memory, targets: Sequence[TextTarget], weights: Floats, some: Ints, seed: int
+) -> tuple[Expectation, Figures]:
+    """What to expect of the memory of the items at some places, and how it fares on each of them when it is forgotten."""
+    memory, targets, weights = memory.of_some(some), [targets[i] for i in some], weights[some]
     places = some_to_judge(np.arange(len(targets)), memory.texts, seed)
     answers, counts = [targets[place] for place in places], weights[places]
     near, near_texts, near_quality = _suggested(memory, answers, places, far=False)
