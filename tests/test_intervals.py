@@ -1,11 +1,18 @@
 """Intervals hold what they promise, on few items too."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
-from labelloop.learning.intervals import _macro_f1, macro_f1_interval, wilson
+from labelloop.learning.boxes.decoding import Candidates
+from labelloop.learning.boxes.figures import Judged
+from labelloop.learning.boxes.figures import figures as box_figures
+from labelloop.learning.boxes.lessons import Truth
+from labelloop.learning.intervals import Interval, _macro_f1, drawn_interval, macro_f1_interval, wilson
+from labelloop.learning.masks.figures import figures as mask_figures
 
 
 @pytest.mark.parametrize(("right", "items"), [(0, 1), (1, 1), (7, 10), (20, 20), (450, 500)])
@@ -68,3 +75,74 @@ def test_nineteen_of_twenty_intervals_hold_the_truth(items: int) -> None:
         in_accuracy += accuracy.low <= share @ recall <= accuracy.high
     assert in_accuracy >= 184
     assert in_f1 >= 180
+
+
+@pytest.mark.parametrize("items", [2, 3, 4, 5, 10])
+@pytest.mark.parametrize(
+    "of_each",
+    [
+        lambda chance, size: chance.beta(8, 2, size),
+        lambda chance, size: chance.beta(0.5, 0.5, size),
+        lambda chance, size: np.where(chance.random(size) < 0.1, 0, chance.beta(20, 2, size)),
+        lambda chance, size: (chance.random(size) < 0.8).astype(float),
+    ],
+    ids=["good", "good or bad", "seldom a miss", "all or nothing"],
+)
+def test_intervals_of_few_images_hold_the_truth(of_each: Callable[..., np.ndarray], items: int) -> None:
+    """The percentiles of the draws alone hold it in half of the cases at two images, and in three of four at four."""
+    chance = np.random.default_rng(7)
+    truth = float(of_each(chance, 200_000).mean())
+    held = 0
+    for sample in of_each(chance, (400, items)):
+        times = chance.multinomial(items, np.full(items, 1 / items), size=200)
+        interval = drawn_interval(times @ sample / items, float(sample.mean()), items)
+        held += interval.low <= truth <= interval.high
+    assert held / 400 > 0.93
+
+
+def test_intervals_of_many_images_are_as_narrow_as_they_may_be() -> None:
+    chance = np.random.default_rng(8)
+    truth, held, widths = 0.8, 0, []
+    for sample in chance.beta(8, 2, (400, 40)):
+        times = chance.multinomial(40, np.full(40, 1 / 40), size=200)
+        interval = drawn_interval(times @ sample / 40, float(sample.mean()), 40)
+        held += interval.low <= truth <= interval.high
+        widths.append(interval.high - interval.low)
+    assert 0.92 < held / 400 < 0.99
+    assert np.mean(widths) < 0.1
+
+
+def test_images_that_do_not_differ_are_no_certainty() -> None:
+    assert drawn_interval(np.ones(100), 1.0, 40).low == pytest.approx(wilson(40, 40).low)
+    assert drawn_interval(np.ones(100), 1.0, 1) == Interval(0.0, 1.0)
+
+
+@pytest.mark.parametrize("images", [2, 3, 5])
+def test_figures_of_areas_in_few_images_hold_the_truth(images: int) -> None:
+    chance, held = np.random.default_rng(9), 0
+    truth = 0.8 / (2 - 0.8)  # of overlaps of 0.8 on average in areas of the same size
+    for overlap in chance.beta(8, 2, (100, images, 1)):
+        told = mask_figures([np.stack([one, np.ones(1), np.ones(1)], axis=1) for one in overlap], ["cell"], "holdout")
+        assert told.interval is not None
+        held += told.interval.low <= truth <= told.interval.high
+    assert held >= 93
+
+
+@pytest.mark.parametrize("images", [2, 4])
+def test_figures_of_boxes_in_few_images_hold_the_truth(images: int) -> None:
+    """Ten boxes an image; the shares of them that are found differ from image to image, and what is found is right."""
+    chance, held = np.random.default_rng(10), 0
+    truth = 0.8
+    for shares in chance.beta(8, 2, (60, images)):
+        told = box_figures([_ten_boxes(int(chance.binomial(10, share))) for share in shares], ["cell"], "holdout")
+        assert told.interval is not None
+        held += told.interval.low <= truth <= told.interval.high
+    assert held >= 56
+
+
+def _ten_boxes(found: int) -> Judged:
+    left = np.arange(10) / 10
+    corners = np.stack([left, np.zeros(10), left + 0.1, np.ones(10)], axis=1)
+    columns = np.zeros(10, dtype=np.int64)
+    seen = Candidates(corners[:found], columns[:found], np.ones(found))
+    return Judged(Truth(corners, columns), seen, np.ones(found), found, (100, 100))

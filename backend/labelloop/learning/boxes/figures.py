@@ -13,7 +13,7 @@ from labelloop.learning.boxes.lessons import Truth
 from labelloop.learning.boxes.matching import hits
 from labelloop.learning.evaluation import Source
 from labelloop.learning.figures import Figures
-from labelloop.learning.intervals import CONFIDENCE, Interval
+from labelloop.learning.intervals import Interval, drawn_interval
 
 DRAWS: Final = 200
 # More boxes an image than COCO's hundred: cells under a microscope are many.
@@ -47,7 +47,7 @@ class Judged:
 
 
 def figures(judged: Sequence[Judged], classes: Sequence[str], source: Source, seed: int = 0) -> Figures:
-    """mAP50 with a bootstrap interval over the images (Efron, 1979), mAP, and the F1 of what is shown, all boxes together.
+    """mAP50 with an interval over the images (`drawn_interval`), mAP, and the F1 of what is shown, all boxes together.
 
     Raises:
         NotEnoughLabels: there is no image, or none of them has a box.
@@ -131,8 +131,6 @@ def _nothing_found(judged: Sequence[Judged], classes: int) -> Floats:
 
 
 def _interval(judged: Sequence[Judged], classes: int, value: float, seed: int) -> Interval:
-    if len(judged) < 2:  # every draw of one image is that image, which says nothing of others
-        return Interval(0.0, 1.0)
     image = np.repeat(np.arange(len(judged)), [len(one.scores) for one in judged])
     scores = np.concatenate([one.scores for one in judged])
     columns = np.concatenate([one.found.columns for one in judged])
@@ -145,8 +143,7 @@ def _interval(judged: Sequence[Judged], classes: int, value: float, seed: int) -
         times = np.bincount(rng.integers(len(judged), size=len(judged)), minlength=len(judged))
         drawn = mean_precision(right[order], columns[order], times[image[order]], times @ there)
         draws.append(value if np.isnan(drawn) else drawn)
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(min(float(low), value), max(float(high), value))
+    return drawn_interval(np.array(draws), value, len(judged))
 
 
 def mean_precision(right: Bools, columns: Ints, times: Ints, boxes: Ints) -> float:

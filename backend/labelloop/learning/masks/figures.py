@@ -8,11 +8,11 @@ from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Floats
 from labelloop.learning.evaluation import Source
 from labelloop.learning.figures import Figures
-from labelloop.learning.intervals import CONFIDENCE, DRAWS, Interval
+from labelloop.learning.intervals import DRAWS, Interval, drawn_interval
 
 
 def figures(shares: Sequence[Floats], classes: Sequence[str], source: Source, seed: int = 0) -> Figures:
-    """Mean IoU over the classes, with a bootstrap interval over the images (Efron, 1979), and Dice.
+    """Mean IoU over the classes, with an interval over the images (`drawn_interval`), and Dice.
 
     A class's IoU (Jaccard) and Dice are those of all images together, each image counting alike whatever its size, so that images
     with much of a class count for more; `Dice per image` is the mean of each image's own Dice. A class that is neither there nor
@@ -76,12 +76,9 @@ def _dice(shares: Floats) -> Floats:
 def _interval(stacked: Floats, value: float, seed: int) -> Interval:
     """Of shares [images, C, 3]; a class that is in none of a draw's images is left out of its mean."""
     images = len(stacked)
-    if images < 2:  # every draw of one image is that image, which says nothing of others
-        return Interval(0.0, 1.0)
     times = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=DRAWS)
     drawn = np.tensordot(times, stacked, axes=1)
     there = drawn[..., 1:].sum(axis=2) > 0
     sums = (_iou(drawn) * there).sum(axis=1)
     means = np.where(there.any(axis=1), sums / np.maximum(there.sum(axis=1), 1), value)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(min(float(low), value), max(float(high), value))
+    return drawn_interval(means, value, images)
