@@ -53,6 +53,27 @@ def test_broken_json_counts_as_missing(store: Store) -> None:
     assert store.read_json("state.json") is None
 
 
+def test_a_file_is_taken_once(store: Store) -> None:
+    """Of several processes that find a name free at the same time one has it."""
+    taken: list[bool] = []
+    ready = threading.Barrier(4)
+
+    def take() -> None:
+        ready.wait()
+        taken.append(store.take("v1/taken"))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(taken) == [False, False, False, True]
+    assert store.take("v2/taken")
+    store.delete("v1")
+    assert store.take("v1/taken")
+
+
 def test_names_lists_files_and_folders_sorted(store: Store) -> None:
     for path in ("p/z.json", "p/a/inner.json", "p/m.json"):
         store.write(path, b"{}")

@@ -1,5 +1,6 @@
 """A version is whole or not there; the pointer names one; old ones go by the rule."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -117,6 +118,20 @@ def test_nothing_is_left_of_a_version_that_cannot_be_written_whole(
         publish(versions, learner, live.name)
     assert store.names("projects/p/versions") == [live.name]
     assert versions.live() == live
+
+
+def test_of_two_publishers_with_one_name_the_second_leaves_the_first_alone(
+    versions: Versions, learner: ClassificationLearner
+) -> None:
+    """Both have asked for a name within one second, before either had written anything."""
+    first = publish(versions, learner)
+    second = replace(first, reason="another")
+
+    with pytest.raises(VersionError, match="Another process publishes"):
+        versions.publish(second, {"class": learner}, {"labels": {"class": {"2": "dog"}}})
+
+    assert versions.live() == first
+    assert versions.labels(first.name)["labels"] == {"class": {"1": "cat"}}
 
 
 def test_what_a_killed_process_left_of_a_version_goes_and_what_is_under_way_stays(

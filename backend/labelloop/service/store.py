@@ -68,6 +68,19 @@ class Store:
             else:
                 self._fs.pipe_file(self._full(path), data)
 
+    def take(self, path: str) -> bool:
+        """Put an empty file at `path`; False where there is one, so that only one of several processes is told True."""
+        with self._errors("written", path):
+            try:
+                if self._local:
+                    Path(self._full(path)).parent.mkdir(parents=True, exist_ok=True)
+                    Path(self._full(path)).touch(exist_ok=False)
+                else:
+                    self._fs.pipe_file(self._full(path), b"", mode="create")
+            except FileExistsError:
+                return False
+            return True
+
     def read_json(self, path: str) -> Any | None:
         """The JSON value at `path`, or None when there is no such file or it is not JSON."""
         data = self.read(path)

@@ -1,7 +1,8 @@
 """Published versions: immutable folders in the store, and the one pointer that says which is live.
 
-`versions/<name>/` holds one safetensors file a learner, `labels.json` (what it was trained and judged on) and `manifest.json`. The
-manifest is written last, so a folder without one is not a version, and the pointer after it.
+`versions/<name>/` holds `taken`, by which one process alone has the name, one safetensors file a learner, `labels.json` (what it was
+trained and judged on) and `manifest.json`. The manifest is written last, so a folder without one is not a version, and the pointer
+after it.
 """
 
 import logging
@@ -193,9 +194,13 @@ class Versions:
             check: called just before the pointer moves; raises VersionError where the version may not go live any more.
 
         Raises:
-            VersionError: from `check`; nothing of the version is left.
+            VersionError: from `check`; nothing of the version is left. Or another process publishes one of that name.
             StoreError: the store cannot be written to; nothing is left of what was not written whole.
         """
+        if not self._store.take(f"{self._folder}/{version.name}/taken"):
+            raise VersionError(
+                f"Another process publishes a version {version.name!r} at this moment; this one is not published."
+            )
         try:
             self._write(version, learners, labels)
             check()
