@@ -103,6 +103,28 @@ def test_a_worker_waits_for_a_redis_that_is_gone_for_a_while(redis_server: Redis
     start_job(redis_server.client(), 600)
 
 
+def test_a_job_goes_on_while_redis_is_gone_for_a_moment(redis_server: RedisProcess, worker: Child) -> None:
+    start_job(redis_server.client(), 600)
+    horse = horse_of(worker)
+    redis_server.kill()
+    until(lambda: "goes on for now" in worker.program.log.read_text(), 20, "the worker misses Redis")
+    redis_server.start()
+    until(lambda: len(listening_workers(redis_server.client())) == 1, 20, "it counts again")
+    assert horse_of(worker) == horse
+
+
+def test_a_job_ends_when_redis_is_gone_for_long_and_its_worker_waits(redis_server: RedisProcess, worker: Child) -> None:
+    """Another worker would take the job for abandoned as soon as Redis is back, and do it a second time."""
+    start_job(redis_server.client(), 600)
+    horse = horse_of(worker)
+    redis_server.kill()
+    until(lambda: not Path(f"/proc/{horse}").exists() or _is_zombie(horse), 40, "the job is ended")
+    redis_server.start()
+    start_job(redis_server.client(), 600)
+    assert worker.alive
+    assert horse_of(worker) != horse
+
+
 def test_a_worker_counts_again_after_redis_has_lost_all_it_knew(redis_server: RedisProcess, worker: Child) -> None:
     redis = redis_server.client()
     start_job(redis, 1)

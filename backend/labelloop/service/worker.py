@@ -6,10 +6,15 @@ import logging
 import os
 import signal
 import sys
+import time
 from functools import partial
+from typing import Final
 
 from redis.client import Pipeline
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import TimeoutError as NoAnswer
 from rq import Queue, Worker
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker_registration import register
@@ -28,10 +33,18 @@ JOBS = "labelloop.service.jobs"
 GENTLY = 10
 """How much a fine-tuning leaves the processor to the server and to rounds (its niceness)."""
 PR_SET_PDEATHSIG = 1
+REDIS_IS_GONE: Final = (ConnectionLost, NoAnswer)
 
 
 class LoopWorker(Worker):
-    """An RQ worker whose death is noticed within seconds and takes its running job along, so that another can do it."""
+    """An RQ worker whose death is noticed within seconds and takes its running job along, so that another can do it.
+
+    Without Redis it would end in the middle of a job, though it waits where it has none. Here the job goes on as long as nobody else
+    can take it for abandoned, then it is ended; and the worker waits for Redis, as it does between jobs.
+    """
+
+    _last_sign = 0.0
+    """When a sign of life reached Redis last, on the monotonic clock."""
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """Seconds without a sign of life after which a job counts as abandoned."""
@@ -46,6 +59,39 @@ class LoopWorker(Worker):
             register(self, beat)
         if pipeline is None:
             beat.execute()
+
+    def maintain_heartbeats(self, job: Job, execution: Execution) -> None:
+        """Give a sign of life of a job, and end it once it has given none for so long that it is put back in its queue."""
+        try:
+            super().maintain_heartbeats(job, execution)
+            self._last_sign = time.monotonic()
+        except REDIS_IS_GONE as error:
+            if time.monotonic() - self._last_sign < HEARTBEAT + GRACE:
+                logger.warning("Redis is gone (%s); %s goes on for now", error, job.id)
+            else:
+                logger.warning("Redis is gone; %s is ended, and done again when Redis is back", job.id)
+                self.kill_horse()
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run one job, and wait for Redis where it is lost meanwhile: its jobs that count as running are put back in their queues."""
+        self._last_sign = time.monotonic()
+        try:
+            super().execute_job(job, queue)
+        except REDIS_IS_GONE as error:
+            logger.warning("Redis is gone (%s); the worker waits for it", error)
+            if self.horse_pid:
+                self.kill_horse()
+                self.wait_for_horse()
+                self._horse_pid = 0
+            self._wait_for_redis()
+
+    def _wait_for_redis(self) -> None:
+        while not self._stop_requested:
+            try:
+                self.connection.ping()
+                return
+            except REDIS_IS_GONE:
+                time.sleep(1)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Run one job in the forked child, which the kernel ends if this worker dies first."""
