@@ -439,6 +439,19 @@ def test_what_a_fine_tuning_has_just_kept_is_not_deleted_before_it_is_noted(cont
     assert "fresh" not in context.store.names(f"{project.folder}/tuned")
 
 
+def test_what_a_version_of_a_later_release_stands_on_is_not_deleted(context: Context, project: Project) -> None:
+    manifest = {"name": "v9-20260101-000000", "news": [{"backbone": {"id": "tuned-by-it", "unheard": "of"}}]}
+    context.store.write_json(f"{project.folder}/versions/v9-20260101-000000/manifest.json", manifest)
+    for backbone_id in ("tuned-by-it", "tuned-by-nobody"):
+        context.store.write(f"{project.folder}/tuned/{backbone_id}/files/model.safetensors", b"whole")
+    write_tuning(context.store, project.folder, TuningState({}, None))
+
+    delete_unused(context, project)
+
+    assert [version.name for version in context.versions(project).all()] == []
+    assert context.store.names(f"{project.folder}/tuned") == ["tuned-by-it"]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -50,17 +50,17 @@ def load_recorded(context: Context, spec: BackboneSpec, resolved: ResolvedBackbo
 def delete_unused(context: Context, project: Project) -> None:
     """Delete tuned backbones, and what they have embedded, that neither a version nor the fine-tuning under way stands on.
 
-    Nothing while one trains: what it keeps at that moment is not noted yet, and its end clears up.
+    A version whose manifest this release cannot read counts, too: the one that wrote it may be back. Nothing while
+    one trains: what it keeps at that moment is not noted yet, and its end clears up.
     """
     # Asked for first: what it stands on meanwhile becomes a version's.
     attempt = read_tuning(context.store, project.folder).attempt
     if attempt is not None and attempt.backbone is None:
         return
-    used = {record.backbone.id for version in context.versions(project).all() for record in version.learners}
-    if attempt is not None and attempt.backbone is not None:
-        used.add(attempt.backbone.id)
+    manifests = context.versions(project).manifests()
+    under_way = attempt.backbone.id if attempt is not None and attempt.backbone is not None else ""
     for backbone_id in context.store.names(f"{project.folder}/tuned"):
-        if backbone_id not in used:
+        if backbone_id != under_way and not any(backbone_id.encode() in manifest for manifest in manifests):
             context.store.delete(f"{project.folder}/features/{backbone_id}")
             context.store.delete(f"{project.folder}/tuned/{backbone_id}")
             logger.info("Project %d: the tuned backbone %s is removed from the store", project.key.id, backbone_id)

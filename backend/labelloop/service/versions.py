@@ -171,6 +171,11 @@ class Versions:
                 continue
         return sorted(found, key=lambda version: version.number, reverse=True)
 
+    def manifests(self) -> list[bytes]:
+        """The manifest of every version as it is written, also of those that only another release can read."""
+        found = (self._store.read(f"{self._folder}/{name}/manifest.json") for name in self._store.names(self._folder))
+        return [manifest for manifest in found if manifest is not None]
+
     def next_name(self, stage: str, now: datetime | None = None) -> tuple[str, int]:
         """A name nobody has used, with its number: `v12-20261124-021530`, or `v1-…-cold`."""
         numbers = [int(match[1]) for name in self._store.names(self._folder) if (match := _NAME.fullmatch(name))]
