@@ -183,7 +183,8 @@ def _one_sided_signs(differences: Floats) -> float:
 
 
 def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
-    missing = [name for name in classes if name not in set(labels)] if labels else []
+    known = set(labels)
+    missing = [name for name in classes if name not in known] if labels else []
     if not missing:
         return ""
     shown = ", ".join(repr(name) for name in missing[:3]) + (" and others" if len(missing) > 3 else "")
