@@ -32,7 +32,7 @@ def choose_thresholds(probabilities: Floats, answers: Bools) -> tuple[Floats, Bo
             continue
         crossed = _cross_fitted(given, truth)
         if _f1(crossed, truth) > _f1(said[:, label], truth) + GAIN:
-            chosen[label], said[:, label] = _best(given, truth), crossed
+            chosen[label], said[:, label] = best_threshold(given, truth, int(truth.sum())), crossed
     return chosen, said
 
 
@@ -41,18 +41,23 @@ def _cross_fitted(probabilities: Floats, truth: Bools) -> Bools:
     part = deal_in_order(truth, PARTS)
     for number in range(PARTS):
         test = part == number
-        said[test] = probabilities[test] >= _best(probabilities[~test], truth[~test])
+        said[test] = probabilities[test] >= best_threshold(probabilities[~test], truth[~test], int(truth[~test].sum()))
     return said
 
 
-def _best(probabilities: Floats, truth: Bools) -> float:
-    """The threshold of the best F1, half-way between the probabilities that it parts."""
-    order = np.argsort(-probabilities, kind="stable")
-    ranked = probabilities[order]
-    hits = np.cumsum(truth[order])
-    f1 = 2 * hits / (np.arange(1, truth.size + 1) + truth.sum())
+def best_threshold(scores: Floats, right: Bools, wanted: int) -> float:
+    """The threshold of the best F1, half-way between the scores that it parts.
+
+    Args:
+        scores: [n], at least one, above 0.
+        right: bool [n], whether each is right.
+        wanted: how many right ones there are to be found, those without a score too.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    f1 = 2 * np.cumsum(right[order]) / (np.arange(1, right.size + 1) + wanted)
     below = np.append(ranked[1:], 0.0)
-    f1[ranked == below] = -1  # equal probabilities cannot be parted
+    f1[ranked == below] = -1  # equal scores cannot be parted
     last = int(f1.argmax())
     return float((ranked[last] + below[last]) / 2)
 

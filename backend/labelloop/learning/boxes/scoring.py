@@ -12,6 +12,7 @@ from labelloop.learning.boxes.lessons import Truth
 from labelloop.learning.boxes.matching import hits
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration, unfitted
+from labelloop.learning.thresholds import best_threshold
 
 # What is shown where too few images are labelled to find out, and how often an image without a shown box then holds one.
 THRESHOLD: Final = 0.3
@@ -98,21 +99,9 @@ def fit_scoring(found: Sequence[Candidates], truths: Sequence[Truth]) -> Scoring
     logits = np.concatenate([one.logits for one in found])
     pairs = np.stack([np.zeros_like(logits), logits], axis=1)
     calibration, reliability = choose_calibration(pairs, right.astype(np.int64), np.ones(len(right)))
-    threshold = _best_threshold(calibration.probabilities(pairs)[:, 1], right, sum(len(t.columns) for t in truths))
+    threshold = best_threshold(calibration.probabilities(pairs)[:, 1], right, sum(len(t.columns) for t in truths))
     fitted = Scoring(calibration, threshold, MISSED, reliability)
     silent = [truth for one, truth in zip(found, truths, strict=True) if not fitted.shown(fitted.scores(one))]
     # Laplace's rule of succession: a few silent images do not tell that there is never anything in one.
     missed = (sum(truth.columns.size > 0 for truth in silent) + 1) / (len(silent) + 2)
     return Scoring(calibration, threshold, missed, reliability)
-
-
-def _best_threshold(scores: Floats, right: Any, boxes: int) -> float:
-    """Half-way between the last score that belongs to the best F1 and the next."""
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    f1 = 2 * np.cumsum(right[order]) / (np.arange(1, len(order) + 1) + boxes)
-    # Equal scores are shown together or not at all.
-    ends = np.append(ranked[1:] < ranked[:-1], True)
-    last = int(np.where(ends, f1, 0).argmax())
-    following = ranked[last + 1] if last + 1 < len(ranked) else 0.0
-    return float((ranked[last] + following) / 2)
