@@ -38,7 +38,7 @@ class ClassificationLearner:
     Attributes:
         classes: every class of the control, in the config's order; those without a label get probability 0.
         uncertainty: the name of the measure of `ClassPrediction.uncertainty`.
-        cv_metrics: how models trained on four fifths of the labels fare on the other fifth; None when no class has two.
+        cv_metrics: how models trained on a part of the labels fare on the rest, a tenth or a fifth; None when no class has two.
         choice: which head won, by how much, and why; None in versions of before heads were chosen.
         reliability: what the calibration does; None in such versions.
     """

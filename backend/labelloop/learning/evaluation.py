@@ -40,7 +40,7 @@ class Metrics:
 
     The intervals speak of items like these. Where a strategy picked what was labelled, these are harder than the pool's, whether
     they were held out or cross-validated, and the model does better on the pool than is said here. A cross-validated figure is
-    besides of models that had a fifth less to learn from, and its interval takes their errors for independent, which is
+    besides of models that had up to a fifth less to learn from, and its interval takes their errors for independent, which is
     slightly too narrow (Bengio and Grandvalet, 2004).
 
     Attributes:

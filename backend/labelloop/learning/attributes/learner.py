@@ -72,7 +72,7 @@ class AttributesLearner:
 
     @property
     def cv_metrics(self) -> Measured | None:
-        """How models trained on four fifths of the regions fare on the other fifth; None where there are too few."""
+        """How models trained on a part of the regions fare on the rest; None where there are too few."""
         return self._regions.cv_metrics
 
     @classmethod
