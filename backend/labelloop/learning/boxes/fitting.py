@@ -82,10 +82,12 @@ def _whitening(grids: Sequence[Floats]) -> tuple[Floats, Floats]:
     """
     # An odd step, so that cells of all columns are among them.
     step = max(STRIDE, len(grids) * grids[0][0].size // MOST_CELLS | 1)
-    rows = np.concatenate([grid.reshape(len(grid), -1)[:, ::step].T for grid in grids]).astype(np.float64)
+    rows = np.concatenate([grid.reshape(len(grid), -1)[:, ::step].T for grid in grids], dtype=np.float64)
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
     spread = np.where(spread > 1e-6, spread, np.inf)
-    rows = (rows - centre) / spread
+    # In place, since the rows take hundreds of megabytes.
+    rows -= centre
+    rows /= spread
     variances, axes = np.linalg.eigh(rows.T @ rows / len(rows))
     # Of images that are all one colour nothing varies; their axes are kept, and what lies along them is 0.
     kept = np.flatnonzero(variances >= LEAST_VARIANCE * variances[-1])[-WIDTH:]
