@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelloop.errors import LearningError
 from labelloop.learning.arrays import Bools, Floats
 from labelloop.learning.backbones.base import Backbone, OnProgress
 
@@ -24,9 +25,26 @@ class Dense:
     places: NDArray[np.int32]
 
 
+EMPTY: Final = Dense(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int32))
+"""Those of an item that cannot be decoded."""
+
+Told = TypeVar("Told")
+
+
 def decoded(items: Sequence[Dense]) -> Bools:
     """Which of n images could be decoded, bool [n]; the others have no dense features."""
     return np.array([dense.values.size > 0 for dense in items], dtype=bool)
+
+
+def decoded_pairs(inputs: Sequence[Dense], targets: Sequence[Told]) -> list[tuple[Dense, Told]]:
+    """The images that could be decoded, each with its target.
+
+    Raises:
+        LearningError: there are not as many targets as images.
+    """
+    if len(inputs) != len(targets):
+        raise LearningError(f"There are {len(targets)} targets for the maps of {len(inputs)} images.")
+    return [(dense, target) for dense, target in zip(inputs, targets, strict=True) if dense.values.size]
 
 
 class DenseBackbone(Backbone, Protocol):

@@ -8,14 +8,13 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import BackboneSpec, OnProgress, ResolvedBackbone
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import EMPTY, Dense
 from labelloop.learning.backbones.detections import pack_detections
 from labelloop.learning.backbones.detectors import Design, design_of, load_detector
 from labelloop.learning.backbones.image_running import embed_images
 from labelloop.learning.backbones.maps import Squashed, shown_size, squash
 from labelloop.learning.backbones.names import name_number
 from labelloop.learning.backbones.plain_images import PLAIN_IMAGES, PlainImages
-from labelloop.learning.backbones.plain_maps import EMPTY
 from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import note_run, pick_device
 from labelloop.learning.images import decode_image

@@ -8,9 +8,8 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import OnProgress
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import EMPTY, Dense
 from labelloop.learning.backbones.maps import Squashed
-from labelloop.learning.backbones.plain_maps import EMPTY
 from labelloop.learning.backbones.torch_running import run_in_batches
 
 DECODERS: Final = 4

@@ -7,7 +7,7 @@ import numpy as np
 
 from labelloop.learning.arrays import Floats
 from labelloop.learning.backbones.base import OnProgress, ResolvedBackbone
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import EMPTY, Dense
 from labelloop.learning.backbones.maps import STRIDES, Squashed, pack, quarters, squash
 from labelloop.learning.backbones.plain_images import PlainImages
 
@@ -45,9 +45,6 @@ class PlainMaps:
             if on_progress is not None:
                 on_progress(done)
         return PlainImages().embed(items), maps
-
-
-EMPTY: Final = Dense(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int32))
 
 
 def _maps(image: Squashed) -> Dense:

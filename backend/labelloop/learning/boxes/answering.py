@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, decoded_pairs
 from labelloop.learning.boxes.decoding import Candidates
 from labelloop.learning.boxes.figures import Judged, figures
 from labelloop.learning.boxes.grids import image_size
@@ -47,7 +46,7 @@ class AnswersBoxes(ABC):
             NotEnoughLabels: no image has a box.
         """
         with one_thread():
-            return figures(self._judge(usable(inputs, targets)), self.classes, "holdout")
+            return figures(self._judge(decoded_pairs(inputs, targets)), self.classes, "holdout")
 
     def quality(self, inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> Floats:
         """F1 of the boxes shown in each image at an overlap of half, float64 [n]; 1 where there are none and none are shown."""
@@ -85,17 +84,6 @@ class AnswersBoxes(ABC):
             )
             for dense, target in items
         ]
-
-
-def usable(inputs: Sequence[Dense], targets: Sequence[BoxesTarget]) -> list[tuple[Dense, BoxesTarget]]:
-    """The images that could be decoded, with what people drew.
-
-    Raises:
-        LearningError: there are not as many targets as images.
-    """
-    if len(inputs) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for the maps of {len(inputs)} images.")
-    return [(dense, target) for dense, target in zip(inputs, targets, strict=True) if dense.values.size]
 
 
 def judged(scoring: Scoring, found: Candidates, truth: Truth, size: tuple[int, int]) -> Judged:

@@ -7,9 +7,9 @@ import numpy as np
 
 from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Array
-from labelloop.learning.backbones.dense import Dense, decoded
+from labelloop.learning.backbones.dense import Dense, decoded, decoded_pairs
 from labelloop.learning.backbones.detections import read_detections
-from labelloop.learning.boxes.answering import AnswersBoxes, judged, usable
+from labelloop.learning.boxes.answering import AnswersBoxes, judged
 from labelloop.learning.boxes.decoding import Candidates, uncovered
 from labelloop.learning.boxes.figures import figures
 from labelloop.learning.boxes.grids import image_size
@@ -56,7 +56,7 @@ class DetectedBoxesLearner(AnswersBoxes):
             NotEnoughLabels: the detector finds nothing in any of the labelled images.
             LearningError: what was read are no detections.
         """
-        items = usable(training.inputs, training.targets)
+        items = decoded_pairs(training.inputs, training.targets)
         found = [read_detections(dense) for dense, _ in items]
         if found and not any(one.names.size for one in found):
             raise NotEnoughLabels(

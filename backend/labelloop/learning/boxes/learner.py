@@ -8,8 +8,8 @@ import numpy as np
 
 from labelloop.errors import LearningError, NotEnoughLabels
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.backbones.dense import Dense, decoded
-from labelloop.learning.boxes.answering import AnswersBoxes, judged, seen_among, usable
+from labelloop.learning.backbones.dense import Dense, decoded, decoded_pairs
+from labelloop.learning.boxes.answering import AnswersBoxes, judged, seen_among
 from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.learning.boxes.figures import figures
 from labelloop.learning.boxes.fitting import fit_head
@@ -66,7 +66,7 @@ class BoxesLearner(AnswersBoxes):
             NotEnoughLabels: no image has a box of a class there is.
             LearningError: the maps do not go together.
         """
-        items = usable(training.inputs, training.targets)
+        items = decoded_pairs(training.inputs, training.targets)
         seen = seen_among([target for _, target in items], training.classes)
         labels = [training.classes[i] for i in seen]
         truths = [truth_of(target, labels, *image_size(dense)) for dense, target in items]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats, Ints
-from labelloop.learning.backbones.dense import Dense, decoded
+from labelloop.learning.backbones.dense import Dense, decoded, decoded_pairs
 from labelloop.learning.backbones.maps import Maps, unpack
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.figures import Figures
@@ -22,7 +22,6 @@ from labelloop.learning.masks.lessons import (
     fresh,
     make_lessons,
     seen_classes,
-    usable,
 )
 from labelloop.learning.masks.told import told_logits
 from labelloop.learning.masks.windows import fit_scales
@@ -83,7 +82,7 @@ class MasksLearner:
         options = training.options
         measure_named(options.uncertainty)
         check_reduction(options.reduction)
-        items = usable(training.inputs, training.targets)
+        items = decoded_pairs(training.inputs, training.targets)
         seen = seen_classes(items, training.classes)
         labels = [training.classes[i] for i in seen]
         with one_thread():
@@ -128,7 +127,7 @@ class MasksLearner:
             NotEnoughLabels: no image has an area, and none is found.
         """
         with one_thread():
-            shares = [self._shares(item) for item in usable(inputs, targets)]
+            shares = [self._shares(item) for item in decoded_pairs(inputs, targets)]
         return figures(shares, self.classes, "holdout")
 
     def quality(self, inputs: Sequence[Dense], targets: Sequence[MasksTarget]) -> Floats:

@@ -37,17 +37,6 @@ EVIDENCE_EACH: Final = 10.0
 Labelled = tuple[Dense, MasksTarget]
 
 
-def usable(inputs: Sequence[Dense], targets: Sequence[MasksTarget]) -> list[Labelled]:
-    """The images that could be decoded, each with its target.
-
-    Raises:
-        LearningError: there are not as many targets as images.
-    """
-    if len(inputs) != len(targets):
-        raise LearningError(f"There are {len(targets)} targets for the maps of {len(inputs)} images.")
-    return [(dense, target) for dense, target in zip(inputs, targets, strict=True) if dense.values.size]
-
-
 def seen_classes(items: Sequence[Labelled], classes: Sequence[str]) -> Ints:
     """The numbers of the classes that have an area, int64.
 
