@@ -1,5 +1,6 @@
 """Intervals hold what they promise, on few items too."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from labelloop.learning.boxes.decoding import Candidates
 from labelloop.learning.boxes.figures import Judged
 from labelloop.learning.boxes.figures import figures as box_figures
 from labelloop.learning.boxes.lessons import Truth
-from labelloop.learning.intervals import Interval, _macro_f1, drawn_interval, macro_f1_interval, wilson
+from labelloop.learning.intervals import Interval, _macro_f1, drawn_interval, f1_interval, macro_f1_interval, wilson
 from labelloop.learning.masks.figures import figures as mask_figures
 
 
@@ -146,3 +147,13 @@ def _ten_boxes(found: int) -> Judged:
     columns = np.zeros(10, dtype=np.int64)
     seen = Candidates(corners[:found], columns[:found], np.ones(found))
     return Judged(Truth(corners, columns), seen, np.ones(found), found, (100, 100))
+
+
+def test_the_draws_of_many_items_are_made_a_few_at_a_time() -> None:
+    counts = np.random.default_rng(0).integers(0, 3, (5000, 3))
+    tracemalloc.start()
+    f1_interval(counts, len(counts))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 20e6  # all at once would be 40 MB

@@ -6,10 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from labelloop.learning.arrays import Floats, Ints
+from labelloop.learning.arrays import Array, Floats, Ints
 
 CONFIDENCE: Final = 0.95
 DRAWS: Final = 1000
+# Of a bootstrap's draws, which of many items would take gigabytes.
+NUMBERS_AT_ONCE: Final = 1_000_000
 # Up to so many items draws of them say too little of how far others may differ.
 FEW: Final = 10
 
@@ -100,6 +102,31 @@ def macro_f1_interval(truth: Ints, predicted: Ints, classes: int, seed: int = 0)
     return Interval(
         max(0.0, min(float(low), value - (share - reach.low))), min(1.0, max(float(high), value + (reach.high - share)))
     )
+
+
+def f1(hits: Floats, found: Floats, wanted: Floats) -> Floats:
+    """2 hits / (found + wanted), elementwise; 1 where nothing was to be found and nothing was."""
+    both = np.asarray(found + wanted, dtype=np.float64)
+    share: Floats = np.where(both > 0, 2 * hits / np.maximum(both, 1), 1.0)
+    return share
+
+
+def f1_interval(counts: Array, answers: float) -> Interval:
+    """Seeded bootstrap percentile interval of the F1 of all items together (Efron, 1979), at least as wide as `wilson`'s.
+
+    Args:
+        counts: [n, 3], of each item what is right, found and wanted.
+        answers: how many independent answers the interval is at least as wide as that of: where all are right, each draw of a
+            bootstrap is all right too.
+    """
+    items = len(counts)
+    generator, shares = np.random.default_rng(0), []
+    for start in range(0, DRAWS, at_once := max(1, NUMBERS_AT_ONCE // items)):
+        drawn = generator.multinomial(items, np.full(items, 1 / items), size=min(at_once, DRAWS - start))
+        shares.append(f1(*(drawn @ counts).T))
+    low, high = np.quantile(np.concatenate(shares), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    reach = wilson(float(f1(*counts.sum(axis=0))) * answers, answers)
+    return Interval(min(float(low), reach.low), max(float(high), reach.high))
 
 
 def _macro_f1(counts: Ints, truth: Ints, predicted: Ints) -> Floats:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from labelloop.errors import NotEnoughLabels
-from labelloop.learning.arrays import Bools, Floats
+from labelloop.learning.arrays import Bools, Floats, Ints
 from labelloop.learning.evaluation import Source
 from labelloop.learning.figures import Figures
-from labelloop.learning.intervals import CONFIDENCE, DRAWS, Interval, wilson
+from labelloop.learning.intervals import f1, f1_interval
 
 
 def measure_sets(said: Bools, truth: Bools, classes: Sequence[str], source: Source = "holdout") -> Figures:
@@ -28,15 +28,15 @@ def measure_sets(said: Bools, truth: Bools, classes: Sequence[str], source: Sour
     """
     if len(truth) == 0:
         raise NotEnoughLabels("There is no labelled item to measure a model on.")
-    hits, guesses, right = (said & truth).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
+    hits, guesses, right = _counts(said, truth, axis=0).T
     seen = np.flatnonzero(guesses + right)
-    of_class = _f1(hits, guesses + right)
+    of_class = f1(hits, guesses, right)
     return Figures(
         items=len(truth),
         name="micro F1",
-        value=float(_f1(hits.sum(), (guesses + right).sum())),
+        value=float(f1(hits.sum(), guesses.sum(), right.sum())),
         source=source,
-        interval=_interval(said, truth),
+        interval=f1_interval(_counts(said, truth, axis=1), len(truth)),
         others={
             "macro F1": float(of_class[seen].mean()) if seen.size else 1.0,
             "subset accuracy": float((said == truth).all(axis=1).mean()),
@@ -56,20 +56,9 @@ def measure_sets(said: Bools, truth: Bools, classes: Sequence[str], source: Sour
 
 def item_f1(said: Bools, truth: Bools) -> Floats:
     """The F1 of each item's set, float64 [n]; 1 where both sets are empty."""
-    return _f1((said & truth).sum(axis=1), said.sum(axis=1) + truth.sum(axis=1))
+    return f1(*_counts(said, truth, axis=1).T)
 
 
-def _f1(hits: Floats, both: Floats) -> Floats:
-    result: Floats = np.where(np.asarray(both) > 0, 2 * np.asarray(hits) / np.maximum(both, 1), 1.0)
-    return result
-
-
-def _interval(said: Bools, truth: Bools) -> Interval:
-    """Bootstrap over the items (Efron, 1979), at least as wide as an interval of as many independent answers."""
-    items = len(truth)
-    counts = np.column_stack([(said & truth).sum(axis=1), said.sum(axis=1) + truth.sum(axis=1)])
-    drawn = np.random.default_rng(0).multinomial(items, np.full(items, 1 / items), size=DRAWS) @ counts
-    low, high = np.quantile(_f1(drawn[:, 0], drawn[:, 1]), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    total = counts.sum(axis=0)
-    alone = wilson(float(_f1(total[0], total[1])) * items, items)
-    return Interval(min(float(low), alone.low), max(float(high), alone.high))
+def _counts(said: Bools, truth: Bools, axis: int) -> Ints:
+    """What is right, found and wanted, int [n, 3] of each item (axis 1) or [C, 3] of each class (axis 0)."""
+    return np.stack([(said & truth).sum(axis=axis), said.sum(axis=axis), truth.sum(axis=axis)], axis=1)
