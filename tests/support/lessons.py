@@ -3,7 +3,8 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from labelloop.learning.heads import FOLDS, Lesson
+from labelloop.learning.folds import FOLDS
+from labelloop.learning.heads import Lesson
 from labelloop.learning.logistic import assign_folds
 from labelloop.learning.scaling import centre_of, unit_rows
 

@@ -9,7 +9,7 @@ import numpy as np
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.calibration import fit_calibration
 from labelloop.learning.evaluation import FLOOR
-from labelloop.learning.folds import first_of_each
+from labelloop.learning.folds import FOLDS, first_of_each, plan_folds
 from labelloop.learning.logistic import DEFAULT, GRID, fit_once, span
 
 Fit = Callable[[Floats, Bools, Floats, float], tuple[Floats, Floats]]
@@ -20,13 +20,7 @@ be fitted is NaN."""
 CHOOSERS: Final = 8
 # With more questions than this the cross-validation has fewer folds, or it would take longer than a round may.
 MANY: Final = 50
-FOLDS: Final = 5
-FEW_FOLDS: Final = 3
-# Up to so many rows the folds are more, so that what is tested has lost little of what it learns from.
-FEW_ROWS: Final = 50
-MORE_FOLDS: Final = 10
-# Beyond so many rows one fold holds enough to judge by.
-ALL_FOLDS_UP_TO: Final = 2000
+FEWER_FOLDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +128,7 @@ def deal(answers: Bools, seed: int, groups: Ints | None = None) -> tuple[Ints, r
         groups: int [n], the number of each row's group of near-duplicates; None: there are none.
     """
     rows, questions = answers.shape
-    folds = MORE_FOLDS if rows <= FEW_ROWS else FOLDS if questions <= MANY else FEW_FOLDS
+    folds, run = plan_folds(rows, FOLDS if questions <= MANY else FEWER_FOLDS)
     generator = np.random.default_rng(seed)
     first = np.arange(rows) if groups is None else first_of_each(groups)
     order, assigned, dealt = generator.permutation(np.flatnonzero(first == np.arange(rows))), np.full(rows, -1), 0
@@ -143,7 +137,7 @@ def deal(answers: Bools, seed: int, groups: Ints | None = None) -> tuple[Ints, r
         members = open_rows if question is None else open_rows[answers[open_rows, question]]
         assigned[members] = (np.arange(members.size) + dealt) % folds
         dealt += members.size
-    return assigned[first], range(folds if rows <= ALL_FOLDS_UP_TO else 1)
+    return assigned[first], run
 
 
 def logistic(scores: Floats) -> Floats:

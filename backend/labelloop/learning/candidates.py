@@ -11,19 +11,15 @@ from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.blending import BLEND, BLEND_TRACK_RECORD, blend
 from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter
 from labelloop.learning.ensembles import UNTRAINABLE
-from labelloop.learning.heads import FOLDS, HEADS, Lesson, Recipe
+from labelloop.learning.folds import ALL_FOLDS_UP_TO, FEW_ROWS, MORE_FOLDS, plan_folds
+from labelloop.learning.heads import HEADS, Lesson, Recipe
 from labelloop.learning.logistic import assign_folds
 
 logger = logging.getLogger(__name__)
 
-# Beyond this many labels one fold holds enough rows to choose by, and five would take five times as long.
-ALL_FOLDS_UP_TO: Final = 2000
-# Up to this many labels the folds are more, so that what is tested has lost little of what it learns from.
-FEW: Final = 50
-FEW_FOLDS: Final = 10
 # Folds that candidates are tested on, by labels: each is a training on the pool, and a few hundred rows are enough to
 # tell a gain that matters.
-CANDIDATE_FOLDS: Final = ((FEW, FEW_FOLDS), (200, 5), (400, 3), (ALL_FOLDS_UP_TO, 2))
+CANDIDATE_FOLDS: Final = ((FEW_ROWS, MORE_FOLDS), (200, 5), (400, 3), (ALL_FOLDS_UP_TO, 2))
 # With more labels a class, or in all, than this the pool has nothing to add that would be worth its time.
 MOST_PER_CLASS: Final = 100
 MOST: Final = 2000
@@ -84,8 +80,8 @@ def worth_trying(labels: int, classes: int, pool: int) -> str:
 
 def fold_rows(targets: Ints, seed: int, groups: Ints | None = None) -> tuple[Ints, range]:
     """The folds of a lesson's rows, and those that the supervised head is tested on; see `assign_folds`."""
-    folds = FEW_FOLDS if len(targets) <= FEW else FOLDS
-    return assign_folds(targets, folds, seed, groups), range(folds if len(targets) <= ALL_FOLDS_UP_TO else 1)
+    folds, run = plan_folds(len(targets))
+    return assign_folds(targets, folds, seed, groups), run
 
 
 def sampled_pool(pool: Floats, classes: int, seed: int) -> Floats:

@@ -1,7 +1,7 @@
-"""Folds of items with several classes each, what is trained without each of them, and what it can be judged on."""
+"""Folds of items: how many, which item is in which, what is trained without each of them, and what it can be judged on."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -9,6 +9,19 @@ from labelloop.learning.arrays import Bools, Ints
 from labelloop.learning.threads import side_by_side
 
 Made = TypeVar("Made")
+
+FOLDS: Final = 5
+# Up to so many rows the folds are more, so that what is tested has lost little of what it learns from.
+FEW_ROWS: Final = 50
+MORE_FOLDS: Final = 10
+# Beyond so many rows one fold holds enough to judge by, and all of them would take several times as long.
+ALL_FOLDS_UP_TO: Final = 2000
+
+
+def plan_folds(rows: int, usual: int = FOLDS) -> tuple[int, range]:
+    """Into how many folds so many rows are dealt out, and which of these are tested."""
+    folds = MORE_FOLDS if rows <= FEW_ROWS else usual
+    return folds, range(folds if rows <= ALL_FOLDS_UP_TO else 1)
 
 
 def deal_out(kinds: Sequence[tuple[int, ...]], folds: int, seed: int, groups: Ints | None = None) -> Ints:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from labelloop.learning.arrays import Array
-from labelloop.learning.heads.base import FOLDS, Head, Lesson, Recipe, Tested
+from labelloop.learning.heads.base import Head, Lesson, Recipe, Tested
 from labelloop.learning.heads.boosting import Boosting, TreesHead
 from labelloop.learning.heads.kernel import Kernel, KernelHead
 from labelloop.learning.heads.linear import LinearHead, Logistic, Svm
@@ -15,7 +15,7 @@ HEADS: Final[dict[str, Recipe]] = {
 }
 STORED: Final[dict[str, type[Head]]] = {head.kind: head for head in (LinearHead, KernelHead, NeighboursHead, TreesHead)}
 
-__all__ = ["FOLDS", "HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "arrays_of", "restore_head"]
+__all__ = ["HEADS", "STORED", "Head", "Lesson", "LinearHead", "Recipe", "Tested", "arrays_of", "restore_head"]
 
 
 def restore_head(kind: str, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Head:

@@ -6,15 +6,14 @@ A recipe needs scikit-learn or scipy; the head that comes of it predicts with nu
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.calibration import log_softmax
 from labelloop.learning.choice import TrackRecord
-
-FOLDS: Final = 5
+from labelloop.learning.folds import FOLDS
 
 
 @dataclass(frozen=True, slots=True)
