@@ -30,6 +30,13 @@ EMPTY: Final = Dense(np.zeros(0, dtype=np.float16), np.zeros(0, dtype=np.int32))
 
 Told = TypeVar("Told")
 
+_MOST: Final = float(np.finfo(np.float16).max)
+
+
+def as_kept(values: Floats) -> NDArray[np.float16]:
+    """Values as they are kept, flat; what float16 cannot hold is cut to its range."""
+    return np.clip(values, -_MOST, _MOST).astype(np.float16).reshape(-1)
+
 
 def decoded(items: Sequence[Dense]) -> Bools:
     """Which of n images could be decoded, bool [n]; the others have no dense features."""

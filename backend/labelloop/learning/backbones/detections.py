@@ -17,7 +17,7 @@ import numpy as np
 
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, as_kept
 from labelloop.records.geometry import Corners
 
 _UNIT: Final = 1 << 16
@@ -25,7 +25,6 @@ _HEAD: Final = 5
 _EACH: Final = 5
 # Logits of probabilities that a sigmoid rounds to 0 or 1 stay finite.
 _FURTHEST: Final = 16.0
-_MOST: Final = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def pack_detections(
     sure = np.clip(scores[order].astype(np.float64), 1e-12, 1 - 1e-12)
     logits = np.clip(np.log(sure) - np.log1p(-sure), -_FURTHEST, _FURTHEST)
     places = np.concatenate([head, np.concatenate([numbers, edges], axis=1).ravel()])
-    return Dense(np.concatenate([np.clip(row, -_MOST, _MOST), logits]).astype(np.float16), places)
+    return Dense(as_kept(np.concatenate([row, logits])), places)
 
 
 def read_detections(dense: Dense) -> Detections:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, as_kept
 from labelloop.learning.images import decode_image
 from labelloop.learning.images.pillow import orientation
 from labelloop.records.media import unmarked
@@ -33,7 +33,6 @@ COLOURS: Final = 12
 _HEAD: Final = 4
 _JPEG: Final = b"\xff\xd8"
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
-_MOST: Final = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,9 @@ def pack(height: int, width: int, levels: Sequence[Floats], *, taught: bool = Fa
 
     The rest is as in `Maps`.
     """
-    flat = [np.clip(np.nan_to_num(level, posinf=_MOST, neginf=-_MOST), -_MOST, _MOST).ravel() for level in levels]
+    flat = [as_kept(np.nan_to_num(level)) for level in levels]
     places = [height, width, int(taught), len(told), *told, *(size for level in levels for size in level.shape)]
-    return Dense(np.concatenate(flat).astype(np.float16), np.array(places, dtype=np.int32))
+    return Dense(np.concatenate(flat), np.array(places, dtype=np.int32))
 
 
 def unpack(dense: Dense) -> Maps:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from labelloop.learning.arrays import Floats
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, as_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ def pack_outputs(row: Floats, texts: Sequence[str], log_probabilities: Sequence[
     codes = [np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<i4") for text in texts]
     head = np.array([len(texts), len(row), int(taught), *(len(one) for one in codes)], dtype=np.int32)
     values = np.concatenate([row, np.asarray(log_probabilities, dtype=np.float64)])
-    most = np.finfo(np.float16).max
-    return Dense(np.clip(values, -most, most).astype(np.float16), np.concatenate([head, *codes]).astype(np.int32))
+    return Dense(as_kept(values), np.concatenate([head, *codes]).astype(np.int32))
 
 
 def read_outputs(dense: Dense) -> Outputs:

@@ -12,7 +12,7 @@ import numpy as np
 
 from labelloop.errors import LearningError
 from labelloop.learning.arrays import Floats, Ints
-from labelloop.learning.backbones.dense import Dense
+from labelloop.learning.backbones.dense import Dense, as_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,9 @@ class Tokens:
 
 def pack_tokens(values: Floats, places: Sequence[tuple[int, int]], *, taught: bool = False) -> Dense:
     """Features [t, c] of the words at t places, as they are kept; what float16 cannot hold is cut to its range."""
-    most = np.finfo(np.float16).max
-    kept = np.clip(values, -most, most).astype(np.float16)
     ends = np.array(places, dtype=np.int32).reshape(-1)
     said = [np.array(values.shape, dtype=np.int32), ends, np.ones(int(taught), dtype=np.int32)]
-    return Dense(kept.reshape(-1), np.concatenate(said))
+    return Dense(as_kept(values), np.concatenate(said))
 
 
 def unpack_tokens(dense: Dense) -> Tokens:

@@ -15,7 +15,7 @@ from labelloop.learning.spans.tags import disjoint, on_tokens, to_tags
 from labelloop.records import Span, SpansTarget
 
 # A channel that hardly ever differs from its mean is not blown up to the others' spread.
-_LEAST_SPREAD: Final = 0.1
+LEAST_SPREAD: Final = 0.1
 _TOKENS_AT_ONCE: Final = 20_000
 _WAYS_AT_ONCE: Final = 2_000_000
 
@@ -133,7 +133,7 @@ def _fit_scaling(texts: Iterable[Floats]) -> Scaling:
         sums = sums + values.sum(axis=0, dtype=np.float64)
         squares = squares + np.square(values, dtype=np.float64).sum(axis=0)
     centre = sums / count
-    spread = np.sqrt(np.maximum(squares / count - centre**2, _LEAST_SPREAD**2))
+    spread = np.sqrt(np.maximum(squares / count - centre**2, LEAST_SPREAD**2))
     return Scaling(centre.astype(np.float32), spread.astype(np.float32))
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.backbones.token_windows import TokenEncoder, WordParts, WordPlaces, readable, states_of
 from labelloop.learning.backbones.word_shapes import PIECES, SHAPES, written_as
+from labelloop.learning.spans.reading import LEAST_SPREAD
 from labelloop.learning.spans.tags import POSITIONS, columns, disjoint, on_tokens, to_tags
 from labelloop.learning.tuning.gradient_steps import GradientSteps, half_precision
 from labelloop.learning.tuning.judged import Judged, at_temperatures
@@ -25,8 +26,6 @@ DROPOUT: Final = 0.25
 HIDDEN: Final = {"none": 0.0, "weak": 0.1, "strong": 0.25}
 # Words that the first head is fitted to.
 START_WORDS: Final = 20_000
-# A channel that hardly ever differs from its mean is not blown up to the others' spread.
-LEAST_SPREAD: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
