@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 RECORDED_LIBRARIES = ("labelloop", "numpy", "scikit-learn", "torch", "torchvision", "sentence-transformers")
 RECORDED_SETTINGS = (
     "strategy",
+    "reduction",
     "cold_strategy",
     "cold_labels_per_class",
     "semi_supervised",
