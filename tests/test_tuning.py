@@ -17,6 +17,7 @@ from PIL import Image
 from labelloop.errors import LearningError, MediaBroken, MediaError, MediaUnavailable, StoreError
 from labelloop.labelstudio import ProjectKey
 from labelloop.learning import GateDecision
+from labelloop.learning.preparation import near_duplicate_groups
 from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
 from labelloop.service import embedding, tuning_lesson
@@ -569,6 +570,22 @@ def test_near_duplicates_do_not_decide_when_to_stop_learning_each_other(bench: T
     assert attempt is not None
     assert attempt.validation
     assert not {task_id % 60 for task_id in attempt.labels} & {task_id % 60 for task_id in attempt.validation}
+
+
+def test_both_heads_of_a_verdict_go_by_the_same_near_duplicates(
+    bench: TuningProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that the features in use tell, found once: among many labels it takes seconds."""
+    found: list[np.ndarray] = []
+
+    def grouped(features: np.ndarray) -> np.ndarray:
+        found.append(near_duplicate_groups(features))
+        return found[-1]
+
+    monkeypatch.setattr("labelloop.service.training.near_duplicate_groups", grouped)
+    assert tune(bench.context, bench.project, never, silent)
+
+    assert [len(groups) for groups in found] == [LABELLED]
 
 
 def test_a_changed_label_config_costs_no_try(bench: TuningProject) -> None:

@@ -1,6 +1,6 @@
 """Trains one control's candidate on its labels and judges it against the live version."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -79,7 +79,7 @@ def train_control(
     settings: Settings,
     report: Progress,
     pool: Sequence[TaskRecord] = (),
-    alike: Embedder | None = None,
+    near: Mapping[int, int] | None = None,
 ) -> Candidate:
     """Fit a learner on the labelled tasks, and on the pool where that helps, and let the gate judge it.
 
@@ -93,7 +93,8 @@ def train_control(
         settings: holdout, gate, strategy, and what is trained.
         report: told of the embedding.
         pool: tasks without a label; those that have features already are learnt from.
-        alike: gives the features that near-duplicates are told by; None: `embedder`.
+        near: by task id, the number of its group of near-duplicates, by other features than the embedder's (`near_duplicates`);
+            a task without one is alone. None: they are told by the embedder's.
 
     Raises:
         NotEnoughLabels: fewer than two classes have labels.
@@ -103,7 +104,7 @@ def train_control(
     if not embedded.ids and embedded.unavailable:
         raise MediaUnavailable(next(iter(embedded.unavailable.values())))
     wanted = [targets[task_id] for task_id in embedded.ids]
-    groups = _groups(embedded, alike, tasks)
+    groups = near_duplicate_groups(embedded.features) if near is None else _groups(embedded.ids, near)
     sides, judged_on = _place(embedded, wanted, groups, sides, settings)
     kind = learner_of(record.control.kind, record.backbone_spec.parts)
     aside = np.array([sides[content] for content in embedded.contents], dtype=bool)
@@ -213,17 +214,15 @@ def _first(finding: Finding) -> str:
     return f" Tasks {', '.join(finding.ids[:3])}{' …' if finding.count > 3 else ''}."
 
 
-def _groups(embedded: Embedded, alike: Embedder | None, tasks: list[TaskRecord]) -> NDArray[np.integer[Any]]:
-    """Near-duplicates among the embedded tasks, a number for each group."""
-    if alike is None:
-        return near_duplicate_groups(embedded.features)
-    found = alike.cached(tasks)
-    row_of = {task_id: row for row, task_id in enumerate(found.ids)}
-    features = np.full((len(embedded.ids), found.features.shape[1]), np.nan, dtype=np.float32)
-    for place, task_id in enumerate(embedded.ids):
-        if task_id in row_of:
-            features[place] = found.features[row_of[task_id]]
-    return near_duplicate_groups(features)
+def near_duplicates(embedder: Embedder, tasks: Sequence[TaskRecord]) -> dict[int, int]:
+    """By id of those tasks whose features are here, the number of its group of near-duplicates, at least 0."""
+    found = embedder.cached(tasks)
+    return dict(zip(found.ids, near_duplicate_groups(found.features).tolist(), strict=True))
+
+
+def _groups(ids: Sequence[int], near: Mapping[int, int]) -> NDArray[np.integer[Any]]:
+    """The group of each task; a number of its own for one that has none."""
+    return np.array([near.get(task_id, -1 - place) for place, task_id in enumerate(ids)], dtype=np.int64)
 
 
 def _place(

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from labelloop.labelstudio import TaskRecord
 from labelloop.learning import Figures, Metrics
-from labelloop.service.embedding import Embedder
 from labelloop.service.releases import learner_record
 from labelloop.service.scene import Scene
 from labelloop.service.state import Progress
-from labelloop.service.training import Candidate, train_control
+from labelloop.service.training import Candidate, near_duplicates, train_control
 from labelloop.service.tuning_state import Attempt
 from labelloop.service.versions import LearnerRecord
 
@@ -40,13 +39,13 @@ def judge_tuned(scene: Scene, attempt: Attempt, record: LearnerRecord, report: P
     if any(sides.get(content) for content in attempt.contents):
         return Verdict({}, "The live version holds out labels that the backbone was trained on.")
     in_use = learner_record(scene.context.settings, record.control, scene.live)
-    # A network that was trained on some of them draws all closer together, near-duplicates or not.
-    alike = scene.embedder(in_use)
     labelled = [scene.book.tasks[task_id] for task_id in sorted(scene.labelled[record.control.name].targets)]
     lacking = {task.id for task in scene.embedder(record).lacking(labelled)}
     tasks = [task for task in labelled if task.id not in lacking]
-    tuned = _candidate(scene, record, tasks, sides | dict.fromkeys(attempt.contents, False), report, alike)
-    if reason := refusal(tuned, _candidate(scene, in_use, tasks, tuned.sides, report)):
+    # A network that was trained on some of them draws all closer together, near-duplicates or not.
+    near = near_duplicates(scene.embedder(in_use), tasks)
+    tuned = _candidate(scene, record, tasks, sides | dict.fromkeys(attempt.contents, False), near, report)
+    if reason := refusal(tuned, _candidate(scene, in_use, tasks, tuned.sides, near, report)):
         return Verdict({}, reason)
     return Verdict({record.control.name: tuned}, tuned.decision.reason)
 
@@ -56,8 +55,8 @@ def _candidate(
     record: LearnerRecord,
     tasks: list[TaskRecord],
     sides: dict[str, bool],
+    near: dict[int, int],
     report: Progress,
-    alike: Embedder | None = None,
 ) -> Candidate:
     return train_control(
         record,
@@ -68,7 +67,7 @@ def _candidate(
         scene.incumbent(record.control),
         scene.context.settings,
         report,
-        alike=alike,
+        near=near,
     )
 
 
