@@ -89,6 +89,17 @@ def test_padding_does_not_take_the_range() -> None:
     assert np.ptp(found[2]) > 240
 
 
+@pytest.mark.parametrize(("value", "limit"), [(-2000, -1990), (-1990, -2000)])
+def test_a_range_of_padding_does_not_take_the_range_of_grey(value: int, limit: int) -> None:
+    """Scanners fill up with several values, and say the first and the last of them in either order."""
+    values = (RAMP + 1000).astype(np.int16)
+    values[0], values[1] = -2000, -1995
+    found = grey(dicom(values, PixelPaddingValue=value, PixelPaddingRangeLimit=limit))
+
+    assert (found[:2] == 0).all()
+    assert np.ptp(found[2]) > 240
+
+
 def test_monochrome1_has_white_at_zero() -> None:
     values = RAMP.astype(np.uint8)
     window = {"WindowCenter": "128", "WindowWidth": "256"}

@@ -2,7 +2,8 @@
 
 - Frames are counted from 1; where none is asked for it is the middle one, the later of two.
 - Grey: rescaled or through the modality LUT; then through the VOI LUT or the first window, of the frame where frames have their own
-  (PS3.3 C.11.2); without a usable one from the 0.5th to the 99.5th percentile, padding aside. MONOCHROME1 is turned round.
+  (PS3.3 C.11.2); without a usable one from the 0.5th to the 99.5th percentile, padding aside (a value, or a range of them, PS3.3
+  C.7.5.1.1.2). MONOCHROME1 is turned round.
 - Colours: RGB, and YBR converted to it; PALETTE COLOR through its tables. More than 8 bits: the upper ones.
 - Compressed frames are read by whatever decoders pydicom finds: RLE by itself, JPEG and JPEG 2000 by Pillow where it can; others
   need a plug-in of pydicom's.
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from labelloop.errors import LearningError
-from labelloop.learning.arrays import Array, Floats
+from labelloop.learning.arrays import Array, Bools, Floats
 from labelloop.learning.images.grey import picture, stretched, usual_range
 from labelloop.records.media import UNPACKED_MOST, Part
 
@@ -90,9 +91,17 @@ def _brightness(stored: Array, file: Any, frame: int) -> Floats:
     values = np.asarray(values, dtype=np.float64)
     if (window := _window(voi)) is not None:
         return _windowed(values, *window)
-    padding = file.get("PixelPaddingValue")
-    shown = values if padding is None else values[stored != padding]
-    return stretched(values, *usual_range(shown))
+    return stretched(values, *usual_range(values[~_is_padding(stored, file)]))
+
+
+def _is_padding(stored: Array, file: Any) -> Bools:
+    """Which stored values fill the frame up around the picture, bool like them."""
+    value = file.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(stored.shape, dtype=bool)
+    limit = file.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(value), int(value if limit is None else limit)))
+    return np.asarray((stored >= low) & (stored <= high))
 
 
 def _group(file: Any, frame: int, name: str) -> Any:
