@@ -11,9 +11,11 @@ from label_studio_sdk.label_interface import LabelInterface
 from labelloop.labelstudio import ProjectKey
 from labelloop.learning.boxes import fitting as boxes_fitting
 from labelloop.learning.masks import fitting as masks_fitting
+from labelloop.service.book import read_book
 from labelloop.service.context import Context
 from labelloop.service.endpoint import Endpoint
 from labelloop.service.projects import Project
+from labelloop.service.publisher import push_is_due
 from labelloop.service.state import read_state
 from support.annotating import TEXT_CONFIG
 from support.kinds import KINDS, Answer, Made
@@ -123,5 +125,25 @@ def test_predictions_that_name_lost_classes_are_replaced_where_nothing_can_be_tr
     assert live.learners[0].classes == ("weather", "food", "travel")
     assert live.reason == "'topic' stays as it was."
     assert "two classes" in state.waiting_for
+    assert label(context, project, studio, BEFORE) == after
+    context.redis.close()
+
+
+def test_a_control_of_another_kind_under_its_name_no_longer_shows_what_was_learnt(
+    tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label Studio shows what it holds of the version that the project selects, which is replaced under a new name alone."""
+    studio = PaperStudio("4")
+    context, project = opened(tmp_path, redis_server, studio)
+    before, record = label(context, project, studio, BEFORE), studio.project(4)
+    rated = '<View><Text name="text" value="$text"/><Rating name="topic" toName="text"/></View>'
+    monkeypatch.setattr(studio, "project", lambda _: {**record, "label_config": rated})
+    after = label(context, project, studio, BEFORE)
+
+    live = context.versions(project).live()
+    assert live is not None
+    assert live.name == after != before
+    assert [(one.control.name, one.kind) for one in live.learners] == [("topic", "")]
+    assert push_is_due(context, project, read_book(context.store, project.folder))
     assert label(context, project, studio, BEFORE) == after
     context.redis.close()

@@ -35,6 +35,7 @@ from labelloop.service.storytelling import note_history
 from labelloop.service.sync import synchronise
 from labelloop.service.triggers import Decision, decide
 from labelloop.service.tuning_due import tuning_is_due
+from labelloop.service.versions import Version
 from labelloop.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -110,11 +111,12 @@ def _stopped(scene: Scene, considered: Labels) -> str:
 
 
 def _cover(scene: Scene) -> None:
-    """Publish a version where none is live, the config has changed before anything was learnt, or more answers by itself now."""
+    """Publish a version where none is live, the config has changed before anything was learnt, what was learnt is not asked for any
+    more, so that Label Studio does not go on showing it, or more answers by itself now."""
     context, controls = scene.context, scene.config.controls
     versions, settings = context.versions(scene.project), context.settings
     live = versions.live()
-    if live is None or (live.stage == "cold" and tuple(r.control for r in live.learners) != controls):
+    if live is None or _is_of_another_config(live, scene):
         version = release_cold(versions, controls, settings)
     elif not untaught(settings, controls, live):
         return
@@ -229,7 +231,7 @@ def _train(
     accepted = {name: candidate for name, candidate in candidates.items() if candidate.decision.accepted}
     refusal = reasons({name: one for name, one in candidates.items() if name not in accepted}, controls)
     refused = f"Refused: {refusal}" if refusal else ""
-    if not accepted and not (asked_anew and _goes_on(scene)):
+    if not accepted and not (asked_anew and _goes_on(scene.live, scene.project)):
         outcome = refused or "Nothing to train yet. " + " ".join(notes)
         logger.info("Project %d: %s (%.1f s)", scene.project.key.id, outcome, took)
         return replace(state, last_training=outcome, last_refusal=refusal or state.last_refusal), tried.missed
@@ -243,12 +245,16 @@ def _train(
     return replace(state, last_training=outcome, last_refusal=refusal), tried.missed
 
 
-def _goes_on(scene: Scene) -> bool:
+def _is_of_another_config(live: Version, scene: Scene) -> bool:
+    """Whether the config asks for nothing that the live version has learnt, or, if that is nothing yet, for something else."""
+    if live.stage == "cold":
+        return tuple(record.control for record in live.learners) != scene.config.controls
+    return not _goes_on(live, scene.project)
+
+
+def _goes_on(live: Version | None, project: Project) -> bool:
     """Whether the live version has learnt something that the config still asks for."""
-    live = scene.live
-    return (
-        live is not None and live.stage == "trained" and bool(still_asked_for(live.learnt, scene.project.label_config))
-    )
+    return live is not None and live.stage == "trained" and bool(still_asked_for(live.learnt, project.label_config))
 
 
 def _signature(config: LabelConfig, settings: Settings) -> dict[str, list[Any]]:
