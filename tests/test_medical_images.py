@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 import sys
+import tracemalloc
 from io import BytesIO
 from typing import Any
 
@@ -358,6 +359,24 @@ def test_a_mark_is_taken_off_again() -> None:
     assert unmarked(marked(b"data", Part(frame=3))) == (b"data", Part(frame=3))
     assert unmarked(marked(b"a\nb", Part(slice=0, axis="coronal"))) == (b"a\nb", Part(slice=0, axis="coronal"))
     assert unmarked(b"data") == (b"data", Part())
+
+
+@pytest.mark.parametrize("part", ["axis=axial", "axis=coronal", "axis=sagittal"])
+def test_a_large_volume_is_not_held_as_a_whole(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 16 MiB is shown with a few: what is packed lies in a file, and planes are read as they are wanted."""
+    monkeypatch.setattr("labelloop.learning.images.nifti.HELD", 2**20)
+    monkeypatch.setattr("labelloop.learning.images.nifti.SAMPLED", 1)
+    values = np.zeros((256, 256, 256), np.uint8)
+    values[100:, 60:, 30:] = 200
+    data, right = nifti(values, packed=True), grey(nifti(values[::16, ::16, ::16]), part)
+    grey(data, part)
+    tracemalloc.start()
+    found = grey(data, part)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 8 * 2**20
+    assert (found[8::16, 8::16] == right).mean() > 0.8
 
 
 @pytest.mark.parametrize(("library", "data"), [("pydicom", dicom(RAMP.astype(np.uint8))), ("nibabel", nifti(BOX))])

@@ -13,7 +13,7 @@ from labelloop.records.media import (
     Part,
     is_dicom,
     nifti_head,
-    unpacked,
+    unpacked_pieces,
 )
 
 MEDICAL_LIBRARIES: Final = ("pydicom", "nibabel", "pylibjpeg")
@@ -132,7 +132,7 @@ def _check_nifti(data: bytes, head: NiftiHead, max_pixels: int) -> None:
     _check_size(height, width, max_pixels)
     if head.end > UNPACKED_MOST:
         raise MediaBroken(f"the volume takes more than {UNPACKED_MOST:,} bytes; cut it into smaller ones.")
-    size = len(unpacked(data, head.end)) if head.packed else len(data)
+    size = sum(map(len, unpacked_pieces(data, head.end))) if head.packed else len(data)
     if size < head.end:
         raise MediaBroken("the NIfTI file is damaged or cut short (fewer voxels than it claims).")
 

@@ -6,6 +6,7 @@ before they load what reads the files.
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Final, Self
@@ -117,25 +118,30 @@ def nifti_head(data: bytes) -> NiftiHead | None:
 
 
 def unpacked(data: bytes, most: int) -> bytes:
-    """The first bytes of what gzip compressed, at most so many; fewer where the file is damaged or ends before.
+    """The first bytes of what gzip compressed, at most so many; fewer where the file is damaged or ends before."""
+    return b"".join(unpacked_pieces(data, most))
+
+
+def unpacked_pieces(data: bytes, most: int) -> Iterator[bytes]:
+    """The same piece by piece, for what is too much to hold.
 
     A file may have several members, one compressed after the other.
     """
-    stream = _member()
-    found = bytearray()
+    stream, left = _member(), most
     try:
         for start in range(0, len(data), _CHUNK):
             waiting = data[start : start + _CHUNK]
-            while waiting and len(found) < most:
+            while waiting and left > 0:
                 if stream.eof:
                     stream = _member()
-                found += stream.decompress(waiting, min(64 * _CHUNK, most - len(found)))
+                piece = stream.decompress(waiting, min(64 * _CHUNK, left))
+                left -= len(piece)
+                yield piece
                 waiting = stream.unused_data or stream.unconsumed_tail
-            if len(found) >= most:
-                break
+            if left <= 0:
+                return
     except zlib.error:
-        pass
-    return bytes(found)
+        return
 
 
 def _member() -> "zlib._Decompress":
