@@ -71,6 +71,7 @@ def _serving(files: dict[str, bytes], *, silent: threading.Event | None = None) 
         def do_GET(self) -> None:
             if silent is not None:
                 silent.wait(60)
+                return  # whoever asked has gone
             body = files.get(self.path)
             self.send_response(404 if body is None else 200)
             self.send_header("Content-Length", str(len(body or b"")))
