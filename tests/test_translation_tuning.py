@@ -9,6 +9,7 @@ import pytest
 
 from labelloop.errors import LearningError, NotEnoughLabels, WeightsNotFound
 from labelloop.learning import BackboneSpec, Dense, Parts, Training, load_backbone, resolve_backbone
+from labelloop.learning.backbones import written_texts
 from labelloop.learning.backbones.outputs import pack_outputs, read_outputs
 from labelloop.learning.backbones.taught import TAUGHT, digest_of
 from labelloop.learning.backbones.written_texts import PLAIN_OUTPUTS
@@ -95,6 +96,20 @@ def test_the_learner_takes_the_model_where_it_is_better_than_the_memory(tuned: T
 
 def _first(parts: list[Dense]) -> list[str]:
     return [read_outputs(one).texts[0] for one in parts]
+
+
+def test_texts_that_are_cut_are_told_of(
+    t5: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(written_texts, "LONGEST", 8)
+    spec = writer_spec(t5)
+    backbone = load_backbone(spec, resolve_backbone(spec))
+    backbone.embed(["a b", "a b c d e f g h i j k l m n o p", "b a"])
+
+    assert "1 of 3 texts are longer than the 8 tokens" in caplog.text
+    caplog.clear()
+    backbone.embed(["a b", "b a"])
+    assert not caplog.records
 
 
 def test_marian_is_trained_the_same_way(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What sequence-to-sequence models (Marian, T5, mBART and their like) write in answer to texts."""
 
 import json
+import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ from labelloop.learning.backbones.sentence_texts import CHARS_PER_TOKEN, FILES, 
 from labelloop.learning.backbones.taught import digest_of, read_taught
 from labelloop.learning.backbones.torch_running import inference, pick_device, run_in_batches
 from labelloop.learning.texts import well_formed
+
+logger = logging.getLogger(__name__)
 
 # Names without an owner are looked for among the models of this one, the largest collection of language pairs.
 OWNER: Final = "Helsinki-NLP"
@@ -65,7 +68,7 @@ class WrittenTexts:
         self._device = pick_device(spec.device)
         folder = find_folder(spec.name, offline=True, owner=OWNER, files=_FILES)
         self._tokenizer, self._model = load_writer(folder, self._device, spec.languages)
-        self._prefix = spec.prefix
+        self._name, self._prefix = spec.name, spec.prefix
         self._taught = read_taught(folder)
 
     def embed(self, items: Sequence[bytes] | Sequence[str], on_progress: OnProgress | None = None) -> Floats:
@@ -99,11 +102,14 @@ class WrittenTexts:
         # Texts of like length together: a batch takes as long as its longest.
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         rows = np.empty((len(texts), self.dim), dtype=np.float32)
+        long = 0
 
         def run(start: int, stop: int) -> None:
+            nonlocal long
             places = order[start:stop]
             with inference(self._device):
-                features, found = self._answer([texts[place] for place in places], write=written is not None)
+                features, found, cut = self._answer([texts[place] for place in places], write=written is not None)
+            long += cut
             for number, place in enumerate(places):
                 rows[place] = features[number]
                 if written is not None:
@@ -112,17 +118,27 @@ class WrittenTexts:
                 on_progress(stop)
 
         run_in_batches(len(texts), BATCH, run)
+        if long:
+            logger.warning(
+                "%d of %d texts are longer than the %d tokens that %s reads; what is written answers their beginnings alone. "
+                "Split them into several tasks where all of it is to be answered.",
+                long,
+                len(texts),
+                LONGEST,
+                self._name,
+            )
         return rows
 
-    def _answer(self, texts: list[str], *, write: bool) -> tuple[Floats, list[tuple[list[str], list[float]]]]:
-        """Rows of some texts, and their outputs with log-probabilities."""
+    def _answer(self, texts: list[str], *, write: bool) -> tuple[Floats, list[tuple[list[str], list[float]]], int]:
+        """Rows of some texts, their outputs with log-probabilities, and how many of them are read to their end no more."""
         tokens = self._tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=LONGEST)
         ids, mask = tokens["input_ids"].to(self._device), tokens["attention_mask"].to(self._device)
         encoded = self._model.get_encoder()(input_ids=ids, attention_mask=mask, return_dict=True)
         states, shown = encoded.last_hidden_state.float(), mask[..., None].float()
         rows = ((states * shown).sum(dim=1) / shown.sum(dim=1).clamp(min=1)).cpu().numpy()
+        cut = int((mask.sum(dim=1) >= LONGEST).sum())
         if not write:
-            return rows, []
+            return rows, [], cut
         found = self._model.generate(
             encoder_outputs=encoded,
             attention_mask=mask,
@@ -136,7 +152,7 @@ class WrittenTexts:
         )
         outputs = self._tokenizer.batch_decode(found.sequences, skip_special_tokens=True)
         said = found.sequences_scores.float().cpu().tolist()
-        return rows, [_best(outputs[at : at + BEAMS], said[at : at + BEAMS]) for at in range(0, len(said), BEAMS)]
+        return rows, [_best(outputs[at : at + BEAMS], said[at : at + BEAMS]) for at in range(0, len(said), BEAMS)], cut
 
 
 def load_writer(folder: Path, device: Any, languages: str = "") -> tuple[Any, Any]:
