@@ -12,7 +12,8 @@ from safetensors.numpy import load, save
 from sklearn.datasets import load_digits
 
 from labelloop.errors import LearningError, NotEnoughLabels
-from labelloop.learning import ClassificationLearner
+from labelloop.learning import ClassificationLearner, Metrics
+from labelloop.learning.intervals import wilson
 from labelloop.records import ClassTarget
 
 DIGITS = tuple("0123456789")
@@ -255,3 +256,19 @@ def test_what_cross_validation_tells_is_not_of_items_that_the_calibration_was_fi
         found.append(learner.evaluate(features[30:], targets[30:]).log_loss)
 
     assert np.mean(told) > np.mean(found) - 0.045
+
+
+def test_a_class_with_one_label_is_not_passed_over_in_silence() -> None:
+    """It is in no fold, as nothing would be known of it without its label; at worst all of its like are wrong."""
+    features = np.random.default_rng(3).normal(size=(35, 8)).astype(np.float32)
+    features[:15, 0] += 6
+    targets = [ClassTarget("a")] * 15 + [ClassTarget("b")] * 15 + [ClassTarget(f"rare {n}") for n in range(5)]
+    metrics = ClassificationLearner.fit(features, targets, sorted({one.label for one in targets})).cv_metrics
+
+    assert metrics is not None
+    assert metrics.accuracy_interval is not None
+    assert (metrics.items, metrics.untested) == (30, 5)
+    right = round(metrics.accuracy * 30)
+    assert metrics.accuracy_interval.low == pytest.approx(wilson(right, 35).low)
+    assert metrics.accuracy_interval.high == pytest.approx(wilson(right, 30).high)
+    assert Metrics.from_json(metrics.to_json()) == metrics

@@ -1,5 +1,7 @@
 """The lines of `labelloop status` that tell how good a version is."""
 
+from dataclasses import replace
+
 import pytest
 
 from labelloop.cli.status import _agreement, _figures, _pool, _version_rows
@@ -30,6 +32,11 @@ def test_figures_are_told_with_their_intervals() -> None:
 def test_figures_of_an_earlier_release_are_told_without() -> None:
     old = Metrics(50, 0.9, 0.88, 0.3, 0.05, {}, "holdout")
     assert _figures(old).startswith("accuracy [bold]90.0%[/], macro F1 0.880, log loss")
+
+
+def test_labels_that_a_figure_leaves_out_are_told() -> None:
+    assert "7 more have no other of their class to learn from" in _figures(replace(HOLDOUT, untested=7))
+    assert _figures(HOLDOUT).endswith("(holdout)")
 
 
 def test_agreement_and_accuracy_on_the_pool_are_counts_with_their_intervals() -> None:

@@ -149,8 +149,15 @@ def _figures(metrics: "Measured") -> str:
     return (
         f"accuracy [bold]{metrics.accuracy:.1%}[/]{f' ({accuracy.low:.1%} to {accuracy.high:.1%})' if accuracy else ''}, "
         f"macro F1 {metrics.macro_f1:.3f}{f' ({f1.low:.3f} to {f1.high:.3f})' if f1 else ''}, log loss {metrics.log_loss:.3f}, "
-        f"ECE {metrics.ece:.3f} on {metrics.items} labels ({metrics.source})"
+        f"ECE {metrics.ece:.3f} on {metrics.items} labels ({metrics.source}){_untested(metrics.untested)}"
     )
+
+
+def _untested(labels: int) -> str:
+    """What a figure leaves out: a class with one label, whose like is mostly taken for another's."""
+    if not labels:
+        return ""
+    return f"; {labels} more have no other of their class to learn from and cannot be tested: with them it is lower"
 
 
 def _queue(report: "Report", live: "VersionReport") -> str:

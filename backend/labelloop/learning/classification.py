@@ -16,7 +16,7 @@ from labelloop.learning.contest import Outcome
 from labelloop.learning.dropout import PASSES, dropout_logits
 from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
-from labelloop.learning.heads import HEADS, STORED, Head, LinearHead
+from labelloop.learning.heads import HEADS, STORED, Head, Lesson, LinearHead
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import Items, are_usable, make_lesson, prepare, prepare_unseen, read_rows, usable
 from labelloop.learning.recipes import ensemble_of, methods_named
@@ -122,7 +122,7 @@ class ClassificationLearner:
             classes,
             arrays,
             uncertainty=uncertainty,
-            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items),
+            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items, lesson),
             head=trained.head,
             blocks=blocks,
             choice=_explained(trained.choice, skipped if methods else ""),
@@ -271,9 +271,10 @@ def _explained(choice: Choice, skipped: str) -> Choice:
     return replace(choice, reason=f"{choice.reason.removesuffix('.')}; {skipped}.")
 
 
-def _cv_metrics(trained: Outcome, seen: Sequence[str], items: Items) -> Metrics | None:
+def _cv_metrics(trained: Outcome, seen: Sequence[str], items: Items, lesson: Lesson) -> Metrics | None:
     if trained.rows.size == 0:
         return None
     targets, weights = items.columns[trained.rows], items.weights[trained.rows]
     said = held_back_probabilities(trained.calibration, trained.logits, targets, weights, trained.winner.usual)
-    return measure(said, [seen[column] for column in targets], seen, source="cross-validation")
+    labels, untested = [seen[column] for column in targets], int((lesson.folds < 0).sum())
+    return measure(said, labels, seen, source="cross-validation", untested=untested)

@@ -51,8 +51,10 @@ class Metrics:
         ece: expected calibration error of the predicted class in 15 bins of equal width, in [0, 1] (Guo et al., 2017).
         per_class: by label, the classes that `macro_f1` is the mean of.
         source: the items were a holdout, or each was predicted by a model of a cross-validation that had not seen it.
-        accuracy_interval: 95 % interval of the accuracy (Wilson, 1927); None in manifests of earlier releases.
+        accuracy_interval: 95 % interval of the accuracy (Wilson, 1927), its lower end with the untested items counted as wrong;
+            None in manifests of earlier releases.
         macro_f1_interval: 95 % interval of the macro F1 (bootstrap, seeded); None in manifests of earlier releases.
+        untested: items beside these that no model could be tested on, because without them it knows nothing of their class.
     """
 
     items: int
@@ -64,6 +66,7 @@ class Metrics:
     source: Source
     accuracy_interval: Interval | None = None
     macro_f1_interval: Interval | None = None
+    untested: int = 0
 
     @property
     def name(self) -> str:
@@ -95,7 +98,12 @@ class Metrics:
 
 
 def measure(
-    probabilities: Floats, labels: Sequence[str], classes: Sequence[str], *, source: Source = "holdout"
+    probabilities: Floats,
+    labels: Sequence[str],
+    classes: Sequence[str],
+    *,
+    source: Source = "holdout",
+    untested: int = 0,
 ) -> Metrics:
     """Compare predicted probabilities with labels.
 
@@ -104,6 +112,7 @@ def measure(
         labels: n labels, each one of `classes`.
         classes: the C classes.
         source: what the items are.
+        untested: how many more there are that no model could be tested on.
 
     Raises:
         NotEnoughLabels: there is no item to measure.
@@ -117,6 +126,7 @@ def measure(
     predicted = probabilities.argmax(axis=1)
     per_class = _per_class(truth, predicted, classes)
     likelihood = probabilities[np.arange(truth.size), truth]
+    right = int((predicted == truth).sum())
     return Metrics(
         items=int(truth.size),
         accuracy=float((predicted == truth).mean()),
@@ -125,8 +135,9 @@ def measure(
         ece=expected_calibration_error(probabilities.max(axis=1), predicted == truth),
         per_class=per_class,
         source=source,
-        accuracy_interval=wilson(int((predicted == truth).sum()), int(truth.size)),
+        accuracy_interval=Interval(wilson(right, int(truth.size) + untested).low, wilson(right, int(truth.size)).high),
         macro_f1_interval=macro_f1_interval(truth, predicted, len(classes)),
+        untested=untested,
     )
 
 
