@@ -1,5 +1,6 @@
 """The learner of boxes, on made maps."""
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -206,6 +207,34 @@ def test_small_boxes_are_looked_for_on_a_finer_grid() -> None:
     small = BoxesTarget((Box("disc", 0.3, 0.4, 0.04, 0.05),))
     large = BoxesTarget((Box("disc", 0.3, 0.4, 0.3, 0.2),))
     assert [trained(maps, [target] * 2).meta()["cells"] for target in (small, large)] == [96, 48]
+
+
+def test_grids_of_very_many_images_are_made_when_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = trained(INPUTS[:6], TARGETS[:6])
+    monkeypatch.setattr("labelloop.learning.boxes.grids.HELD_MOST", 0)
+    made = trained(INPUTS[:6], TARGETS[:6])
+
+    for name, values in held.arrays().items():
+        np.testing.assert_array_equal(made.arrays()[name], values)
+    assert made.cv_metrics == held.cv_metrics
+
+
+def test_heads_learn_of_more_images_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty images of 200 channels take 105 MB as grids; whitened, and sampled to find out how, a part of that."""
+    monkeypatch.setattr("labelloop.learning.boxes.grids.HELD_MOST", 0)
+    monkeypatch.setattr("labelloop.learning.boxes.fitting.MOST_CELLS", 5_000)
+    monkeypatch.setattr("labelloop.learning.boxes.fitting.WIDTH", 8)
+    monkeypatch.setattr("labelloop.learning.boxes.fitting.LEAST_VISITS", 4)
+    monkeypatch.setattr("labelloop.learning.boxes.fitting.MOST_VISITS", 4)
+    rng = np.random.default_rng(0)
+    maps = [pack(96, 96, [rng.normal(0, 1, (200, 48, 48)).astype(np.float16)]) for _ in range(60)]
+    box = BoxesTarget((Box("disc", 0.3, 0.3, 0.3, 0.3),))
+    tracemalloc.start()
+    trained(maps, [box] + [BoxesTarget(())] * 59)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 60 * 200 * 48 * 48 * 4 / 2
 
 
 def test_coloured_shapes_are_found_on_the_plain_maps_of_images() -> None:

@@ -82,7 +82,8 @@ def _whitening(grids: Sequence[Floats]) -> tuple[Floats, Floats]:
     """
     # An odd step, so that cells of all columns are among them.
     step = max(STRIDE, len(grids) * grids[0][0].size // MOST_CELLS | 1)
-    rows = np.concatenate([grid.reshape(len(grid), -1)[:, ::step].T for grid in grids], dtype=np.float64)
+    # Copies, or all of the grids would be there until they are put together.
+    rows = np.concatenate([grid.reshape(len(grid), -1)[:, ::step].T.copy() for grid in grids], dtype=np.float64)
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
     spread = np.where(spread > 1e-6, spread, np.inf)
     # In place, since the rows take hundreds of megabytes.

@@ -1,6 +1,7 @@
 """From the maps of an image to one grid of cells, all levels at one size."""
 
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, overload
 
 import numpy as np
 
@@ -15,6 +16,49 @@ from labelloop.records.geometry import Corners
 USUAL_CELLS: Final = 48
 MANY_CELLS: Final = 96
 NARROW: Final = 2.5
+# Bytes of grids that are held while heads learn from them: making one anew takes milliseconds, each time.
+HELD_MOST: Final = 2 * 2**30
+
+
+class Grids(Sequence[Floats]):
+    """The grids of images; of so many that they would take more than `HELD_MOST` bytes each is made whenever it is asked for.
+
+    Args:
+        maps: of each image.
+        cells: how many cells a side a grid has at most.
+        held: the grids, where they are made already; None: they are not held.
+    """
+
+    def __init__(self, maps: Sequence[Dense], cells: int, held: Sequence[Floats] | None) -> None:
+        self._maps, self._cells, self._held = maps, cells, held
+
+    @classmethod
+    def of(cls, maps: Sequence[Dense], cells: int) -> "Grids":
+        """The grids of images, at least one; held where they are few.
+
+        Raises:
+            LearningError: there are no maps of an image.
+        """
+        few = read_grid(maps[0], cells).nbytes * len(maps) <= HELD_MOST
+        return cls(maps, cells, [read_grid(dense, cells) for dense in maps] if few else None)
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+    @overload
+    def __getitem__(self, place: int) -> Floats: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Grids": ...
+    def __getitem__(self, place: int | slice) -> "Floats | Grids":
+        if isinstance(place, slice):
+            return self.take(range(*place.indices(len(self))))
+        return read_grid(self._maps[place], self._cells) if self._held is None else self._held[place]
+
+    def take(self, rows: Iterable[int]) -> "Grids":
+        """Those of some images."""
+        rows = list(rows)
+        held = None if self._held is None else [self._held[row] for row in rows]
+        return Grids([self._maps[row] for row in rows], self._cells, held)
 
 
 def read_grid(dense: Dense, most: int = USUAL_CELLS) -> Floats:

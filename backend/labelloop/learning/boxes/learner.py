@@ -1,7 +1,6 @@
 """The learner of a control whose answer is boxes: a small head on cached maps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from labelloop.learning.boxes.answering import AnswersBoxes, judged, seen_among
 from labelloop.learning.boxes.decoding import Candidates, decode
 from labelloop.learning.boxes.figures import figures
 from labelloop.learning.boxes.fitting import fit_head
-from labelloop.learning.boxes.grids import cells_for, image_size, read_grid
+from labelloop.learning.boxes.grids import Grids, cells_for, image_size, read_grid
 from labelloop.learning.boxes.head import BoxHead
 from labelloop.learning.boxes.lessons import Truth, truth_of
 from labelloop.learning.boxes.scoring import Scoring, fit_scoring
@@ -73,21 +72,21 @@ class BoxesLearner(AnswersBoxes):
         if not any(truth.columns.size for truth in truths):
             raise NotEnoughLabels(f"None of the {len(items)} labelled images has a box yet; draw one in an image.")
         cells = cells_for(np.concatenate([truth.corners for truth in truths]))
-        images = [
-            _Image(read_grid(dense, cells), truth, image_size(dense))
-            for (dense, _), truth in zip(items, truths, strict=True)
-        ]
-        if len({image.grid.shape for image in images}) > 1:
+        grids = Grids.of([dense for dense, _ in items], cells)
+        if len({grid.shape for grid in grids}) > 1:
             raise LearningError("Maps of several sizes do not go together; were they made by several backbones?")
         seed = training.options.seed
         groups = training.grouped()[decoded(training.inputs)]
         fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed, groups)
-        head, *others = _heads(images, fold, groups, len(labels), seed)
-        judges = np.flatnonzero(to_judge(groups, np.zeros(len(images), dtype=bool)))
+        head, *others = _heads(grids, truths, fold, groups, len(labels), seed)
+        judges = np.flatnonzero(to_judge(groups, np.zeros(len(truths), dtype=bool))).tolist() if others else []
         with one_thread():
-            tested = [(_find(others[fold[place]], images[place].grid), images[place]) for place in judges if others]
-            scoring = fit_scoring([found for found, _ in tested], [image.truth for _, image in tested])
-        known = [judged(scoring, found, image.truth, image.size) for found, image in tested]
+            found = [_find(others[fold[place]], grids[place]) for place in judges]
+            scoring = fit_scoring(found, [truths[place] for place in judges])
+        known = [
+            judged(scoring, one, truths[place], image_size(items[place][0]))
+            for one, place in zip(found, judges, strict=True)
+        ]
         metrics = figures(known, labels, "cross-validation", seed) if known else None
         return cls(training.classes, seen, cells, head, scoring, metrics)
 
@@ -119,25 +118,15 @@ class BoxesLearner(AnswersBoxes):
         return Candidates(found.corners, self._seen[found.columns], found.logits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """A labelled image: the grid of its maps, its boxes, its height and width in pixels."""
-
-    grid: Floats
-    truth: Truth
-    size: tuple[int, int]
-
-
-def _heads(images: Sequence[_Image], fold: Ints, groups: Ints, classes: int, seed: int) -> list[BoxHead]:
+def _heads(grids: Grids, truths: Sequence[Truth], fold: Ints, groups: Ints, classes: int, seed: int) -> list[BoxHead]:
     """A head trained on all images, then one for each fold that was trained on the others; none where too few have a box.
 
     They are trained side by side, each on one processor.
     """
-    enough = np.unique(groups[[image.truth.columns.size > 0 for image in images]]).size >= LEAST_FOR_FOLDS
+    enough = np.unique(groups[[truth.columns.size > 0 for truth in truths]]).size >= LEAST_FOR_FOLDS
 
     def fit(rows: list[int], share: float, seed: int) -> BoxHead:
-        chosen = [images[row] for row in rows]
-        return fit_head([image.grid for image in chosen], [image.truth for image in chosen], classes, seed, share)
+        return fit_head(grids.take(rows), [truths[row] for row in rows], classes, seed, share)
 
     return with_each_left_out(fit, fold, FOLDS if enough else 0, 1 / FOLDS, [seed])
 
