@@ -13,6 +13,7 @@ import pytest
 
 from labelloop.cli.child import Child, Program
 from labelloop.cli.ports import free_port, require_free
+from labelloop.cli.stack import absolute_places
 from labelloop.cli.supervisor import Supervisor, wait_until
 from labelloop.errors import StartError
 
@@ -160,6 +161,25 @@ def test_a_missing_program_is_told_as_an_early_end(tmp_path: Path) -> None:
     child.start()
     with pytest.raises(StartError, match="No such file"):
         wait_until(lambda: False, child, 5)
+
+
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [
+        ("versions", {"LABELLOOP_STORE_URL": "/work/versions"}),
+        ("/srv/versions", {"LABELLOOP_STORE_URL": "/srv/versions"}),
+        ("s3://bucket/versions", {}),
+        ("", {}),
+    ],
+)
+def test_folders_mean_the_same_to_commands_run_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: str, kept: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = absolute_places({"LABELLOOP_STORE_URL": store})
+
+    here = {name: place.replace("/work", str(tmp_path)) for name, place in kept.items()}
+    assert found == {"LABELLOOP_DATA_DIR": f"{tmp_path}/.run", **here}
 
 
 def test_a_free_port_can_be_had() -> None:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,6 +41,15 @@ def own_studio_wanted() -> bool:
             "(Label Studio, Account & Settings), or unset both to run a Label Studio of our own."
         )
     return False
+
+
+def absolute_places(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that name folders on this machine, such that they name the same ones to commands run elsewhere."""
+    places = {"LABELLOOP_DATA_DIR": Path(environment.get("LABELLOOP_DATA_DIR") or ".run")}
+    store = environment.get("LABELLOOP_STORE_URL", "")
+    if store and "://" not in store:
+        places["LABELLOOP_STORE_URL"] = Path(store).expanduser()
+    return {name: str(place.absolute()) for name, place in places.items()}
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def up(
 
     [cyan]LABEL_STUDIO_URL=http://labels.example:8080 LABEL_STUDIO_API_KEY=… labelloop up --workers 2[/]
     """
-    from labelloop.cli.stack import only_one, own_studio_wanted
+    from labelloop.cli.stack import absolute_places, only_one, own_studio_wanted
     from labelloop.errors import SettingsError
     from labelloop.settings import load_settings
 
@@ -49,7 +49,7 @@ def up(
         raise SettingsError("--auto labels a demo project in a Label Studio of our own; unset LABEL_STUDIO_URL for it.")
     if port is not None:
         os.environ["LABELLOOP_PORT"] = str(port)
-    os.environ["LABELLOOP_DATA_DIR"] = str(Path(os.environ.get("LABELLOOP_DATA_DIR") or ".run").absolute())
+    os.environ |= absolute_places(os.environ)
     settings = load_settings()
     with only_one(settings.data_dir), _stopped_by_signals():
         raise typer.Exit(_run(settings, workers, studio_port if own_studio else None, auto))
