@@ -10,12 +10,19 @@ import requests
 from labelloop.cli.child import Child, Program
 from labelloop.cli.studio import Studio, start_studio
 from labelloop.cli.studio_access import Credentials
+from labelloop.cli.studio_install import VERSION
 from labelloop.errors import StartError
 from support.studio_process import StudioProcess
 
 
 def access_token(studio: StudioProcess) -> requests.Response:
     return requests.post(f"{studio.url}/api/token/refresh", json={"refresh": studio.api_key}, timeout=30)
+
+
+def test_compose_runs_the_label_studio_that_is_tested() -> None:
+    compose = (Path(__file__).parents[1] / "docker" / "compose.yaml").read_text()
+
+    assert f"heartexlabs/label-studio:${{LABEL_STUDIO_VERSION:-{VERSION}}}\n" in compose
 
 
 @pytest.mark.studio
