@@ -55,14 +55,24 @@ def alone(tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.Monkey
 
 def test_a_label_studio_that_does_not_answer_is_one_line_and_ends_the_walk(alone: Context) -> None:
     findings = list(examine(alone, 1))
-    assert [finding.level for finding in findings if finding.name == "label studio"] == [Level.BROKEN]
+    [away] = [finding for finding in findings if finding.name == "label studio"]
+    assert (away.level, away.mend) == (Level.BROKEN, "start it, or set LABEL_STUDIO_URL to where it answers")
     assert {"token", "projects", "project"}.isdisjoint(finding.name for finding in findings)
 
 
+def test_a_missing_token_is_told_with_its_mend(tmp_path: Path, redis_server: RedisProcess) -> None:
+    context = a_context(tmp_path, redis_server.url, label_studio_api_key="", port=1)
+    found = one(context, "label studio")
+    context.redis.close()
+
+    assert "LABEL_STUDIO_API_KEY is not set" in found.seen
+    assert found.mend.startswith("set LABEL_STUDIO_API_KEY to a personal access token")
+
+
 def test_every_line_that_is_not_well_says_what_to_do(alone: Context) -> None:
-    lines = [finding for finding in examine(alone) if finding.level is not Level.OK and finding.name != "label studio"]
-    assert {finding.name for finding in lines} == {"workers", "server"}
-    assert all("labelloop" in finding.mend for finding in lines)
+    lines = [finding for finding in examine(alone) if finding.level is not Level.OK]
+    assert {finding.name for finding in lines} == {"workers", "server", "label studio"}
+    assert all(finding.mend for finding in lines)
 
 
 def test_a_worker_that_listens_is_counted(alone: Context, listening: Worker) -> None:

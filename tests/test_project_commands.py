@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from labelloop.cli import app
 from labelloop.service import jobs
+from labelloop.service.asking import Standing
 from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, read_push, write_push
@@ -184,6 +185,20 @@ def test_rescore_forgets_what_it_believes_to_be_written_whatever_a_push_at_hand_
     write_push(context.store, project.folder, written)
     jobs._push(context, project)
     assert found == [None, written]
+
+
+@pytest.mark.parametrize("command", [["rescore"], ["rollback", "v1-x"]])
+@pytest.mark.parametrize(("switched", "said"), [(True, "is ordered by v1-x"), (False, "No task waits for a label")])
+def test_an_order_is_told_of_only_where_there_is_one(
+    context: Context, monkeypatch: pytest.MonkeyPatch, command: list[str], switched: bool, said: str
+) -> None:
+    project = a_project(context)
+    version = publish(context, project)
+    monkeypatch.setattr("labelloop.service.asking.require_worker", lambda _: None)
+    monkeypatch.setattr("labelloop.service.asking.push_standing", lambda *_: Standing(True, False, None))
+    write_push(context.store, project.folder, PushState("v1-x", switched=switched, certain=True))
+
+    assert said in run(*(word.replace("v1-x", version.name) for word in command)).stdout
 
 
 def test_doctor_fails_when_something_is_broken_and_says_what_as_json(context: Context) -> None:

@@ -99,6 +99,16 @@ def print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
 
 
+def order_line(context: "Context", project: "Project") -> str:
+    """What the last writing of scores has come to, in a sentence."""
+    from labelloop.service.push_state import read_push
+
+    pushed = read_push(context.store, project.folder)
+    if pushed is None or not pushed.switched:
+        return "No task waits for a label, so there is nothing to order."
+    return f"The queue is ordered by [bold]{pushed.version}[/]."
+
+
 def follow(what: str, ask: "Callable[[], Standing]") -> None:
     """Show a progress bar on the error stream until the work has ended.
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
-from labelloop.cli.console import JsonOption, ProjectOption, WaitOption, chosen, follow, opened, print_json
+from labelloop.cli.console import JsonOption, ProjectOption, WaitOption, chosen, follow, opened, order_line, print_json
 
 
 def train(project: ProjectOption = None, wait: WaitOption = True, as_json: JsonOption = False) -> None:
@@ -54,6 +54,6 @@ def rescore(project: ProjectOption = None, wait: WaitOption = True) -> None:
         if wait:
             require_worker(context)
             follow("Writing scores", lambda: push_standing(context, which))
-            console.print(f"The queue is ordered by [bold]{live.name}[/].")
+            console.print(order_line(context, which))
         else:
             console.print(f"The scores of [bold]{live.name}[/] are being written.")

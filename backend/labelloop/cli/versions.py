@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labelloop.cli.console import JsonOption, ProjectOption, WaitOption, chosen, follow, opened, print_json
+from labelloop.cli.console import JsonOption, ProjectOption, WaitOption, chosen, follow, opened, order_line, print_json
 
 if TYPE_CHECKING:
     from labelloop.learning import Measured
@@ -62,7 +62,7 @@ def rollback(
         if wait:
             require_worker(context)
             follow("Writing scores", lambda: push_standing(context, which))
-            console.print("Its scores order the queue.")
+            console.print(order_line(context, which))
 
 
 def _table(title: str, found: "list[Version]", live: str | None) -> Table:

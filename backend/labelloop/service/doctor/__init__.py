@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from labelloop.errors import LabelloopError
+from labelloop.errors import LabelloopError, LabelStudioDenied, LabelStudioUnreachable
+from labelloop.service.connection_record import DENIED_MEND
 from labelloop.service.context import Context
 from labelloop.service.doctor import connection_checks, content_checks, queue_checks, shared
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Finding, Level, Seen, broken
+
+UNREACHABLE_MEND = "start it, or set LABEL_STUDIO_URL to where it answers"
 
 __all__ = ["Check", "Finding", "Level", "examine"]
 
@@ -90,6 +93,10 @@ def _run(checks: tuple[Check, ...], case: Case, down: set[str]) -> Iterator[Find
 def _look(check: Check, case: Case) -> Iterator[Seen]:
     try:
         yield from check.look(case)
+    except LabelStudioDenied as error:
+        yield broken(str(error), DENIED_MEND)
+    except LabelStudioUnreachable as error:
+        yield broken(str(error), UNREACHABLE_MEND)
     except LabelloopError as error:
         yield broken(str(error))
     except RedisError as error:

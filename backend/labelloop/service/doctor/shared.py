@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import requests
 from redis.exceptions import RedisError
 
-from labelloop.errors import LabelStudioDenied, StoreError
+from labelloop.errors import StoreError
 from labelloop.labelstudio.tokens import is_personal
-from labelloop.service.connection_record import DENIED_MEND
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.queueing import QUEUES
@@ -34,11 +33,7 @@ def label_studio(case: Case) -> Iterator[Seen]:
 
 def token(case: Case) -> Iterator[Seen]:
     """The token is accepted."""
-    try:
-        user = case.context.label_studio.whoami()
-    except LabelStudioDenied as error:
-        yield broken(str(error), DENIED_MEND)
-        return
+    user = case.context.label_studio.whoami()
     kind = (
         "personal access token"
         if is_personal(case.settings.label_studio_api_key.get_secret_value())
