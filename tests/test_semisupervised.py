@@ -7,7 +7,7 @@ import pytest
 from sklearn.semi_supervised import LabelSpreading as TheirSpreading
 
 from labelloop.learning.heads import HEADS, Lesson, Recipe
-from labelloop.learning.semisupervised import METHODS
+from labelloop.learning.semisupervised import METHODS, label_spreading
 from labelloop.learning.semisupervised import mean_teacher as teaching
 from labelloop.learning.semisupervised.graph import neighbour_graph, spread
 from labelloop.learning.semisupervised.mean_teacher import Weights, consistency_slope, follow, ramp, supervised_slope
@@ -44,6 +44,15 @@ def test_an_empty_pool_leaves_what_the_labels_say(method: Recipe) -> None:
     plain = HEADS["logistic"].fit(lesson, 0).logits(rows)
 
     assert method.fit(lesson, 0).logits(rows) == pytest.approx(plain, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["label_spreading", "spread_neighbours"])
+def test_without_a_pool_no_graph_of_the_labels_is_made(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delattr(label_spreading, "neighbour_graph")
+    lesson, _, _ = digits_lesson(40)
+    tested = METHODS[name].fit_tested(lesson, 0)
+
+    assert tested.logits == pytest.approx(Recipe.fit_tested(HEADS["logistic"], lesson, 0).logits)
 
 
 @methods
