@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from labelloop.labelstudio import TaskRecord
+from labelloop.labelstudio import TaskRecord, rules_of
 from labelloop.learning import Metrics
 from labelloop.records import Kind
 from labelloop.service.context import Context
@@ -41,9 +41,8 @@ def test_a_project_nobody_has_looked_at_yet_is_reported(context: Context) -> Non
 def test_the_state_of_the_last_round_and_the_hints_since_are_told(context: Context) -> None:
     project = a_project(context)
     state = ProjectState(tasks=10, labels=4, pool=6, changes=2, last_refusal="Worse.")
-    note_broken(
-        context.store, project.folder, {(7, "text:text"): BrokenItem("gone", "")}, {7: TaskRecord(7, {}, "")}, ""
-    )
+    gone = BrokenItem("gone", "", rules_of(context.settings))
+    note_broken(context, project, {(7, "text:text"): gone}, {7: TaskRecord(7, {}, "")})
     write_state(context.store, project.folder, replace(state, unsupported=("'box' is not learnt.",)))
     marks = Marks(context.redis, project.slug)
     marks.note(2)  # as a round does that leaves them to the next

@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from labelloop.labelstudio import TaskRecord, parse_label_config, rules_of
+from labelloop.labelstudio import TaskRecord, parse_label_config
 from labelloop.learning import BackboneSpec, resolve_backbone
 from labelloop.records import Modality
 from labelloop.service.context import Context
@@ -24,7 +24,7 @@ def _embedded(context: Context, tasks: dict[int, TaskRecord]) -> Embedded:
     found = Embedder(context, project, control, SPEC, resolve_backbone(SPEC), known).embed(
         list(tasks.values()), lambda *_: None
     )
-    note_broken(context.store, project.folder, found.broken, tasks, rules_of(context.settings))
+    note_broken(context, project, found.broken, tasks)
     return found
 
 

@@ -63,8 +63,8 @@ class Whole:
 
 
 @contextmanager
-def running(workers: int = 1) -> Iterator[Whole]:
-    """Start everything on free ports, with the settings of the environment besides."""
+def running() -> Iterator[Whole]:
+    """Start everything, with one worker, on free ports, with the settings of the environment besides."""
     for name in ("LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "REDIS_URL"):
         os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="labelloop-") as folder, Supervisor(typer.echo) as supervisor:
@@ -77,7 +77,7 @@ def running(workers: int = 1) -> Iterator[Whole]:
         stack = Stack(load_settings(), supervisor, lambda message: typer.echo(message, err=True))
         stack.start_redis()
         studio = stack.start_studio(free_port())
-        settings = stack.start_backend(workers)
+        settings = stack.start_backend(workers=1)
         yield Whole(open_context(settings), studio.browser(), local_address(settings), stack.server_pid)
 
 

@@ -12,6 +12,8 @@ import typer
 from labelloop.errors import LabelloopError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from labelloop.service.asking import Standing
     from labelloop.service.context import Context
     from labelloop.service.projects import Project
@@ -109,6 +111,15 @@ def order_line(context: "Context", project: "Project") -> str:
     return f"The queue is ordered by [bold]{pushed.version}[/]."
 
 
+def progress_bars() -> "Progress":
+    """Bars on the error stream, which are gone when they are left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
+
+
 def follow(what: str, ask: "Callable[[], Standing]") -> None:
     """Show a progress bar on the error stream until the work has ended.
 
@@ -119,11 +130,7 @@ def follow(what: str, ask: "Callable[[], Standing]") -> None:
     Raises:
         LabelloopError: the work failed.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with progress_bars() as bar:
         task = bar.add_task(what, total=None)
         started = time.monotonic()
         while not (standing := ask()).ended:

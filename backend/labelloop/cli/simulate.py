@@ -1,14 +1,12 @@
 """`labelloop simulate`: what active learning would have saved on data that is labelled already."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelloop.cli.console import JsonOption, print_json
+from labelloop.cli.console import JsonOption, print_json, progress_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -163,7 +161,7 @@ def _run(source: "Source", wanted: "Wanted", output: Path | None, *, resume: boo
     where = settings.data_dir / "simulations"
     folder = output or where / Path(source.name).stem
     with held(folder):
-        with _progress() as progress:
+        with progress_bars() as progress:
             prepared = _prepared(progress, source, spec, backbone, where)
             show_findings(progress.console, source, backbone, prepared)
             data = prepared.data
@@ -247,13 +245,3 @@ def _cells(
                 raise
             kept.add(done[name, seed])
     return [done[cell] for cell in plan.cells]
-
-
-@contextmanager
-def _progress() -> "Iterator[Progress]":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
-        yield bar

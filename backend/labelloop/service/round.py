@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelloopError, LabelStudioRejected
-from labelloop.labelstudio import LabelConfig, ProjectKey, rules_of
+from labelloop.labelstudio import LabelConfig, ProjectKey
 from labelloop.service.book import read_book, write_book
 from labelloop.service.candidates import try_each
 from labelloop.service.considered import read_considered, write_considered
@@ -220,7 +220,7 @@ def _train(
     context, tried = scene.context, try_each(scene, report)
     took = time.monotonic() - started
     candidates, notes = tried.candidates, tried.notes
-    note_broken(context.store, scene.project.folder, scene.broken, scene.book.tasks, rules_of(context.settings))
+    note_broken(context, scene.project, scene.broken, scene.book.tasks)
     state = replace(
         _with_changes(state, 0, 0.0),
         waiting_for=" ".join(notes),

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from labelloop.labelstudio import TaskRecord, prediction_json, rules_of
+from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import ClassificationLearner, Learner, TextLearner
 from labelloop.records import Control, Prediction
 from labelloop.service.book import Book
@@ -99,13 +99,7 @@ class Scorer:
             for embedder in self._embedders.values():
                 embedded = embedder.embed(part, self._report)
                 self._broken |= embedded.broken
-                note_broken(
-                    self._context.store,
-                    self._project.folder,
-                    embedded.broken,
-                    self._book.tasks,
-                    rules_of(self._context.settings),
-                )
+                note_broken(self._context, self._project, embedded.broken, self._book.tasks)
                 self._unavailable.update(embedded.unavailable)
             if len(self._unavailable) - before < len(part):  # some could be had, so this part has done its share
                 return start + EMBED_SLICE >= len(lacking)

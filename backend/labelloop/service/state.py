@@ -10,7 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from labelloop.labelstudio import TaskRecord
+from labelloop.labelstudio import TaskRecord, rules_of
+from labelloop.service.context import Context
+from labelloop.service.projects import Project
 from labelloop.service.store import Store
 
 T = TypeVar("T")
@@ -136,13 +138,13 @@ def read_broken(store: Store, folder: str) -> dict[Place, BrokenItem]:
 
 
 def note_broken(
-    store: Store, folder: str, found: Mapping[Place, BrokenItem], tasks: Mapping[int, TaskRecord], rules: str
+    context: Context, project: Project, found: Mapping[Place, BrokenItem], tasks: Mapping[int, TaskRecord]
 ) -> None:
     """Set objects aside, and forget those that would be tried again, or whose task is no longer among `tasks`."""
-    before = read_broken(store, folder)
+    before, rules = read_broken(context.store, project.folder), rules_of(context.settings)
     after = {place: note for place, note in {**before, **found}.items() if note.holds(tasks.get(place[0]), rules)}
     if after != before:
-        store.write(f"{folder}/broken.json", _BROKEN.dump_json(list(after.items())))
+        context.store.write(f"{project.folder}/broken.json", _BROKEN.dump_json(list(after.items())))
 
 
 def failed(state: ProjectState, job: str, reason: str) -> ProjectState:

@@ -6,6 +6,9 @@ from labelloop.service.marks import Mark
 from labelloop.service.state import BACK_OFF_MOST
 from labelloop.settings import Settings
 
+ARRIVALS_QUIET = 1.0
+"""Seconds without another task after which those that came or went are looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -58,7 +61,7 @@ def round_is_due(mark: Mark, due_at: float | None, now: float, settings: Setting
         mark: the hints since the last round.
         due_at: when a round asked to be followed by the next; None when that is not known.
         now: Unix time.
-        settings: the same thresholds as for `decide`, and one second's patience for new tasks.
+        settings: the same thresholds as for `decide`.
     """
     # Nobody asks for a round later than that; what is due later was asked for before the clock was set back.
     latest = now + max(settings.reconcile_every, BACK_OFF_MOST)
@@ -72,6 +75,3 @@ def round_is_due(mark: Mark, due_at: float | None, now: float, settings: Setting
             mark.changes >= settings.train_after or quiet >= settings.train_quiet or waited >= settings.train_max_wait
         )
     return quiet >= ARRIVALS_QUIET or waited >= settings.train_max_wait
-
-
-ARRIVALS_QUIET = 1.0

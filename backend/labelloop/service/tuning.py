@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from safetensors import SafetensorError
 
 from labelloop.errors import LabelStudioError, MediaUnavailable, StoreError, VersionError
-from labelloop.labelstudio import TaskRecord, rules_of
+from labelloop.labelstudio import TaskRecord
 from labelloop.learning import BackboneSpec, ResolvedBackbone, resolve_backbone
 from labelloop.learning.tuning import TUNERS, Conduct
 from labelloop.records import Control, Kind
@@ -217,13 +217,7 @@ class _Tuning:
                 self._deaths.survived()
             self._away |= embedded.unavailable
             self._scene.broken.update(embedded.broken)
-            note_broken(
-                self._context.store,
-                self._project.folder,
-                embedded.broken,
-                self._scene.book.tasks,
-                rules_of(self._context.settings),
-            )
+            note_broken(self._context, self._project, embedded.broken, self._scene.book.tasks)
         return True
 
     def _wait_for_media(self, control: Control) -> None:

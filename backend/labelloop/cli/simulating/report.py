@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from labelloop.cli.simulating.features import Prepared
+from labelloop.cli.simulating.keeping import REPORT, RESULTS
 from labelloop.cli.simulating.source import Source
 from labelloop.learning import ResolvedBackbone
 from labelloop.learning.recipes import methods_named
@@ -70,9 +71,7 @@ def show_results(results: dict[str, Any], folder: Path) -> None:
         console.print(_savings(results))
     for line in finish_lines(results):
         console.print(escape(line))
-    console.print(
-        f"\n[bold]{escape(str(folder / 'report.html'))}[/] shows the curves, results.json beside it has all figures."
-    )
+    console.print(f"\n[bold]{escape(str(folder / REPORT))}[/] shows the curves, {RESULTS} beside it has all figures.")
 
 
 def tested(results: dict[str, Any]) -> str:
