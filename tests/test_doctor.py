@@ -17,6 +17,7 @@ from labelloop.service.doctor import Finding, Level, examine
 from labelloop.service.doctor.connection_checks import strays
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import QUEUES, queue_of
+from labelloop.service.state import ProjectState, write_state
 from support.redis_process import RedisProcess
 from support.serving import CONFIG, a_context, publish, served
 from support.studio_process import StudioProcess
@@ -229,6 +230,19 @@ def test_versions_that_disagree_are_told_with_the_mend(connected: tuple[Context,
     assert project is not None
     publish(context, project)
     assert "not all written yet" in one(context, "versions").seen
+
+
+@pytest.mark.studio
+def test_scores_are_not_missed_where_no_task_waits(connected: tuple[Context, int]) -> None:
+    context, project_id = connected
+    project = context.projects.find(project_id)
+    assert project is not None
+    publish(context, project)
+    write_state(
+        context.store, project.folder, ProjectState(tasks=3, labels=3, last_round_at="2026-11-24T02:15:30+00:00")
+    )
+    finding = one(context, "versions")
+    assert finding.level is Level.OK and "no task waits for a label" in finding.seen
 
 
 @pytest.mark.studio

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from labelloop.cli.status import _agreement, _figures, _pool, _version_rows
+from labelloop.cli.status import _agreement, _figures, _pool, _queue, _version_rows
 from labelloop.learning import Metrics
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.intervals import Interval, wilson
@@ -68,3 +68,11 @@ def test_what_calibrating_does_is_told_where_it_is_known(calibration: Reliabilit
     lines = dict(_version_rows(a_report(learner)))["c"]
     assert told in lines
     assert ("calibrated" in lines) is bool(told)
+
+
+def test_a_queue_that_is_empty_is_not_said_to_wait_for_its_order() -> None:
+    report = replace(a_report(LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True)), ordered=False)
+    assert report.live is not None
+    assert _queue(report, report.live) == "no task waits for a label, so there is nothing to order"
+    waiting = replace(report, scores_to_write=7)
+    assert _queue(waiting, report.live) == "not ordered by this version yet; 0 scores written, 7 to come"

@@ -164,6 +164,8 @@ def _queue(report: "Report", live: "VersionReport") -> str:
     written = f"{report.scores_written} scores written" + (
         f", {report.scores_to_write} to come" if report.scores_to_write else ""
     )
+    if not report.ordered and not report.scores_to_write:
+        return "no task waits for a label, so there is nothing to order"
     if not report.ordered:
         return f"not ordered by this version yet; {written}"
     return f"ordered by {live.order}; {written}"

@@ -90,6 +90,11 @@ class Case:
         push = read_push(self.context.store, self.project.folder)
         return push is not None and self.live is not None and push.version == self.live.name and push.switched
 
+    @property
+    def queue_is_empty(self) -> bool:
+        """Whether the last round found no task that waits for a label."""
+        return bool(self.state.last_round_at) and not self.state.queue
+
     def agreed(self) -> tuple[str, str]:
         """The live version as the store and as the server name it; a server that lags behind is given a second.
 

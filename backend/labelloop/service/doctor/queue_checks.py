@@ -21,6 +21,8 @@ def versions(case: Case) -> Iterator[Seen]:
         yield broken(f"the project selects the backend's title {selected!r}, so no score counts", case.connect_command)
     elif case.live is None:
         yield warn("no version is published yet", f"labelloop train --project {case.project_id}")
+    elif selected != live and not case.scores_written and case.queue_is_empty:
+        yield ok(f"{live} is live and answered; no task waits for a label, so its scores need not be written")
     elif selected != live and not case.scores_written:
         yield warn(
             f"{live} is live, its scores are not all written yet", "nothing; `labelloop status` tells how far it is"
