@@ -258,6 +258,7 @@ def test_too_little_to_go_by_is_said() -> None:
     advice = advise(Evidence(metrics(18, 20), versions=2))
     assert advice.verdict is Verdict.CANNOT_TELL
     assert "2 versions judged" in advice.sentence
+    assert "1 version judged" in advise(Evidence(metrics(18, 20), versions=1)).sentence
 
 
 def test_a_project_is_as_finished_as_its_least_finished_control() -> None:

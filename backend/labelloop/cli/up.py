@@ -110,7 +110,7 @@ def _await_order(settings: "Settings", demo: "Demo", supervisor: "Supervisor") -
         live = context.versions(project).live() if project else None
         if live and context.label_studio.project(demo.project_id)["model_version"] == live.name:
             backbone = live.learners[0].backbone
-            _say(f"Images are read by {backbone.name}. {backbone.note}".strip())
+            _say(backbone.note or f"Images are read by {backbone.name}.")
             return
         supervisor.tend()
         time.sleep(0.5)

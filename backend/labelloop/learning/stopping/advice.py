@@ -191,9 +191,8 @@ def _figures(evidence: Evidence, settled: list[Stability]) -> list[str]:
             f"the next {f.ahead} labels would bring {100 * f.gain:.1f} points ({100 * f.low:.1f} to {100 * f.high:.1f})"
         )
     else:
-        said.append(
-            f"{evidence.versions} versions judged, and a forecast needs {LEAST_POINTS} over a growing set of labels"
-        )
+        judged = f"{evidence.versions} version{'' if evidence.versions == 1 else 's'} judged"
+        said.append(f"{judged}, and a forecast needs {LEAST_POINTS} over a growing set of labels")
     if settled:
         last = settled[-1]
         said.append(
