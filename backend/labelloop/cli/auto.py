@@ -118,7 +118,7 @@ class Player:
         report = self.report
         failures = report.failures(self.queue.boards)
         accuracies = report.accuracies(self.queue.boards)
-        lines = [f"Images were read by {self._backbone}"] if self._backbone else []
+        lines = [self._backbone] if self._backbone else []
         lines.append(
             f"Order: {report.right} served tasks had the lowest live score, {report.wrong} had not, "
             f"{report.untold} were served while another version went live."
@@ -171,7 +171,7 @@ class Player:
         trained = version.stage == "trained"
         if version.learners:
             backbone = version.learners[0].backbone
-            self._backbone = f"{backbone.name}. {backbone.note}".strip()
+            self._backbone = backbone.note or f"Images were read by {backbone.name}."
         submitted = (
             self._submitted[min(known, len(self._submitted)) - 1] if trained and known and self._submitted else None
         )
