@@ -92,3 +92,10 @@ def test_the_played_annotator_never_labels_in_a_label_studio_that_is_not_ours(tm
     )
     assert done.returncode == 1
     assert "unset LABEL_STUDIO_URL" in done.stderr
+
+
+def test_a_worker_without_redis_says_so_in_one_sentence(tmp_path: Path) -> None:
+    done = labelloop("worker", LABELLOOP_DATA_DIR=str(tmp_path), REDIS_URL=f"unix://{tmp_path}/none.sock")
+    assert done.returncode == 1
+    assert "labelloop: Redis does not answer" in done.stderr and "REDIS_URL" in done.stderr
+    assert "Traceback" not in done.stderr

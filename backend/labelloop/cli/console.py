@@ -47,14 +47,29 @@ WaitOption = Annotated[bool, typer.Option(help="Follow the work until it is done
 
 
 @contextmanager
-def opened() -> "Iterator[Context]":
-    """The doors to the store, Redis and Label Studio.
+def redis_needed() -> Iterator[None]:
+    """Tell of a Redis that is away in a sentence.
 
     Raises:
         LabelloopError: Redis does not answer.
     """
     from redis.exceptions import RedisError
 
+    try:
+        yield
+    except RedisError as error:
+        raise LabelloopError(
+            f"Redis does not answer ({str(error).rstrip('.')}); run `labelloop up`, or set REDIS_URL to one that runs."
+        ) from error
+
+
+@contextmanager
+def opened() -> "Iterator[Context]":
+    """The doors to the store, Redis and Label Studio.
+
+    Raises:
+        LabelloopError: Redis does not answer.
+    """
     from labelloop.service.context import open_context
 
     told = logging.getLogger("labelloop")
@@ -62,11 +77,8 @@ def opened() -> "Iterator[Context]":
         told.setLevel(logging.WARNING)
     context = open_context()
     try:
-        yield context
-    except RedisError as error:
-        raise LabelloopError(
-            f"Redis does not answer ({str(error).rstrip('.')}); run `labelloop up`, or set REDIS_URL to one that runs."
-        ) from error
+        with redis_needed():
+            yield context
     finally:
         if "redis" in vars(context):  # only if it was opened
             context.redis.close()

@@ -10,7 +10,10 @@ def worker() -> None:
 
     [cyan]REDIS_URL=redis://localhost:6379 labelloop worker[/]
     """
+    from labelloop.cli.console import redis_needed
     from labelloop.service.worker import run_worker
     from labelloop.settings import load_settings
 
-    run_worker(load_settings())
+    settings = load_settings()
+    with redis_needed():
+        run_worker(settings)
