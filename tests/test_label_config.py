@@ -3,6 +3,7 @@
 import re
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,19 @@ def test_single_choice_may_be_said_in_words(choice: str) -> None:
         (view(IMAGE, choices(more='perRegion="true"')), "perRegion"),
         (view(IMAGE, choices(more='perItem="true"')), "perItem"),
         (view(IMAGE, choices(more='value="$options"')), "both the config and each task's data"),
+        (
+            view(IMAGE, choices('<Choice value="$first"/><Choice value="$second"/>')),
+            '"$first" is another text in each task',
+        ),
+        (view(IMAGE, choices(f'{TWO}<Choice value="under $50"/>')), '"under $50" is another text in each task'),
+        (
+            view(
+                IMAGE,
+                choices('<Choice value="$first"/>', name="d", more='perRegion="true"'),
+                '<Rectangle name="c" toName="img"/>',
+            ),
+            "give it an alias",
+        ),
         (view(IMAGE, choices('<Choice value="a"><Choice value="b"/></Choice>')), "fewer than two"),
         (view(IMAGE, choices('<Choice value="a">' * 30 + "</Choice>" * 30, more='allowNested="true"')), "nested more"),
         (view(IMAGE, '<View visibleWhen="region-selected">' * 30, choices(), "</View>" * 30), "too many conditions"),
@@ -121,6 +135,33 @@ def test_attributes_are_taken_in_any_spelling_as_the_editor_takes_them(xml: str)
     lower = re.sub(r"\b(?!toName)\w+=", lambda name: name[0].lower(), xml)
     assert lower != xml
     assert parse_label_config(lower) == parse_label_config(xml)
+
+
+@pytest.mark.parametrize("spelt", [str.lower, str.upper, str.swapcase])
+@pytest.mark.parametrize(
+    "xml",
+    [
+        view(IMAGE, choices()),
+        view(TEXT, '<Taxonomy name="c" toName="txt">', TWO, "</Taxonomy>", '<Rating name="r" toName="txt"/>'),
+        view(
+            '<HyperText name="h" value="$h"/>',
+            '<HyperTextLabels name="c" toName="h"><Label value="a"/></HyperTextLabels>',
+        ),
+        view(IMAGE, '<Rectangle name="r" toName="img"/><Labels name="c" toName="img"><Label value="a"/></Labels>'),
+        view('<Repeater on="$images">', IMAGE, choices(), "</Repeater>"),
+        view(IMAGE, choices(), '<Relations><Relation value="founded"/></Relations>'),
+    ],
+)
+def test_tags_are_taken_in_any_spelling_as_label_studio_takes_them(xml: str, spelt: Callable[[str], str]) -> None:
+    other = re.sub(r"(</?)((?!View|Label\b|Choice\b)\w+)", lambda tag: tag[1] + spelt(tag[2]), xml)
+    assert other != xml
+    assert parse_label_config(other) == parse_label_config(xml)
+
+
+def test_a_choice_that_the_tasks_fill_is_learnt_by_its_alias() -> None:
+    xml = view(TEXT, choices('<Choice value="$first" alias="1"/><Choice value="5 $ or more"/>', to="txt"))
+    (control,) = parse_label_config(xml).controls
+    assert control.labels == ("1", "5 $ or more")
 
 
 def test_the_usual_spelling_of_an_attribute_holds_before_another() -> None:

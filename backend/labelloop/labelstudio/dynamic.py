@@ -3,8 +3,12 @@
 Such a control's labels are those that annotations have named so far. What a model says of a task is narrowed to what the
 task offers. A label that a task did not offer counts as not chosen there, and not to be found, which is right where tasks
 offer the same or labels that exclude each other, and makes classes look rarer than they are where they do not.
+
+A single choice may be written so, too (`<Choice value="$first"/>`): people then answer with what the task holds, and the import
+takes the name in the config alone. Only its alias is the same everywhere.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -19,6 +23,9 @@ OPTION: Final = "labels_from"
 # Deeper trees are no labels that a person chooses from.
 DEEPEST: Final = 20
 
+# What of a choice Label Studio's editor replaces by what the task's data holds.
+_REPLACED: Final = re.compile(r"\$[\w\[\].{}]+", re.ASCII)
+
 
 def key_of_labels(tag: Tag) -> str:
     """The data key that a tag takes its labels from; empty where they are in the config."""
@@ -29,7 +36,15 @@ def key_of_labels(tag: Tag) -> str:
 def why_not(tag: Tag) -> str:
     """Why where a tag's labels come from cannot be honoured, as a clause; empty when it can."""
     both = key_of_labels(tag) and tag.tree
-    return "it takes labels from both the config and each task's data; only one of the two is" if both else ""
+    if both:
+        return "it takes labels from both the config and each task's data; only one of the two is"
+    choices = tag.tree if "Choices" in (tag.kind, tag.named_in.capitalize()) else []
+    filled = next((label.value for label in choices if label.name == label.value and _REPLACED.search(label.value)), "")
+    return (
+        f'its choice "{filled}" is another text in each task; give it an alias, which is what is learnt'
+        if filled
+        else ""
+    )
 
 
 def with_used_labels(control: Control, targets: Iterable[Target]) -> Control:

@@ -29,6 +29,16 @@ _SPELLINGS: Final = {
     )
 }
 
+# So are the names of tags, for which both take any spelling; for `Label` and `Choice` the server does not.
+_KINDS: Final = {
+    kind.lower(): kind
+    for kind in (
+        *("Image", "Text", "HyperText", "Paragraphs", "Choices", "Taxonomy", "Rating", "TextArea", "Labels"),
+        *("HyperTextLabels", "ParagraphLabels", "RectangleLabels", "BrushLabels", "PolygonLabels", "BitmaskLabels"),
+        *("Rectangle", "Brush", "Polygon", "Bitmask", "Repeater", RELATIONS),
+    )
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -54,7 +64,7 @@ class Tag:
     """A control or object tag as written.
 
     Attributes:
-        kind: the tag, for example `Choices`.
+        kind: the tag, for example `Choices`; one that is learnt of or read in its usual spelling.
         attributes: as written; what the editor takes in any spelling is under the usual one too.
         repeated: it lies in a `Repeater`.
         conditions: the attributes, names in lower case, of each tag that shows it under a condition only, outermost first, its
@@ -130,7 +140,7 @@ class _Reader:
         self.parser.StartDoctypeDeclHandler = _refuse
 
     def _start(self, kind: str, attributes: Attributes) -> None:
-        attributes = _spelt(attributes)
+        kind, attributes = _KINDS.get(kind.lower(), kind), _spelt(attributes)
         around = replace(
             self._open[-1],
             repeated=self._open[-1].repeated or kind == "Repeater",
