@@ -91,6 +91,8 @@ def test_single_choice_may_be_said_in_words(choice: str) -> None:
         (view('<Image name="img" valueList="$images"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="Hello $name, you"/>', choices()), "exactly one key"),
         (view('<Text name="img" value="$url" valueType="url"/>', choices()), 'valueType="url"'),
+        (view('<Text name="img" value="$table" resolver="csv|column=text"/>', choices()), "has a resolver"),
+        (view('<HyperText name="img" value="$table" RESOLVER="csv"/>', choices()), "has a resolver"),
         (
             view('<Text name="img" value="$text" encoding="hex"/>', choices()),
             "only base64, base64unicode and none are read",

@@ -117,6 +117,8 @@ def _why_not_object(tag: Tag, tags: Tags, codec: Codec) -> str:
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
         return f'{shown.kind} {to_name!r} has valueType="url"; only text that lies in the task itself is read'
+    if shown.kind in ("Text", "HyperText") and shown.attributes.get("resolver"):
+        return f"{shown.kind} {to_name!r} has a resolver; only text that lies in the task itself is read"
     encoding = dict(_reading(shown)).get("encoding", "none")
     if encoding not in ("none", *ENCODINGS):
         return f'{shown.kind} {to_name!r} has encoding="{encoding}"; only {", ".join(ENCODINGS)} and none are read'

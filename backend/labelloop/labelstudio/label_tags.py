@@ -25,7 +25,17 @@ _SPELLINGS: Final = {
     name.lower(): name
     for name in (
         *("allowNested", "apiUrl", "contextScroll", "encoding", "granularity", "inline", "labeling", "leafsOnly"),
-        *("maxUsages", "nameKey", "perItem", "perRegion", "required", "textKey", "valueType", "whenLabelValue"),
+        *(
+            "maxUsages",
+            "nameKey",
+            "perItem",
+            "perRegion",
+            "required",
+            "resolver",
+            "textKey",
+            "valueType",
+            "whenLabelValue",
+        ),
     )
 }
 
