@@ -13,7 +13,18 @@ from labelloop.labelstudio import (
     visible_controls,
 )
 from labelloop.labelstudio.conditions import kept, visible
-from labelloop.records import Box, BoxesPrediction, ClassPrediction, ClassTarget, Control, SetTarget
+from labelloop.records import (
+    Attribute,
+    AttributesPrediction,
+    AttributesTarget,
+    Box,
+    BoxesPrediction,
+    ClassPrediction,
+    ClassTarget,
+    Control,
+    SetPrediction,
+    SetTarget,
+)
 
 KIND = '<Choices name="kind" toName="t"><Choice value="Katze" alias="cat"/><Choice value="dog"/></Choices>'
 TAGS = '<Choice value="big"/><Choice value="small"/>'
@@ -150,3 +161,66 @@ def test_a_condition_may_look_at_the_tag_that_names_the_classes_of_regions(order
         assert {region["from_name"] for region in item["result"]} == sent
     nothing = BoxesPrediction((), 0.9, 0.1, 10, 10)
     assert visible_controls({controls["size"]: said("big"), controls["box"]: nothing}, {"image": "x"}) == {"box"}
+
+
+ASKING = (
+    '<RectangleLabels name="box" toName="i"><Label value="Car"/></RectangleLabels>'
+    '<Choices name="seen" toName="i" perRegion="true"><Choice value="yes"/><Choice value="no"/></Choices>'
+    '<Choices name="marks" toName="i" perRegion="true" choice="multiple" visibleWhen="choice-selected" whenTagName="seen" '
+    'whenChoiceValue="yes"><Choice value="rust"/><Choice value="dent"/></Choices>'
+    '<Rating name="deep" toName="i" perRegion="true" visibleWhen="choice-selected" whenTagName="marks" whenChoiceValue="dent"/>'
+)
+
+
+def two_cars(*said: tuple[str, str, str, list[Any]]) -> list[dict[str, Any]]:
+    """Two boxes, `a` and `b`, and what is said of them: id, control, type and answer."""
+    place = {"a": {"x": 10, "y": 10, "width": 20, "height": 20}, "b": {"x": 60, "y": 60, "width": 20, "height": 20}}
+    boxes = [("a", "box", "rectanglelabels", ["Car"]), ("b", "box", "rectanglelabels", ["Car"])]
+    return [
+        {"id": name, "from_name": control, "to_name": "i", "type": kind, "value": {**place[name], kind: answer}}
+        for name, control, kind, answer in [*boxes, *said]
+    ]
+
+
+def test_of_a_region_that_a_condition_hides_no_blank_answer_is_learnt() -> None:
+    found = config(ASKING)
+    result = two_cars(("a", "seen", "choices", ["no"]), ("b", "seen", "choices", ["yes"]))
+    moment = "2026-01-01T00:00:00.000000Z"
+    task = TaskRecord(1, {"image": "x"}, moment, (AnnotationRecord(1, 1, False, False, moment, result),))
+    target = merge(found["marks"], task)
+    assert isinstance(target, AttributesTarget)
+    assert [(one.part.x, one.said) for one in target.attributes if isinstance(one.part, Box)] == [(0.6, SetTarget(()))]
+    assert merge(found["deep"], task) is None
+
+
+def test_an_answer_about_a_region_is_learnt_though_a_condition_hides_it_now() -> None:
+    found = config(ASKING)
+    result = two_cars(("a", "marks", "choices", ["rust"]), ("b", "seen", "choices", ["yes"]))
+    moment = "2026-01-01T00:00:00.000000Z"
+    task = TaskRecord(1, {"image": "x"}, moment, (AnnotationRecord(1, 1, False, False, moment, result),))
+    target = merge(found["marks"], task)
+    assert isinstance(target, AttributesTarget)
+    assert [one.said for one in target.attributes] == [SetTarget(("rust",)), SetTarget(())]
+
+
+def test_only_regions_that_a_condition_shows_a_control_for_are_told_of() -> None:
+    found = config(ASKING)
+    boxes = (Box("Car", 0.1, 0.1, 0.2, 0.2), Box("Car", 0.6, 0.6, 0.2, 0.2))
+
+    def of_both(*said: Any) -> AttributesPrediction:
+        return AttributesPrediction(tuple(map(Attribute, boxes, said)), 0.9, 0.1)
+
+    sent = prediction_json(
+        1,
+        "v1",
+        0.5,
+        [
+            (found["box"], BoxesPrediction(boxes, 0.9, 0.1, 100, 100)),
+            (found["seen"], of_both(ClassPrediction("no", 0.9, 0.1), ClassPrediction("yes", 0.9, 0.1))),
+            (found["marks"], of_both(*[SetPrediction(("dent",), 0.9, 0.1)] * 2)),
+            (found["deep"], of_both(*[ClassPrediction("3", 0.9, 0.1)] * 2)),
+        ],
+        {"image": "x"},
+    )["result"]
+    told = [(region["from_name"], region["value"]["x"]) for region in sent]
+    assert told == [("box", 10), ("box", 60), ("seen", 10), ("seen", 60), ("marks", 60), ("deep", 60)]

@@ -2,7 +2,8 @@
 
 Follows Label Studio's editor. A condition on choices looks at the chosen labels; one on a selected region, which is a
 matter of where the annotator clicks, holds here when there is such a region to select; `no-region-selected` holds when a
-task is opened, and so always. Of several conditions, a tag's own and those of the tags around it, all must hold.
+task is opened, and so always. Of several conditions, a tag's own and those of the tags around it, all must hold. What is asked
+about regions is shown for each by itself: a condition that names a control looks at what is said of that region alone.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, Final
 from labelloop.labelstudio.codecs.plain_regions import NAMED_BY
 from labelloop.labelstudio.label_tags import MOST_CONDITIONS, Attributes, Tag, Tags
 from labelloop.labelstudio.tasks import Region
-from labelloop.records import Control
+from labelloop.records import Control, Kind
 
 OPTION: Final = "shown_when"
 """The name of the option that holds a control's conditions."""
@@ -69,14 +70,23 @@ def visible(control: Control, result: Sequence[Region], known: Collection[str] |
         known: the names of the controls whose regions would be among them; a condition on another holds. None: all are.
     """
     others = [region for region in result if region.get("from_name") != control.name]
-    asked = (one for one in _conditions(control) if known is None or one.control in ("", *known))
-    return all(_holds(condition, others) for condition in asked)
+    return all(_holds(condition, others) for condition in _asked(control, known))
+
+
+def about_visible(control: Control, result: list[Region]) -> list[Region]:
+    """An annotation's regions, less those that a control which asks about regions was not shown for and has no answer to."""
+    if control.kind is not Kind.ATTRIBUTES or not conditional(control):
+        return result
+    drawn = _drawn(result)
+    answered = {_id(region) for region in result if region.get("from_name") == control.name}
+    hidden = drawn - answered - _shown_for(control, result, drawn, None)
+    return [region for region in result if _id(region) not in hidden]
 
 
 def kept(written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region] = ()) -> list[Region]:
     """The regions that may be sent together, in the order given: those of controls that are visible beside the others'."""
-    seen = visible_together(written, beside)
-    return [region for control, mine in written if control.name in seen for region in mine]
+    sent = _sent(written, beside, doubtful=False)
+    return [region for control, _ in written for region in sent.get(control.name, [])]
 
 
 def visible_together(
@@ -92,17 +102,47 @@ def visible_together(
     Returns:
         None of the controls that wait for each other in a circle.
     """
-    known = _names(control for control, _ in written) | {str(region.get("from_name")) for region in beside}
+    return set(_sent(written, beside, doubtful=doubtful))
+
+
+def _sent(
+    written: Sequence[tuple[Control, list[Region]]], beside: Sequence[Region], *, doubtful: bool
+) -> dict[str, list[Region]]:
+    """The regions of each control that is visible, by its name; see `visible_together`."""
+    drawn = _drawn([*beside, *(region for _, mine in written for region in mine)])
+    names = _names(control for control, _ in written) | {str(region.get("from_name")) for region in beside}
+    known = names if doubtful else None
     sent: dict[str, list[Region]] = {}
     waiting = {control.name: control for control, _ in written}
     regions = {control.name: mine for control, mine in written}
     while ready := [one for one in waiting.values() if not _waits_for(one, waiting)]:
         so_far = [*beside, *(region for mine in sent.values() for region in mine)]
         for control in ready:
-            if visible(control, so_far, known if doubtful else None):
+            if visible(control, so_far, known):
                 sent[control.name] = regions[control.name]
+                if control.kind is Kind.ATTRIBUTES and conditional(control):
+                    shown = _shown_for(control, so_far, drawn, known)
+                    sent[control.name] = [region for region in regions[control.name] if _id(region) in shown]
             del waiting[control.name]
-    return set(sent)
+    return sent
+
+
+def _drawn(result: Iterable[Region]) -> set[str]:
+    """The ids of the regions that are drawn; what is said of one has its id."""
+    return {_id(region) for region in result if _kind(region) not in _WHOLE_ITEM} - {""}
+
+
+def _shown_for(
+    control: Control, result: Sequence[Region], drawn: Collection[str], known: Collection[str] | None
+) -> set[str]:
+    """Of the drawn regions those that a control which asks about regions is shown for, beside the others' regions."""
+    about: dict[str, list[Region]] = {name: [] for name in drawn}
+    whole: list[Region] = []
+    for region in result:
+        if region.get("from_name") != control.name:
+            about.get(_id(region), whole).append(region)
+    asked = [one for one in _asked(control, known) if one.control]
+    return {name for name, said in about.items() if all(_holds(one, [*whole, *said]) for one in asked)}
 
 
 def _waits_for(control: Control, waiting: Mapping[str, Control]) -> bool:
@@ -121,6 +161,11 @@ def _names(controls: Iterable[Control]) -> set[str]:
 def _asks(control: Control) -> set[str]:
     """The names of the controls that a control's conditions look at; empty: any."""
     return {found.control for found in _conditions(control) if found.when != "no-region-selected"}
+
+
+def _asked(control: Control, known: Collection[str] | None) -> list[Condition]:
+    """The conditions of a control, less those on controls that are not known; None: all are."""
+    return [one for one in _conditions(control) if known is None or one.control in ("", *known)]
 
 
 def _conditions(control: Control) -> tuple[Condition, ...]:
@@ -175,3 +220,7 @@ def _named(region: Region, labels: tuple[str, ...]) -> bool:
 
 def _kind(region: Region) -> str:
     return str(region.get("type"))
+
+
+def _id(region: Region) -> str:
+    return str(region.get("id") or "")

@@ -115,7 +115,7 @@ def _upheld(result: list[Region], asking: Collection[str]) -> list[Region]:
 def _votes(control: Control, task: TaskRecord) -> list[Vote]:
     codec, value = codec_for(control), value_of(task.data, control.data_key)
     said = [
-        (annotation, codec.read(control, annotation.result, value))
+        (annotation, codec.read(control, conditions.about_visible(control, annotation.result), value))
         for annotation in task.annotations
         if not annotation.was_cancelled and _asked(control, annotation.result)
     ]
