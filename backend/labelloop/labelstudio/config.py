@@ -113,6 +113,8 @@ def _why_not_object(tag: Tag, tags: Tags, codec: Codec) -> str:
         return (
             f"it is about {shown.kind}; only {', '.join(kind for kind in MODALITIES if kind in codec.objects)} are read"
         )
+    if shown.kind == "Image" and shown.attributes.get("valueList"):
+        return f"Image {to_name!r} shows several pages (valueList); only one image (value) of each task is read"
     if not _VARIABLE.fullmatch(shown.attributes.get("value", "")):
         return f'{shown.kind} {to_name!r} does not show exactly one key of the task\'s data (value="$key")'
     if _value_type(shown) == "url" and MODALITIES[shown.kind] is Modality.TEXT:
