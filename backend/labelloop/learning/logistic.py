@@ -79,7 +79,7 @@ def preload() -> None:
 
     # Networks, and heads on maps and tokens; it starts no thread and touches no GPU before it is used.
     if find_spec("torch") is not None:
-        import torch  # noqa: F401
+        import torch._dynamo  # noqa: F401  # which torch imports itself when the first optimizer is made
 
 
 def assign_folds(targets: Ints, folds: int, seed: int, groups: Ints | None = None) -> Ints:
