@@ -25,17 +25,8 @@ _SPELLINGS: Final = {
     name.lower(): name
     for name in (
         *("allowNested", "apiUrl", "contextScroll", "encoding", "granularity", "inline", "labeling", "leafsOnly"),
-        *(
-            "maxUsages",
-            "nameKey",
-            "perItem",
-            "perRegion",
-            "required",
-            "resolver",
-            "textKey",
-            "valueType",
-            "whenLabelValue",
-        ),
+        *("maxUsages", "nameKey", "perItem", "perRegion", "required", "resolver", "textKey", "valueType"),
+        "whenLabelValue",
     )
 }
 
