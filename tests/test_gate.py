@@ -201,7 +201,12 @@ def test_qualities_of_other_items_are_no_comparison() -> None:
         judge_quality(np.ones(3), np.ones(4), minimum=1, tolerance=0.0)
 
 
-def test_a_first_version_says_so_where_nothing_is_held_out() -> None:
-    decision = judge_quality(np.zeros(0), None, minimum=20, tolerance=0.0)
-    assert decision.accepted
-    assert "no labels are held out yet" in decision.reason
+@pytest.mark.parametrize("live", [None, np.zeros(0)])
+def test_a_decision_says_so_where_nothing_is_held_out(live: np.ndarray | None) -> None:
+    correct = None if live is None else live > 0
+    for decision in (
+        judge_quality(np.zeros(0), live, minimum=20, tolerance=0.0),
+        judge(np.zeros(0, dtype=bool), correct, minimum=20, tolerance=0.0),
+    ):
+        assert decision.accepted
+        assert "no labels are held out yet" in decision.reason.lower()

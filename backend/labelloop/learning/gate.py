@@ -14,6 +14,7 @@ from labelloop.learning.arrays import Array, Bools, Floats, Ints
 CHANCE: Final = 0.2
 # Stricter, since a loss in few items of a rare class is looked for beside the first test.
 CHANCE_IN_CLASSES: Final = 0.1
+NONE_HELD: Final = "no labels are held out yet"
 DRAWS: Final = 10_000
 # Coins tossed at a time: 8 MB of them.
 SIGNS_AT_ONCE: Final = 2**20
@@ -62,11 +63,11 @@ def judge(
         LearningError: the arrays are not of the same items.
     """
     if live_correct is None:
-        return GateDecision(True, f"First version: nothing is live to compare with ({_figure(candidate_correct)}).")
+        return GateDecision(True, f"Nothing that was learnt is live to compare with ({_figure(candidate_correct)}).")
     _check_same_items(candidate_correct, live_correct, labels)
     items = candidate_correct.size
     if items < max(minimum, 1):
-        return GateDecision(True, f"Only {items} held-out labels, {minimum} are needed to refuse a candidate.")
+        return _too_few(items, minimum)
     decision = _on_accuracy(candidate_correct, live_correct, tolerance)
     if decision.accepted and labels:
         decision = _on_classes(candidate_correct, live_correct, labels, tolerance) or decision
@@ -89,10 +90,10 @@ def judge_quality(candidate: Floats, live: Floats | None, *, minimum: int, toler
         LearningError: the arrays are not of the same items.
     """
     if live is None:
-        return GateDecision(True, f"First version: nothing is live to compare with ({_mean(candidate)}).")
+        return GateDecision(True, f"Nothing that was learnt is live to compare with ({_mean(candidate)}).")
     _check_same_items(candidate, live, ())
     if candidate.size < max(minimum, 1):
-        return GateDecision(True, f"Only {candidate.size} held-out labels, {minimum} are needed to refuse a candidate.")
+        return _too_few(candidate.size, minimum)
     figures = f"Candidate's {_mean(candidate)}, {live.mean():.1%} for the live version"
     if live.mean() - candidate.mean() <= tolerance + 1e-9:
         return GateDecision(True, f"{figures}.")
@@ -182,6 +183,11 @@ def _one_sided_signs(differences: Floats) -> float:
     return (below + 1) / (DRAWS + 1)
 
 
+def _too_few(items: int, minimum: int) -> GateDecision:
+    held = f"{items} held-out labels are there" if items else NONE_HELD.capitalize()
+    return GateDecision(True, f"{held}; to refuse a candidate takes {minimum}.")
+
+
 def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
     known = set(labels)
     missing = [name for name in classes if name not in known] if labels else []
@@ -193,9 +199,9 @@ def _not_judged(labels: Sequence[str], classes: Sequence[str]) -> str:
 
 def _mean(quality: Floats) -> str:
     if not quality.size:
-        return "no labels are held out yet"
+        return NONE_HELD
     return f"mean quality on {quality.size} held-out labels is {quality.mean():.1%}"
 
 
 def _figure(correct: Bools) -> str:
-    return f"{int(correct.sum())} of {correct.size} held-out labels"
+    return f"{int(correct.sum())} of {correct.size} held-out labels" if correct.size else NONE_HELD
