@@ -173,12 +173,18 @@ def test_every_request_has_a_time_limit() -> None:
     assert adapter.timeouts == [7, 70]
 
 
+def test_the_wait_for_an_access_token_has_the_same_limit() -> None:
+    session, adapter = session_of(lambda request: {"access": jwt(iat=0, exp=300), "release": "1"})
+    LabelStudio(URL, PERSONAL, timeout=7, session=session).version()
+    assert adapter.timeouts == [7, 7]
+
+
 def test_no_answer_in_time_says_so() -> None:
     def answer(request: requests.PreparedRequest) -> Any:
         raise requests.ReadTimeout("slow")
 
     client, adapter = studio(answer)
-    with pytest.raises(LabelStudioUnreachable, match="did not answer GET within 30 s"):
+    with pytest.raises(LabelStudioUnreachable, match="did not answer GET /api/version within 30 s"):
         client.version()
     assert len(adapter.asked) == 1, "another try would wait as long again"
 

@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = (0.2, 0.6, 1.5)
 """Seconds before each further try of a GET."""
 LONGEST_REASON = 1000
-EXCHANGE_TIMEOUT = 30.0
 REFUSED_TOKEN = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 
 
@@ -37,10 +36,12 @@ class Connection:
         url: where it answers, with any path prefix and no slash at the end.
         api_key: a personal access token or a legacy token.
         session: what sends; a test mounts an adapter of its own on it.
+        timeout: seconds to wait for an access token.
     """
 
-    def __init__(self, url: str, api_key: str, session: requests.Session) -> None:
+    def __init__(self, url: str, api_key: str, session: requests.Session, timeout: float) -> None:
         self.url = url
+        self._timeout = timeout
         self._session = session
         # With a session cookie Label Studio would ask for a CSRF token besides ours.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -114,7 +115,9 @@ class Connection:
         try:
             return self._session.request(method, url, auth=authorise, allow_redirects=False, **how)
         except requests.Timeout:
-            raise _TimedOut(f"{self.url} did not answer {method} within {how['timeout']:.4g} s.") from None
+            raise _TimedOut(
+                f"{self.url} did not answer {method} {urlsplit(url).path} within {how['timeout']:.4g} s."
+            ) from None
         except requests.RequestException as error:
             raise LabelStudioUnreachable(
                 f"{self.url} cannot be reached ({type(error).__name__}); is it running?"
@@ -123,7 +126,7 @@ class Connection:
     def _exchange(self) -> str:
         """Buy an access token for the personal access token."""
         path = "/api/token/refresh/"
-        response = self._send("POST", self.url + path, "", json={"refresh": self._key}, timeout=EXCHANGE_TIMEOUT)
+        response = self._send("POST", self.url + path, "", json={"refresh": self._key}, timeout=self._timeout)
         if response.status_code in REFUSED_TOKEN:
             raise TokenRefused(
                 f"{self.url} does not accept the personal access token in LABEL_STUDIO_API_KEY; it may have expired or "

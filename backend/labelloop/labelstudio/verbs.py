@@ -25,7 +25,7 @@ class Verbs:
     ) -> None:
         self.url = url.rstrip("/")
         self._timeout = timeout
-        self._connection = Connection(self.url, api_key, session or requests.Session())
+        self._connection = Connection(self.url, api_key, session or requests.Session(), timeout)
 
     def get(self, path: str, *, params: Any = None) -> Any:
         """GET `path`; the answer's JSON."""
