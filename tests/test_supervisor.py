@@ -166,7 +166,7 @@ def test_a_missing_program_is_told_as_an_early_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("store", "kept"),
     [
-        ("versions", {"LABELLOOP_STORE_URL": "/work/versions"}),
+        ("versions", {"LABELLOOP_STORE_URL": "/here/versions"}),
         ("/srv/versions", {"LABELLOOP_STORE_URL": "/srv/versions"}),
         ("s3://bucket/versions", {}),
         ("", {}),
@@ -178,7 +178,7 @@ def test_folders_mean_the_same_to_commands_run_elsewhere(
     monkeypatch.chdir(tmp_path)
     found = absolute_places({"LABELLOOP_STORE_URL": store})
 
-    here = {name: place.replace("/work", str(tmp_path)) for name, place in kept.items()}
+    here = {name: place.replace("/here", str(tmp_path)) for name, place in kept.items()}
     assert found == {"LABELLOOP_DATA_DIR": f"{tmp_path}/.run", **here}
 
 
