@@ -63,7 +63,9 @@ def judge(
         LearningError: the arrays are not of the same items.
     """
     if live_correct is None:
-        return GateDecision(True, f"Nothing that was learnt is live to compare with ({_figure(candidate_correct)}).")
+        return GateDecision(
+            True, f"First version: nothing that was learnt is live to compare with ({_figure(candidate_correct)})."
+        )
     _check_same_items(candidate_correct, live_correct, labels)
     items = candidate_correct.size
     if items < max(minimum, 1):
@@ -90,7 +92,9 @@ def judge_quality(candidate: Floats, live: Floats | None, *, minimum: int, toler
         LearningError: the arrays are not of the same items.
     """
     if live is None:
-        return GateDecision(True, f"Nothing that was learnt is live to compare with ({_mean(candidate)}).")
+        return GateDecision(
+            True, f"First version: nothing that was learnt is live to compare with ({_mean(candidate)})."
+        )
     _check_same_items(candidate, live, ())
     if candidate.size < max(minimum, 1):
         return _too_few(candidate.size, minimum)
