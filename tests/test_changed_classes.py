@@ -109,15 +109,20 @@ def test_classes_are_lost_at_once_and_gained_once_they_are_used(
     assert any("'dark'" in note for note in read_state(context.store, project.folder).set_aside)
 
 
+def ask_for(studio: PaperStudio, label_config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change the label config of the project."""
+    record = studio.project(4)
+    monkeypatch.setattr(studio, "project", lambda _: {**record, "label_config": label_config})
+
+
 def test_predictions_that_name_lost_classes_are_replaced_where_nothing_can_be_trained(
     tmp_path: Path, redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one class left there is nothing to tell apart, and Label Studio keeps what it holds under a version's name."""
     studio = PaperStudio("4")
     context, project = opened(tmp_path, redis_server, studio)
-    before, record = label(context, project, studio, BEFORE), studio.project(4)
-    renamed = TEXT_CONFIG.replace('"food"', '"meals"').replace('"travel"', '"trips"')
-    monkeypatch.setattr(studio, "project", lambda _: {**record, "label_config": renamed})
+    before = label(context, project, studio, BEFORE)
+    ask_for(studio, TEXT_CONFIG.replace('"food"', '"meals"').replace('"travel"', '"trips"'), monkeypatch)
     after = label(context, project, studio, BEFORE)
     assert after != before
     live, state = context.versions(project).live(), read_state(context.store, project.folder)
@@ -135,9 +140,9 @@ def test_a_control_of_another_kind_under_its_name_no_longer_shows_what_was_learn
     """Label Studio shows what it holds of the version that the project selects, which is replaced under a new name alone."""
     studio = PaperStudio("4")
     context, project = opened(tmp_path, redis_server, studio)
-    before, record = label(context, project, studio, BEFORE), studio.project(4)
+    before = label(context, project, studio, BEFORE)
     rated = '<View><Text name="text" value="$text"/><Rating name="topic" toName="text"/></View>'
-    monkeypatch.setattr(studio, "project", lambda _: {**record, "label_config": rated})
+    ask_for(studio, rated, monkeypatch)
     after = label(context, project, studio, BEFORE)
 
     live = context.versions(project).live()

@@ -185,20 +185,16 @@ def two_cars(*said: tuple[str, str, str, list[Any]]) -> list[dict[str, Any]]:
 def test_of_a_region_that_a_condition_hides_no_blank_answer_is_learnt() -> None:
     found = config(ASKING)
     result = two_cars(("a", "seen", "choices", ["no"]), ("b", "seen", "choices", ["yes"]))
-    moment = "2026-01-01T00:00:00.000000Z"
-    task = TaskRecord(1, {"image": "x"}, moment, (AnnotationRecord(1, 1, False, False, moment, result),))
-    target = merge(found["marks"], task)
+    target = annotated(found["marks"], *result)
     assert isinstance(target, AttributesTarget)
     assert [(one.part.x, one.said) for one in target.attributes if isinstance(one.part, Box)] == [(0.6, SetTarget(()))]
-    assert merge(found["deep"], task) is None
+    assert annotated(found["deep"], *result) is None
 
 
 def test_an_answer_about_a_region_is_learnt_though_a_condition_hides_it_now() -> None:
     found = config(ASKING)
     result = two_cars(("a", "marks", "choices", ["rust"]), ("b", "seen", "choices", ["yes"]))
-    moment = "2026-01-01T00:00:00.000000Z"
-    task = TaskRecord(1, {"image": "x"}, moment, (AnnotationRecord(1, 1, False, False, moment, result),))
-    target = merge(found["marks"], task)
+    target = annotated(found["marks"], *result)
     assert isinstance(target, AttributesTarget)
     assert [one.said for one in target.attributes] == [SetTarget(("rust",)), SetTarget(())]
 
