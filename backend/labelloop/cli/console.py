@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labelloop.service.context import Context
     from labelloop.service.projects import Project
 
+NOTHING_TO_ORDER = "no task waits for a label, so there is nothing to order"
 POLL = 0.2
 WORKER_PATIENCE = 10.0
 """Seconds after which a job that nobody begins is worth a word."""
@@ -119,7 +120,7 @@ def order_line(context: "Context", project: "Project") -> str:
 
     pushed = read_push(context.store, project.folder)
     if pushed is None or not pushed.switched:
-        return "No task waits for a label, so there is nothing to order."
+        return f"{NOTHING_TO_ORDER.capitalize()}."
     return f"The queue is ordered by [bold]{pushed.version}[/]."
 
 

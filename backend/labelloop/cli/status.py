@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labelloop.cli.console import JsonOption, SomeProjectsOption, chosen, opened, print_json
+from labelloop.cli.console import NOTHING_TO_ORDER, JsonOption, SomeProjectsOption, chosen, opened, print_json
 
 if TYPE_CHECKING:
     from labelloop.learning import Measured
@@ -165,7 +165,7 @@ def _queue(report: "Report", live: "VersionReport") -> str:
         f", {report.scores_to_write} to come" if report.scores_to_write else ""
     )
     if not report.ordered and not report.scores_to_write:
-        return "no task waits for a label, so there is nothing to order"
+        return NOTHING_TO_ORDER
     if not report.ordered:
         return f"not ordered by this version yet; {written}"
     return f"ordered by {live.order}; {written}"
