@@ -58,17 +58,17 @@ def first_of_each(groups: Ints) -> Ints:
     return places
 
 
-def to_judge(groups: Ints, taught: Bools) -> Bools:
+def to_judge(groups: Ints, taught: Bools | None = None) -> Bools:
     """Which items tell how good a model is on others, bool [n]: the first of each group of near-duplicates.
 
     Of a group that a backbone has learnt from, none: of the like of what it knows it is too sure.
 
     Args:
         groups: int [n], the number of each item's group.
-        taught: bool [n], whether the backbone has learnt from it.
+        taught: bool [n], whether the backbone has learnt from it; None: from none.
     """
-    first = first_of_each(groups) == np.arange(len(groups))
-    return np.asarray(first & ~np.isin(groups, groups[taught]))
+    first: Bools = first_of_each(groups) == np.arange(len(groups))
+    return first if taught is None else np.asarray(first & ~np.isin(groups, groups[taught]))
 
 
 def with_each_left_out(

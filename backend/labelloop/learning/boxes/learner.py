@@ -79,7 +79,7 @@ class BoxesLearner(AnswersBoxes):
         groups = training.grouped()[decoded(training.inputs)]
         fold = deal_out([tuple(np.unique(truth.columns).tolist()) for truth in truths], FOLDS, seed, groups)
         head, *others = _heads(grids, truths, fold, groups, len(labels), seed)
-        judges = np.flatnonzero(to_judge(groups, np.zeros(len(truths), dtype=bool))).tolist() if others else []
+        judges = np.flatnonzero(to_judge(groups)).tolist() if others else []
         with one_thread():
             found = [_find(others[fold[place]], grids[place]) for place in judges]
             scoring = fit_scoring(found, [truths[place] for place in judges])

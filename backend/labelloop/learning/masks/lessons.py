@@ -81,7 +81,7 @@ def fresh(lessons: Sequence[Lesson], groups: Ints) -> list[int]:
     known: list[int] = np.flatnonzero(to_judge(groups, taught)).tolist()
     if len(known) >= LEAST_TO_JUDGE:
         return known
-    every: list[int] = np.flatnonzero(to_judge(groups, np.zeros_like(taught))).tolist()
+    every: list[int] = np.flatnonzero(to_judge(groups)).tolist()
     return every
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
+from labelloop.learning.folds import first_of_each
 from labelloop.learning.scaling import centre_of, unit_rows
 from labelloop.learning.threads import one_thread
 
@@ -52,7 +53,7 @@ def near_duplicate_groups(features: Floats, *, near: float = NEAR) -> Ints:
         first, copy_of = _distinct(rows)
         distinct = rows[first]
         joined = _connected(distinct, near * usual_distance(distinct) + ROUNDING)
-    groups[finite] = finite[_first_of_each(joined[copy_of])]
+    groups[finite] = finite[first_of_each(joined[copy_of])]
     return groups
 
 
@@ -145,10 +146,3 @@ def _merged(joined: Ints, left: Ints, right: Ints) -> Ints:
     edges: Any = coo_array((np.ones(left.size, dtype=np.int8), (joined[left], joined[right])), shape=(count, count))
     _, component = connected_components(edges, directed=False)
     return np.asarray(component[joined], dtype=np.int64)
-
-
-def _first_of_each(numbers: Ints) -> Ints:
-    """For each place the first place that holds the same number."""
-    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
-    earliest: Ints = first[inverse.reshape(-1)]
-    return earliest

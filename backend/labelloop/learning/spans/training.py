@@ -79,7 +79,7 @@ def _judged(material: Material) -> Bools:
     not learnt from, or of all where it has of each."""
     taught = np.array([tokens.taught for tokens in material.tokens])
     fresh = to_judge(material.groups, taught)
-    return fresh if fresh.any() else to_judge(material.groups, np.zeros_like(taught))
+    return fresh if fresh.any() else to_judge(material.groups)
 
 
 def _folds(material: Material, seed: int) -> Ints | None:

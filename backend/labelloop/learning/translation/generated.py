@@ -10,7 +10,7 @@ from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.backbones.dense import Dense
 from labelloop.learning.backbones.outputs import Outputs, read_outputs
 from labelloop.learning.figures import Figures
-from labelloop.learning.folds import first_of_each
+from labelloop.learning.folds import to_judge
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.threads import one_thread
 from labelloop.learning.translation.answering import FLOOR, AnswersTexts
@@ -88,7 +88,7 @@ class GeneratedTextLearner(AnswersTexts):
     ) -> "GeneratedTextLearner":
         # A near-duplicate of an item would tell how well it is answered, whether the memory or the model has it.
         known = np.isin(groups, groups[[item.taught for item in items]])
-        apart = np.unique(first_of_each(groups))
+        apart = np.flatnonzero(to_judge(groups))
         others = memory.of_some(apart) if memory is not None and apart.size >= LEAST_OTHERS else None
         items, targets, weights, known = (
             [items[i] for i in apart],

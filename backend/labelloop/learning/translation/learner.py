@@ -8,7 +8,7 @@ import numpy as np
 from labelloop.errors import NotEnoughLabels
 from labelloop.learning.arrays import Array, Bools, Floats, Ints
 from labelloop.learning.figures import Figures
-from labelloop.learning.folds import first_of_each
+from labelloop.learning.folds import to_judge
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
@@ -114,7 +114,7 @@ def learn_expectation(
     """
     different = memory.different()
     expectation, figures = _learnt(memory, targets, weights, different, seed)
-    apart = np.unique(first_of_each(groups))
+    apart = np.flatnonzero(to_judge(groups))
     if apart.size < MINIMUM:
         return expectation, None
     if apart.size < different.size:
