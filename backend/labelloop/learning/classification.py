@@ -19,6 +19,7 @@ from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import HEADS, STORED, Head, Lesson, LinearHead
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import Items, are_usable, make_lesson, prepare, prepare_unseen, read_rows, usable
+from labelloop.learning.missing_mass import missing_mass
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -36,7 +37,7 @@ class ClassificationLearner:
     alone.
 
     Attributes:
-        classes: every class of the control, in the config's order; those without a label get probability 0.
+        classes: every class of the control, in the config's order; those without a label share what `missing_mass` says.
         uncertainty: the name of the measure of `ClassPrediction.uncertainty`.
         cv_metrics: how models trained on a part of the labels fare on the rest, a tenth or a fifth; None when no class has two.
         choice: which head won, by how much, and why; None in versions of before heads were chosen.
@@ -57,6 +58,7 @@ class ClassificationLearner:
         blocks: Sequence[int] = (),
         choice: Choice | None = None,
         reliability: Reliability | None = None,
+        missing: float = 0.0,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
@@ -67,6 +69,7 @@ class ClassificationLearner:
         self._arrays = dict(arrays)
         self._head: Head = LinearHead.from_arrays(arrays, {}) if head is None else head
         self._blocks = tuple(blocks)
+        self._missing = missing
         self._calibration = Calibration.from_arrays(arrays, reliability.method if reliability else "vector")
 
     @classmethod
@@ -118,6 +121,7 @@ class ClassificationLearner:
         with one_thread():
             trained = train_candidates(lesson, [*methods, *others], unseen, seed=seed)
         arrays = {"centre": items.centre, "seen": items.seen, **trained.calibration.arrays(), **trained.head.arrays()}
+        missing = missing_mass(np.bincount(items.columns), len(classes))
         return cls(
             classes,
             arrays,
@@ -127,6 +131,7 @@ class ClassificationLearner:
             blocks=blocks,
             choice=_explained(trained.choice, skipped if methods else ""),
             reliability=trained.reliability,
+            missing=missing,
         )
 
     @classmethod
@@ -173,10 +178,13 @@ class ClassificationLearner:
         Raises:
             LearningError: a row is not finite, or not as long as those the model was trained on.
         """
-        probabilities = np.zeros((len(features), len(self.classes)))
+        seen = self._arrays["seen"]
+        probabilities = np.full(
+            (len(features), len(self.classes)), self._missing / max(len(self.classes) - seen.size, 1)
+        )
         for start, rows in self._scaled(features):
             found = self._calibration.probabilities(self._head.logits(rows))
-            probabilities[start : start + len(rows), self._arrays["seen"]] = found
+            probabilities[start : start + len(rows), seen] = (1 - self._missing) * found
         return probabilities
 
     def members(self, features: Floats, seed: int = 0) -> Floats:
@@ -241,6 +249,7 @@ class ClassificationLearner:
             "blocks": list(self._blocks),
             "choice": self.choice.to_json() if self.choice else None,
             "calibration": self.reliability.to_json() if self.reliability else None,
+            "missing": self._missing,
         }
 
     @classmethod
@@ -257,6 +266,7 @@ class ClassificationLearner:
             blocks=meta.get("blocks", ()),
             choice=Choice.from_json(choice) if choice else None,
             reliability=Reliability.from_json(calibration) if calibration else None,
+            missing=meta.get("missing", 0.0),
         )
 
 
