@@ -138,10 +138,13 @@ def test_a_story_that_cannot_be_read_begins_anew(desk: Desk, content: bytes) -> 
     assert len(desk.history(desk.publish(60)).points) == 1
 
 
-def test_accuracy_on_the_pool_is_estimated_once_the_holdout_is_large_enough(desk: Desk) -> None:
-    assert desk.history(desk.publish(40)).points[-1].pool is None
+def test_accuracy_on_the_pool_is_estimated_from_all_that_was_tested(desk: Desk) -> None:
+    assert desk.history(desk.publish(15)).points[-1].pool is None
+    point = desk.history(desk.publish(40)).points[-1]
+    assert point.holdout and point.cross_validation and point.pool
+    assert point.pool.items == point.holdout.items + point.cross_validation.items == 40
     pool = desk.history(desk.publish(120)).points[-1].pool
-    assert pool is not None and pool.items == 24
+    assert pool is not None and pool.items == 120
     assert pool.interval.low <= pool.accuracy <= pool.interval.high
 
 

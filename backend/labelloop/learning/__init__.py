@@ -37,7 +37,7 @@ from labelloop.learning.evaluation import ClassMetrics, Metrics
 from labelloop.learning.figures import Figures, Measured, believed
 from labelloop.learning.gate import GateDecision, judge, judge_quality
 from labelloop.learning.holdout import assign_holdout, judged_keys
-from labelloop.learning.learner import Learner, Reads, Training, TrainingOptions
+from labelloop.learning.learner import Classifier, Learner, Reads, Training, TrainingOptions
 from labelloop.learning.logistic import preload
 from labelloop.learning.masks import MasksLearner
 from labelloop.learning.ratings import RatingLearner
@@ -88,6 +88,7 @@ __all__ = [
     "Choice",
     "ClassMetrics",
     "ClassificationLearner",
+    "Classifier",
     "Dense",
     "DenseBackbone",
     "DetectedBoxesLearner",

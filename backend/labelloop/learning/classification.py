@@ -20,6 +20,7 @@ from labelloop.learning.heads import HEADS, STORED, Head, Lesson, LinearHead
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import Items, are_usable, make_lesson, prepare, prepare_unseen, read_rows, usable
 from labelloop.learning.missing_mass import missing_mass
+from labelloop.learning.pool_accuracy import Answers
 from labelloop.learning.recipes import ensemble_of, methods_named
 from labelloop.learning.threads import one_thread
 from labelloop.learning.uncertainty import measure_named
@@ -40,6 +41,7 @@ class ClassificationLearner:
         classes: every class of the control, in the config's order; those without a label share what `missing_mass` says.
         uncertainty: the name of the measure of `ClassPrediction.uncertainty`.
         cv_metrics: how models trained on a part of the labels fare on the rest, a tenth or a fifth; None when no class has two.
+        cv_answers: what that is measured on; see `Classifier`.
         choice: which head won, by how much, and why; None in versions of before heads were chosen.
         reliability: what the calibration does; None in such versions.
     """
@@ -59,10 +61,12 @@ class ClassificationLearner:
         choice: Choice | None = None,
         reliability: Reliability | None = None,
         missing: float = 0.0,
+        cv_answers: Answers | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.uncertainty = uncertainty
         self.cv_metrics = cv_metrics
+        self.cv_answers = cv_answers
         self.choice = choice
         self.reliability = reliability
         self._measure = measure_named(uncertainty)
@@ -122,16 +126,18 @@ class ClassificationLearner:
             trained = train_candidates(lesson, [*methods, *others], unseen, seed=seed)
         arrays = {"centre": items.centre, "seen": items.seen, **trained.calibration.arrays(), **trained.head.arrays()}
         missing = missing_mass(np.bincount(items.columns), len(classes))
+        cv_metrics, cv_answers = _cross_validated(trained, [classes[i] for i in items.seen], items, lesson, missing)
         return cls(
             classes,
             arrays,
             uncertainty=uncertainty,
-            cv_metrics=_cv_metrics(trained, [classes[i] for i in items.seen], items, lesson),
+            cv_metrics=cv_metrics,
             head=trained.head,
             blocks=blocks,
             choice=_explained(trained.choice, skipped if methods else ""),
             reliability=trained.reliability,
             missing=missing,
+            cv_answers=cv_answers,
         )
 
     @classmethod
@@ -281,10 +287,14 @@ def _explained(choice: Choice, skipped: str) -> Choice:
     return replace(choice, reason=f"{choice.reason.removesuffix('.')}; {skipped}.")
 
 
-def _cv_metrics(trained: Outcome, seen: Sequence[str], items: Items, lesson: Lesson) -> Metrics | None:
+def _cross_validated(
+    trained: Outcome, seen: Sequence[str], items: Items, lesson: Lesson, missing: float
+) -> tuple[Metrics | None, Answers | None]:
+    """The figures of cross-validation, and the answers they are measured on, less sure by what goes to classes without a label."""
     if trained.rows.size == 0:
-        return None
+        return None, None
     targets, weights = items.columns[trained.rows], items.weights[trained.rows]
     said = held_back_probabilities(trained.calibration, trained.logits, targets, weights, trained.winner.usual)
     labels, untested = [seen[column] for column in targets], int((lesson.folds < 0).sum())
-    return measure(said, labels, seen, source="cross-validation", untested=untested)
+    answers = Answers((1 - missing) * said.max(axis=1), said.argmax(axis=1) == targets, untested)
+    return measure(said, labels, seen, source="cross-validation", untested=untested), answers

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.figures import Measured
+from labelloop.learning.pool_accuracy import Answers
 from labelloop.records import Kind, Prediction
 
 
@@ -138,4 +139,14 @@ class Learner(Protocol):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], meta: Mapping[str, Any]) -> Self:
         """Restore what `arrays` and `meta` gave."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Learner, Protocol):
+    """A learner whose items each have one class."""
+
+    @property
+    def cv_answers(self) -> Answers | None:
+        """What `cv_metrics` is measured on; None where that is, and in a learner that was restored, which keeps the figures alone."""
         ...

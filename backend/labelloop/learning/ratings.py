@@ -13,6 +13,7 @@ from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
 from labelloop.learning.lessons import are_usable, check_blocks, read_rows, scaled_rows, usable
 from labelloop.learning.ordinal import cuts, distribution, together
+from labelloop.learning.pool_accuracy import Answers
 from labelloop.learning.rating_figures import measure_ratings, nearness
 from labelloop.learning.scaling import centre_of
 from labelloop.learning.threads import one_thread
@@ -32,16 +33,24 @@ class RatingLearner:
     Attributes:
         classes: every rating of the control, in order.
         cv_metrics: how models trained on a part of the labels fare on the rest; None when no rating has two.
+        cv_answers: what that is measured on; see `Classifier`.
     """
 
     kind: ClassVar[str] = "ratings"
     reads: ClassVar[Reads] = Reads.ROWS
 
     def __init__(
-        self, classes: Sequence[str], arrays: Mapping[str, Array], *, blocks: Sequence[int], cv_metrics: Figures | None
+        self,
+        classes: Sequence[str],
+        arrays: Mapping[str, Array],
+        *,
+        blocks: Sequence[int],
+        cv_metrics: Figures | None,
+        cv_answers: Answers | None = None,
     ) -> None:
         self.classes = tuple(classes)
         self.cv_metrics = cv_metrics
+        self.cv_answers = cv_answers
         self._arrays = dict(arrays)
         self._blocks = tuple(blocks)
         self._binaries = Binaries.from_arrays(arrays)
@@ -66,19 +75,18 @@ class RatingLearner:
         alike = training.grouped()[are_usable(training.inputs, training.targets, training.classes)]
         centre = centre_of(rows)
         with one_thread():
-            lesson = (
-                scaled_rows(rows, centre, options.blocks),
-                cuts(columns, seen.size),
-                weights,
-                *fold_rows(columns, options.seed, alike),
-            )
+            folds, run = fold_rows(columns, options.seed, alike)
+            lesson = scaled_rows(rows, centre, options.blocks), cuts(columns, seen.size), weights, folds, run
             answered = fit_binaries(*lesson, fit=together)
-        metrics = None
+        metrics = answers = None
         if answered.rows.size:
-            said = seen[_medians(distribution(answered.probabilities))]
-            metrics = measure_ratings(said, labels[answered.rows], training.classes, "cross-validation")
+            probabilities, truth = distribution(answered.probabilities), columns[answered.rows]
+            medians = _medians(probabilities)
+            metrics = measure_ratings(seen[medians], seen[truth], training.classes, "cross-validation")
+            confidence = probabilities[np.arange(medians.size), medians]
+            answers = Answers(confidence, medians == truth, int((folds < 0).sum()))
         arrays = {**answered.binaries.arrays(), "centre": centre, "seen": seen.astype(np.int64)}
-        return cls(training.classes, arrays, blocks=options.blocks, cv_metrics=metrics)
+        return cls(training.classes, arrays, blocks=options.blocks, cv_metrics=metrics, cv_answers=answers)
 
     def predict(self, features: Floats) -> list[ClassPrediction]:
         """What the model says of each row of features [n, d].

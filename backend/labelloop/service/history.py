@@ -27,7 +27,7 @@ class HistoryPoint:
         holdout: what it reached on the holdout; None while that is empty.
         cross_validation: cross-validated; None when no class has two labels.
         stability: its predictions against those of a version with at least 20 fewer labels; None where there is none.
-        pool: its accuracy on the pool, estimated from the holdout; None while that is small.
+        pool: its accuracy on the pool, estimated from what it was tested on; None while that is little.
         agreement: the labels that came since the version before it, against that version's predictions; None without any.
     """
 

@@ -22,7 +22,7 @@ class LearnerReport:
         holdout: metrics on the holdout; None while it is empty.
         cross_validation: cross-validated metrics on the training labels.
         holdout_trusted: the holdout has as many labels as the gate wants.
-        pool: accuracy on the pool, estimated from the holdout; None while that is small.
+        pool: accuracy on the pool, estimated from what it was tested on; None while that is little.
         agreement: the last labels against what was predicted before they came; None before there are any.
         choice: which candidate won and by how much, as a sentence; empty when there was one only.
         predicts: tasks are pre-annotated with it, whether it has learnt from labels or not.

@@ -9,8 +9,8 @@ import numpy as np
 
 from labelloop.errors import LearningError, StoreError, VersionError
 from labelloop.labelstudio import TaskRecord
-from labelloop.learning import Learner, Measured
-from labelloop.learning.pool_accuracy import PoolAccuracy, pool_accuracy
+from labelloop.learning import Classifier, Learner, Measured
+from labelloop.learning.pool_accuracy import Answers, PoolAccuracy, pool_accuracy
 from labelloop.learning.stopping import STABLE_APART, Agreement, CurvePoint, Stability, agreement_of, stability_of
 from labelloop.records import Prediction, Target
 from labelloop.service.book import Book
@@ -117,14 +117,19 @@ class _Story:
         targets: Mapping[int, Target],
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
+        answers = self._held_out(record, learner, targets)
+        if isinstance(learner, Classifier) and learner.cv_answers:
+            answers += learner.cv_answers
+        return pool_accuracy(answers, np.array(confidences))
+
+    def _held_out(self, record: LearnerRecord, learner: Learner, targets: Mapping[int, Target]) -> Answers:
+        """What the learner says of the holdout."""
         judged = set(self._versions.labels(self._version.name).get("judged", {}).get(record.control.name, ()))
         found = self._embedder(record).cached([self._book.tasks[task_id] for task_id in sorted(targets)])
         rows = [row for row, content in enumerate(found.contents) if content in judged]
         said = learner.predict(found.inputs(learner.reads, rows)) if rows else []
         right = [one.summary == targets[found.ids[row]].summary for row, one in zip(rows, said, strict=True)]
-        return pool_accuracy(
-            np.array([one.confidence for one in said]), np.array(right, dtype=bool), np.array(confidences)
-        )
+        return Answers(np.array([one.confidence for one in said]), np.array(right, dtype=bool))
 
     def _agreement(self, record: LearnerRecord, targets: Mapping[int, Target]) -> Agreement | None:
         """The parent's predictions for what was labelled since, which it cannot have learnt from."""

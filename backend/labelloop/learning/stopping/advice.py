@@ -94,7 +94,7 @@ class Evidence:
         trend: of the last versions; None when there are too few.
         forecast: of the next labels; None when there are too few versions.
         stability: comparisons of versions with earlier ones, the oldest first.
-        pool: what it is estimated to reach on the pool; None where there are too few held-out labels.
+        pool: what it is estimated to reach on the pool; None where too few labels test it.
     """
 
     metrics: Measured | None = None
