@@ -38,9 +38,10 @@ class Desk:
         self.book = Book({i: TaskRecord(i, {"text": text}, "2026") for i, (text, _) in enumerate(texts, start=1)})
         self.truth = {i: ClassTarget(topic) for i, (_, topic) in enumerate(texts, start=1)}
 
-    def publish(self, count: int, truth: dict[int, ClassTarget] | None = None) -> Version:
+    def publish(self, count: int, truth: dict[int, ClassTarget] | None = None, tuned: str = "") -> Version:
         targets: dict[int, Target] = {i: (truth or self.truth)[i] for i in range(1, count + 1)}
-        record = LearnerRecord(self.control, self.control.labels, "", SPEC, resolve_backbone(SPEC))
+        backbone = replace(resolve_backbone(SPEC), tuned=tuned)
+        record = LearnerRecord(self.control, self.control.labels, "", SPEC, backbone)
         embedder = Embedder(self.context, self.project, self.control, SPEC, record.backbone, {})
         embedder.embed(list(self.book.tasks.values()), _silent)
         tasks = [self.book.tasks[i] for i in targets]
@@ -146,6 +147,13 @@ def test_accuracy_on_the_pool_is_estimated_from_all_that_was_tested(desk: Desk) 
     pool = desk.history(desk.publish(120)).points[-1].pool
     assert pool is not None and pool.items == 120
     assert pool.interval.low <= pool.accuracy <= pool.interval.high
+
+
+def test_of_a_tuned_backbone_the_holdout_alone_tells_of_the_pool(desk: Desk) -> None:
+    desk.publish(40)
+    assert desk.history(desk.publish(60, tuned="its/place")).points[-1].pool is None
+    pool = desk.history(desk.publish(120, tuned="its/place")).points[-1].pool
+    assert pool is not None and pool.items == 24
 
 
 def test_a_pool_that_is_used_up_has_no_stability(desk: Desk) -> None:

@@ -118,7 +118,8 @@ class _Story:
         confidences: Sequence[float],
     ) -> PoolAccuracy | None:
         answers = self._held_out(record, learner, targets)
-        if isinstance(learner, Classifier) and learner.cv_answers:
+        # A backbone that was tuned on labels has seen them, so that cross-validation on its features tests nothing.
+        if isinstance(learner, Classifier) and learner.cv_answers and not record.backbone.tuned:
             answers += learner.cv_answers
         return pool_accuracy(answers, np.array(confidences))
 
