@@ -1,22 +1,33 @@
-"""Midway between the plain head and those tried beside it: the mean of their logits."""
+"""Between the plain head and those tried beside it: the mean of their logits, the better ones weighing more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from labelloop.learning.arrays import Array, Floats
+from labelloop.learning.arrays import Array, Floats, Ints
 from labelloop.learning.choice import TrackRecord
+from labelloop.learning.folds import deal_out
 from labelloop.learning.heads import STORED, Head, LinearHead, Recipe, Tested, arrays_of, restore_head
 
 BLEND: Final = "blend"
-# Measured as for the recipes: it gains as much as the best of its parts, and more evenly.
+# Measured as for the recipes.
 BLEND_TRACK_RECORD: Final = TrackRecord(
     (0.071, 0.080, 0.046, 0.016, 0.001, 0.004), (0.114, 0.102, 0.054, 0.049, 0.037, 0.031)
 )
-# The mean of two lies between them; of three it is better than most (see above).
+# The mean of two lies between them; of three it is better than most.
 LEAST: Final = 3
+# A head that is expected to be right so much more often weighs e times as much. Over 24 data sets 0.03 to 0.08 do equally well:
+# 0.4 points better than to take the head that is expected to do best, and 0.2 better than equal weights.
+EVENNESS: Final = 0.05
+# A head that is expected to be right so much less often than the plain one is refused: it does not weigh at all.
+REFUSED: Final = 0.05
+# Parts of the tested rows, each of which the weights are formed without.
+PARTS: Final = 10
+
+Gains = Callable[[Ints], Mapping[str, float]]
+"""What each head, by name, is expected to get right more than the plain one, without the answers to the given rows of the lesson."""
 
 
 class BlendHead:
@@ -55,29 +66,54 @@ class BlendHead:
         return cls(parts)
 
 
-def blend(parts: Sequence[tuple[Recipe, Tested]]) -> Tested | None:
+def shares(gains: Mapping[str, float]) -> dict[str, float]:
+    """How much each head weighs, together 1: exponential weights (Vovk, 1990), by what it is expected to get right more.
+
+    Args:
+        gains: by name; 0 of the plain head.
+    """
+    weights = {name: float(np.exp(gain / EVENNESS)) if gain >= -REFUSED else 0.0 for name, gain in gains.items()}
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def blend(parts: Sequence[tuple[Recipe, Tested]], gains: Gains, targets: Ints, seed: int) -> Tested | None:
     """The geometric mean of what several heads say (Genest and Zidek, 1986), each at its recipe's usual temperature.
 
-    The heads err in different places: one overrates the labels, another the clusters. The mean needs no training, and its
-    linear parts are served as one.
+    The heads err in different places: one overrates the labels, another the clusters. To weigh them by what little is known of
+    each does better than to choose by it. Linear parts are served as one.
 
     Args:
         parts: recipes and what they gave; ensembles are left out.
+        gains: of each part's head.
+        targets: int [n], of the lesson's rows.
+        seed: deals out the tested rows.
 
     Returns:
-        The mean head, and the mean of what the parts' heads said of the rows that all were tested on; None where fewer than
-        `LEAST` heads are left.
+        The mean head, and the mean of what the parts' heads said of the rows that all were tested on, weighted for each tenth
+        of them without these; None where fewer than `LEAST` heads are left, or one alone weighs.
     """
     parts = [(recipe, tested) for recipe, tested in parts if tested.head.kind in STORED]
     if len(parts) < LEAST:
         return None
     rows = reduce(np.intersect1d, [tested.rows for _, tested in parts])
-    shares = [1 / (len(parts) * recipe.usual_temperature) for recipe, _ in parts]
-    logits: Floats = np.sum(
-        [share * t.logits[np.searchsorted(t.rows, rows)] for share, (_, t) in zip(shares, parts, strict=True)], axis=0
-    )
-    weighted = [(share, tested.head) for share, (_, tested) in zip(shares, parts, strict=True)]
-    return Tested(BlendHead(_joined(weighted)), rows, logits, parts[0][1].strength)
+
+    def weights(left_out: Ints) -> Floats:
+        expected = gains(left_out)
+        share = shares({recipe.name: expected[recipe.name] for recipe, _ in parts})
+        return np.array([share[recipe.name] / recipe.usual_temperature for recipe, _ in parts])
+
+    weights_of_all = weights(rows[:0])
+    if np.count_nonzero(weights_of_all) < 2:
+        return None
+    said = np.stack([tested.logits[np.searchsorted(tested.rows, rows)] for _, tested in parts])
+    logits = np.zeros(said.shape[1:])
+    tenth = deal_out([(target,) for target in targets[rows].tolist()], PARTS, seed)
+    for number in np.unique(tenth):
+        logits[tenth == number] = np.tensordot(weights(rows[tenth == number]), said[:, tenth == number], axes=1)
+    weighing = [
+        (weight, tested.head) for weight, (_, tested) in zip(weights_of_all.tolist(), parts, strict=True) if weight
+    ]
+    return Tested(BlendHead(_joined(weighing)), rows, logits, parts[0][1].strength)
 
 
 def _joined(parts: Sequence[tuple[float, Head]]) -> list[tuple[float, Head]]:

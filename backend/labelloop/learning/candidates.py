@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from labelloop.learning.arrays import Floats, Ints
 from labelloop.learning.blending import BLEND, BLEND_TRACK_RECORD, blend
-from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter
+from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter, gains_without, match_up
 from labelloop.learning.ensembles import UNTRAINABLE
 from labelloop.learning.folds import ALL_FOLDS_UP_TO, FEW_ROWS, MORE_FOLDS, plan_folds
 from labelloop.learning.heads import HEADS, Lesson, Recipe
@@ -35,8 +36,9 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
     """Fit the supervised head and each recipe, blend them, and choose.
 
     A candidate is judged on the labels that its folds held back, the whole procedure done again without them, together with
-    the unseen rows, and must not lose on those alone. What it has gained on other data counts beside that, the more the fewer
-    labels there are (`choice.expect`). One that cannot be trained is reported and left out.
+    the unseen rows. What it has gained on other data counts beside that, the more the fewer labels there are
+    (`choice.expect`), and with that it weighs in the blend of all; where there is none it must win by itself. What is taken
+    must not lose on the unseen rows. One that cannot be trained is reported and left out.
 
     Args:
         lesson: labels and pool.
@@ -61,12 +63,15 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
         except UNTRAINABLE as error:
             failed[recipe.name] = str(error)
             logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
-    candidates = [entrant for _, entrant in entered[1:]]
-    between = blend([(recipe, entrant.tested) for recipe, entrant in entered]) if len(lesson.pool) else None
-    if between is not None:
-        prior = BLEND_TRACK_RECORD.at(labels_a_class)
-        candidates.append(enter(BLEND, between, lesson, prior=prior, usual=1.0))
-    return decide(base, candidates, lesson, unseen, failed, seed)
+    matches = [match_up(entrant, base, lesson, unseen) for _, entrant in entered[1:]]
+    if len(lesson.pool):
+        parts = [(recipe, entrant.tested) for recipe, entrant in entered]
+        between = blend(parts, partial(gains_without, base, tuple(matches)), lesson.targets, seed)
+        if between is not None:
+            prior = BLEND_TRACK_RECORD.at(labels_a_class)
+            blended = enter(BLEND, between, lesson, prior=prior, usual=1.0)
+            matches.append(match_up(blended, base, lesson, unseen))
+    return decide(base, matches, lesson, failed, seed)
 
 
 def worth_trying(labels: int, classes: int, pool: int) -> str:

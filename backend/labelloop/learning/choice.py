@@ -22,7 +22,8 @@ NOISE: Final = 2.0
 # agree do not prove that the next would.
 LEAST_APART: Final = 0.02
 LEAST_ERROR: Final = 0.02
-
+# What an average of all heads may be expected to lose and still be taken: it errs less than the figures that speak against it.
+TOLERATED: Final = 0.02
 
 # Labels a class for which a `TrackRecord` tells what was gained.
 LABELS_A_CLASS: Final = (1, 2, 4, 8, 16, 32)
@@ -85,6 +86,11 @@ class Comparison:
     right: int
     supervised_right: int
     expected: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """Share of items that it is expected to get right more; where nothing was known of it, what its log loss is worth."""
+        return WORTH * self.gain if self.expected is None else self.expected
 
     @property
     def wins(self) -> bool:
@@ -172,20 +178,24 @@ def choose(
     comparisons: Sequence[Comparison],
     allowed: Collection[str],
     failed: Mapping[str, str],
+    average: str = "",
 ) -> Choice:
     """The candidate that is expected to gain most among those that win, else the supervised head.
-
-    One that nothing was known of is expected to gain what its log loss is worth.
 
     Args:
         supervised: name of the supervised head.
         comparisons: the candidates.
-        allowed: names of those that may win; the others lose on the holdout.
+        allowed: names of those that may win; the others lose on the holdout, or are part of the average.
         failed: why, by name, of candidates that could not be trained.
+        average: name of the candidate that averages others; it wins unless it is expected to lose more than `TOLERATED`.
     """
-    winners = [comparison for comparison in comparisons if comparison.wins and comparison.name in allowed]
+    winners = [
+        one
+        for one in comparisons
+        if one.name in allowed and (one.wins or (one.name == average and one.worth > -TOLERATED))
+    ]
     if winners:
-        best = max(winners, key=_expected)
+        best = max(winners, key=lambda one: one.worth)
         return Choice(best.name, f"{_verdict(best, supervised)}: {_figures(best)}.", tuple(comparisons), dict(failed))
     tried = "; ".join(f"{comparison.name} {_figures(comparison)}" for comparison in comparisons)
     untrained = "; ".join(f"{name} could not be trained ({why})" for name, why in failed.items())
@@ -193,14 +203,12 @@ def choose(
     return Choice(supervised, f"{supervised} stays: {reason}.", tuple(comparisons), dict(failed))
 
 
-def _expected(comparison: Comparison) -> float:
-    return WORTH * comparison.gain if comparison.expected is None else comparison.expected
-
-
 def _verdict(best: Comparison, supervised: str) -> str:
     """Whether these items show that it is better, or it is taken for what it usually gains."""
     if best.clear:
         return f"{best.name} beats {supervised}"
+    if not best.wins:
+        return f"{best.name} is no worse than {supervised} by what can be told"
     return f"{best.name} is expected to beat {supervised}, as it usually does"
 
 

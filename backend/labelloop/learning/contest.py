@@ -1,17 +1,18 @@
 """The contest of several trained heads: which is taken, and how well one that is taken this way does on new items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
+from labelloop.learning.blending import BLEND, shares
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
 from labelloop.learning.folds import deal_out
-from labelloop.learning.heads import Head, Lesson, Tested
+from labelloop.learning.heads import STORED, Head, Lesson, Tested
 
 # Parts of the tested rows, each of which the choice is made again without.
 PARTS: Final = 10
@@ -77,7 +78,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
+class Match:
     """A candidate beside the supervised head.
 
     Attributes:
@@ -117,13 +118,21 @@ def enter(name: str, tested: Tested, lesson: Lesson, *, prior: Prior | None, usu
     return Entrant(name, tested, prior, usual, *choose_calibration(tested.logits, targets, weights, usual))
 
 
+def match_up(candidate: Entrant, supervised: Entrant, lesson: Lesson, unseen: Unseen) -> Match:
+    """Put a candidate beside the supervised head, on the tested rows and on the unseen ones."""
+    rows = candidate.tested.rows
+    said, by_supervised = (_said(entrant, rows, unseen) for entrant in (candidate, supervised))
+    targets = np.concatenate([lesson.targets[rows], unseen.targets])
+    return Match(candidate, rows, said, by_supervised, targets, _apart(candidate, supervised, lesson.pool))
+
+
+def gains_without(supervised: Entrant, matches: Sequence[Match], left_out: Ints) -> dict[str, float]:
+    """By name, what each is expected to get right more than the supervised head, without the answers to these rows."""
+    return {supervised.name: 0.0} | {match.candidate.name: match.compared(left_out).worth for match in matches}
+
+
 def decide(
-    supervised: Entrant,
-    candidates: Sequence[Entrant],
-    lesson: Lesson,
-    unseen: Unseen,
-    failed: Mapping[str, str],
-    seed: int,
+    supervised: Entrant, matches: Sequence[Match], lesson: Lesson, failed: Mapping[str, str], seed: int
 ) -> Outcome:
     """Choose by what each head says of items that none has seen.
 
@@ -133,20 +142,23 @@ def decide(
 
     Args:
         supervised: what is taken where no candidate is better.
-        candidates: the others; one that is worse on the unseen rows by more than their standard error cannot win.
+        matches: the candidates; one that is worse on the unseen rows by more than their standard error cannot win, nor can a
+            part of the blend, where there is one: the blend is what is made of them.
         lesson: what all were trained on.
-        unseen: the holdout, where it is large enough to be trusted; it has a say in each choice.
         failed: why, by name, of candidates that could not be trained.
         seed: deals out the rows.
     """
-    matches = [_match(candidate, supervised, lesson, unseen) for candidate in candidates]
-    allowed = [match.candidate.name for match in matches if not match.loses]
-    entrants = {entrant.name: entrant for entrant in (supervised, *candidates)}
+    entrants = {supervised.name: supervised} | {match.candidate.name: match.candidate for match in matches}
+    blended = _blended(supervised, matches)
+    allowed = [m.candidate.name for m in matches if not m.loses and m.candidate.name not in blended]
 
     def chosen(left_out: Ints) -> Choice:
-        return choose(supervised.name, [match.compared(left_out) for match in matches], allowed, failed)
+        compared = [match.compared(left_out) for match in matches]
+        return choose(supervised.name, compared, allowed, failed, BLEND if blended else "")
 
     choice = chosen(np.zeros(0, dtype=np.int64))
+    if choice.method == BLEND:
+        choice = replace(choice, reason=f"{choice.reason.removesuffix('.')}; {_listed(blended)}.")
     winner = entrants[choice.method]
     rows, targets = winner.tested.rows, lesson.targets[winner.tested.rows]
     logits = winner.tested.logits.copy()
@@ -161,17 +173,26 @@ def decide(
     return Outcome(winner, choice, logits, *fitted)
 
 
+def _blended(supervised: Entrant, matches: Sequence[Match]) -> dict[str, float]:
+    """The parts of the blend with their shares; none where there is no blend."""
+    if all(match.candidate.name != BLEND for match in matches):
+        return {}
+    parts = [match for match in matches if match.candidate.tested.head.kind in STORED]
+    return shares(gains_without(supervised, parts, np.zeros(0, dtype=np.int64)))
+
+
+def _listed(parts: Mapping[str, float]) -> str:
+    """The parts and their shares as a phrase, the largest first, and those that were refused."""
+    weighing = sorted((name for name, share in parts.items() if share), key=lambda name: -parts[name])
+    refused = [name for name, share in parts.items() if not share]
+    said = "of " + ", ".join(f"{name} {parts[name]:.0%}" for name in weighing)
+    return said + (f", without {', '.join(refused)}" if refused else "")
+
+
 def _replace(logits: Floats, rows: Ints, part: Bools, taken: Entrant, usual: float) -> None:
     """Put in what another entrant says of a part of the rows, where it was tested on them, on the scale of `usual`."""
     _, here, there = np.intersect1d(rows[part], taken.tested.rows, return_indices=True)
     logits[np.flatnonzero(part)[here]] = taken.tested.logits[there] * (usual / taken.usual)
-
-
-def _match(candidate: Entrant, supervised: Entrant, lesson: Lesson, unseen: Unseen) -> _Match:
-    rows = candidate.tested.rows
-    said, by_supervised = (_said(entrant, rows, unseen) for entrant in (candidate, supervised))
-    targets = np.concatenate([lesson.targets[rows], unseen.targets])
-    return _Match(candidate, rows, said, by_supervised, targets, _apart(candidate, supervised, lesson.pool))
 
 
 def _said(entrant: Entrant, rows: Ints, unseen: Unseen) -> Floats:
