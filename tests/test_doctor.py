@@ -10,11 +10,13 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from labelloop.hooks import LabelLoop
+from labelloop.labelstudio import parse_label_config
 from labelloop.service.app import create_app
 from labelloop.service.connection import connect
 from labelloop.service.context import Context
 from labelloop.service.doctor import Finding, Level, examine
 from labelloop.service.doctor.connection_checks import strays
+from labelloop.service.doctor.content_checks import label_config
 from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import QUEUES, queue_of
 from labelloop.service.state import ProjectState, write_state
@@ -136,6 +138,21 @@ def test_a_server_that_asks_for_other_credentials_is_broken(tmp_path: Path, redi
         assert one(a_context(tmp_path, redis_server.url, port=port), "server").level is Level.BROKEN
         right = a_context(tmp_path, redis_server.url, port=port, basic_auth="loop:secret")
         assert one(right, "server").level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("control", "learnt"),
+    [
+        ('<TextArea name="c" toName="t"/>', "c (written answers, text)"),
+        ('<Choices name="c" toName="t" value="$options"/>', "c (classes of each task's data, text)"),
+        ('<Labels name="c" toName="t"><Label value="A"/></Labels>', "c (1 class, text)"),
+        ('<Choices name="c" toName="t"><Choice value="A"/><Choice value="B"/></Choices>', "c (2 classes, text)"),
+    ],
+)
+def test_what_is_learnt_of_a_control_is_named(control: str, learnt: str) -> None:
+    config = parse_label_config(f'<View><Text name="t" value="$text"/>{control}</View>')
+    case: Any = SimpleNamespace(label_config=config)
+    assert [seen.text for seen in label_config(case)] == [f"learns {learnt}"]
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from labelloop.service.context import Context
 from labelloop.service.marks import Marks
 from labelloop.service.push_state import PushState, read_push, write_push
 from labelloop.service.queueing import PUSHES, ROUNDS, queue_of
-from labelloop.service.state import ProjectState, write_state
+from labelloop.service.state import ROUND, Failure, ProjectState, write_state
 from labelloop.settings import get_settings
+from support.paper import PaperStudio
 from support.redis_process import RedisProcess
 from support.serving import a_context, a_project, publish
 
@@ -93,7 +94,6 @@ def test_status_shows_the_version_and_why_the_last_training_was_refused(context:
     state = ProjectState(tasks=9, labels=4, pool=5, last_training="Refused: worse by 3 points.", last_training_at="now")
     write_state(context.store, project.folder, state)
     shown = run("status")
-    assert shown.exit_code == 0
     for text in (
         "A project",
         "4 of 9 tasks",
@@ -103,6 +103,22 @@ def test_status_shows_the_version_and_why_the_last_training_was_refused(context:
         "no worker listens",
     ):
         assert text in shown.stdout
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_status_fails_where_something_is_in_error(
+    context: Context, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    project = a_project(context)
+    away = run("status", *options)
+    assert away.exit_code == 1 and "cannot be reached" in " ".join(away.stdout.split())
+
+    vars(context)["label_studio"] = PaperStudio(str(project.key))
+    monkeypatch.setattr("labelloop.service.context.open_context", lambda: context)
+    assert run("status", *options).exit_code == 0
+
+    write_state(context.store, project.folder, ProjectState(failing={ROUND: Failure("broken.", 1)}))
+    assert run("status", *options).exit_code == 1
 
 
 def test_status_answers_whether_labelling_can_stop(context: Context) -> None:

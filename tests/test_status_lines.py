@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from labelloop.cli.status import _agreement, _figures, _pool, _queue, _version_rows
+from labelloop.cli.status import _agreement, _figures, _pool, _queue, _trouble_rows, _version_rows
 from labelloop.learning import Metrics
 from labelloop.learning.calibrating import Reliability
 from labelloop.learning.intervals import Interval, wilson
 from labelloop.learning.pool_accuracy import PoolAccuracy
 from labelloop.learning.stopping import Agreement, StoppingAdvice, Verdict
 from labelloop.service.report_records import LearnerReport, Report, VersionReport
+from labelloop.service.state import BrokenItem
 
 HOLDOUT = Metrics(50, 0.9, 0.88, 0.3, 0.05, {}, "holdout", wilson(45, 50), Interval(0.75, 0.95))
 
@@ -47,7 +48,7 @@ def test_agreement_and_accuracy_on_the_pool_are_counts_with_their_intervals() ->
 @pytest.mark.parametrize("choice", ["", "Label spreading won: 91.0% against 88.5% [logistic]."])
 def test_a_learner_tells_which_candidate_won_when_it_knows(choice: str) -> None:
     learner = LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True, choice=choice)
-    told = dict(_version_rows(a_report(learner)))["c"]
+    told = dict(_version_rows(a_report(learner)))["control c"]
     assert ("Label spreading won" in told) is bool(choice)
     assert "predicted" not in told
 
@@ -65,7 +66,7 @@ def test_a_learner_tells_which_candidate_won_when_it_knows(choice: str) -> None:
 )
 def test_what_calibrating_does_is_told_where_it_is_known(calibration: Reliability | None, told: str) -> None:
     learner = LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True, calibration=calibration)
-    lines = dict(_version_rows(a_report(learner)))["c"]
+    lines = dict(_version_rows(a_report(learner)))["control c"]
     assert told in lines
     assert ("calibrated" in lines) is bool(told)
 
@@ -76,3 +77,27 @@ def test_a_queue_that_is_empty_is_not_said_to_wait_for_its_order() -> None:
     assert _queue(report, report.live) == "no task waits for a label, so there is nothing to order"
     waiting = replace(report, scores_to_write=7)
     assert _queue(waiting, report.live) == "not ordered by this version yet; 0 scores written, 7 to come"
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"), [((), "backbone plain"), (("a",), "1 class, backbone"), (("a", "b"), "2 classes, backbone")]
+)
+def test_classes_are_counted_where_there_are_some(classes: tuple[str, ...], told: str) -> None:
+    learner = LearnerReport("c", classes, "plain", "", HOLDOUT, None, True)
+    assert dict(_version_rows(a_report(learner)))["control c"].splitlines()[-1].startswith(told)
+
+
+def test_lines_of_one_name_are_one_row() -> None:
+    report = replace(
+        a_report(LearnerReport("labels", ("a", "b"), "plain", "", HOLDOUT, None, True)),
+        findings=("2 copies.", "1 rare class."), errors=["round: away.", "push: away."],
+        broken={n: BrokenItem(f"gone {n}", "") for n in range(5)},
+    )  # fmt: skip
+
+    assert dict(_trouble_rows(report)) == {
+        "findings": "2 copies.\n1 rare class.",
+        "broken tasks": "0: gone 0\n1: gone 1\n2: gone 2\nand 2 more tasks set aside",
+        "[red]error[/]": "round: away.\npush: away.",
+    }
+    assert len(_trouble_rows(report)) == 3
+    assert "control labels" in dict(_version_rows(report))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,7 +22,7 @@ BROKEN_SHOWN = 3
 def status(project: SomeProjectsOption = None, as_json: JsonOption = False) -> None:
     """Show labels, the live version and how good it is, whether labelling can stop, and how far the next training is.
 
-    All connected projects unless one is named.
+    All connected projects unless one is named. Exit code 1 when a project has an error; `doctor` also tells what to do about it.
 
     [dim]Examples:[/]
 
@@ -36,12 +37,14 @@ def status(project: SomeProjectsOption = None, as_json: JsonOption = False) -> N
         reports = [report_on(context, one) for one in known or [chosen(context, None)]]
     if as_json:
         print_json(reports)
-        return
-    console = Console(highlight=False)
-    for place, report in enumerate(reports):
-        if place:
-            console.print()
-        _show(console, report)
+    else:
+        console = Console(highlight=False)
+        for place, report in enumerate(reports):
+            if place:
+                console.print()
+            _show(console, report)
+    if any(report.errors for report in reports):
+        raise typer.Exit(1)
 
 
 def _show(console: Console, report: "Report") -> None:
@@ -86,9 +89,9 @@ def _version_rows(report: "Report") -> list[tuple[str, str]]:
         lines += [_agreement(learner.agreement)] if learner.agreement else []
         lines += [escape(learner.choice)] if learner.choice else []
         lines += [_calibration(learner.calibration)] if learner.calibration else []
-        lines.append(f"{len(learner.classes)} classes, backbone {escape(learner.backbone)}")
+        lines.append(f"{_classes(len(learner.classes))}backbone {escape(learner.backbone)}")
         lines += [f"[yellow]{escape(learner.note)}[/]"] if learner.note else []
-        rows.append((escape(learner.control), "\n".join(lines)))
+        rows.append((f"control {escape(learner.control)}", "\n".join(lines)))
     return [*rows, ("queue", _queue(report, live))]
 
 
@@ -109,6 +112,11 @@ def _quality(learner: "LearnerReport") -> str:
             f" [dim](the holdout's {learner.holdout.items} labels are too few to trust: {learner.holdout.value:.1%})[/]"
         )
     return text
+
+
+def _classes(count: int) -> str:
+    """How many classes there are, before what follows; nothing where answers are written, or no class is known yet."""
+    return f"{count} class{'es' if count > 1 else ''}, " if count else ""
 
 
 def _pool(pool: "PoolAccuracy") -> str:
@@ -188,11 +196,14 @@ def _next_training(report: "Report") -> str:
 
 
 def _trouble_rows(report: "Report") -> list[tuple[str, str]]:
-    rows = [("not learnt", escape(line)) for line in report.unsupported]
-    rows += [("set aside", escape(line)) for line in report.set_aside]
-    rows += [("labels", escape(line)) for line in report.findings]
-    for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]:
-        rows.append(("broken task", escape(f"{task_id}: {item.reason}")))
+    broken = [f"{task_id}: {item.reason}" for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]]
     if len(report.broken) > BROKEN_SHOWN:
-        rows.append(("", f"and {len(report.broken) - BROKEN_SHOWN} more tasks set aside"))
-    return rows + [("[red]error[/]", escape(line)) for line in report.errors]
+        broken.append(f"and {len(report.broken) - BROKEN_SHOWN} more tasks set aside")
+    rows = {
+        "not learnt": report.unsupported,
+        "set aside": report.set_aside,
+        "findings": report.findings,
+        "broken tasks": broken,
+        "[red]error[/]": report.errors,
+    }
+    return [(name, escape("\n".join(lines))) for name, lines in rows.items() if lines]

@@ -6,7 +6,7 @@ from typing import Any
 from labelloop.errors import LearningError, MediaError
 from labelloop.labelstudio import CODECS
 from labelloop.learning import BackboneSpec, Parts, resolve_backbone
-from labelloop.records import Control, value_of
+from labelloop.records import Control, Kind, value_of
 from labelloop.service.doctor.case import Case
 from labelloop.service.doctor.finding import Seen, broken, ok, warn
 from labelloop.service.reading import media_of
@@ -24,10 +24,7 @@ def label_config(case: Case) -> Iterator[Seen]:
         yield warn(line)
     controls = case.label_config.controls
     if controls:
-        yield ok(
-            "learns "
-            + ", ".join(f"{control.name} ({len(control.labels)} classes, {control.modality})" for control in controls)
-        )
+        yield ok(f"learns {', '.join(map(_learnt, controls))}")
     else:
         yield broken("holds nothing Labelloop can learn", f"add a control of the kinds {', '.join(CODECS)}")
 
@@ -55,6 +52,18 @@ def weights(case: Case) -> Iterator[Seen]:
             yield broken(str(error), f"set LABELLOOP_{spec.modality.upper()}_BACKBONE to one that can be had")
             continue
         yield warn(found.note) if found.note else ok(f"{found.name} for {_parts(spec)}, {found.dim} features")
+
+
+def _learnt(control: Control) -> str:
+    """What is learnt of a control: only classes that the config names can be counted."""
+    count = len(control.labels)
+    if control.answer is Kind.TEXT:
+        answers = "written answers"
+    elif not count:
+        answers = "classes of each task's data"
+    else:
+        answers = "1 class" if count == 1 else f"{count} classes"
+    return f"{control.name} ({answers}, {control.modality})"
 
 
 def _parts(spec: BackboneSpec) -> str:
