@@ -1,12 +1,14 @@
 """What the learners of sets and of ratings have in common."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from labelloop.errors import LearningError
-from labelloop.learning import Training
+from labelloop.learning import ClassificationLearner, Training
 from labelloop.learning.ratings import RatingLearner
 from labelloop.learning.sets import SetLearner
 from support.made_answers import STARS, TAGS, lesson, rated, tagged
@@ -64,3 +66,22 @@ def test_eight_labels_train_a_model(case: tuple[Kind, Training]) -> None:
     kind, training = case
     few = lesson(training.inputs[:8], training.targets[:8], training.classes)
     assert len(kind.train(few).predict(training.inputs)) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "training"),
+    [
+        (SetLearner, lesson(*tagged(100), TAGS)),
+        (RatingLearner, lesson(*rated(100), STARS)),
+        (ClassificationLearner, lesson(*rated(100), STARS)),
+    ],
+)
+def test_near_duplicates_stay_together_where_an_item_cannot_be_learnt_from(kind: Any, training: Training) -> None:
+    groups = np.random.default_rng(0).integers(30, size=100)
+    rows = training.inputs.copy()
+    rows[:5] = np.nan
+    spoiled = kind.train(replace(training, inputs=rows, groups=groups))
+    whole = kind.train(replace(training, inputs=rows[5:], targets=training.targets[5:], groups=groups[5:]))
+
+    assert spoiled.cv_metrics == whole.cv_metrics
+    assert spoiled.predict(training.inputs) == whole.predict(training.inputs)

@@ -18,7 +18,7 @@ from labelloop.learning.ensembles import EnsembleHead
 from labelloop.learning.evaluation import Metrics, measure
 from labelloop.learning.heads import HEADS, STORED, Head, Lesson, LinearHead
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import Items, are_usable, make_lesson, prepare, prepare_unseen, read_rows, usable
+from labelloop.learning.lessons import Items, make_lesson, prepare, prepare_unseen, read_rows, usable
 from labelloop.learning.missing_mass import missing_mass
 from labelloop.learning.pool_accuracy import Answers
 from labelloop.learning.recipes import ensemble_of, methods_named
@@ -118,9 +118,8 @@ class ClassificationLearner:
         measure_named(uncertainty)
         methods = methods_named(semi_supervised)
         others = [HEADS["kernel"], *([ensemble_of(ensemble, combination, blocks)] if ensemble else [])]
-        items = prepare(features, targets, classes, blocks)
-        alike = None if groups is None else groups[are_usable(features, targets, classes)]
-        lesson, skipped = make_lesson(items, unlabelled, seed, alike)
+        items = prepare(features, targets, classes, blocks, groups)
+        lesson, skipped = make_lesson(items, unlabelled, seed)
         unseen = prepare_unseen(items, holdout, classes)
         with one_thread():
             trained = train_candidates(lesson, [*methods, *others], unseen, seed=seed)
@@ -230,8 +229,10 @@ class ClassificationLearner:
         Raises:
             NotEnoughLabels: no item is left.
         """
-        rows, labels, _ = usable(features, targets, self.classes)
-        return measure(self.probabilities(rows), [self.classes[i] for i in labels], self.classes, source="holdout")
+        kept, labels, _ = usable(features, targets, self.classes)
+        return measure(
+            self.probabilities(features[kept]), [self.classes[i] for i in labels], self.classes, source="holdout"
+        )
 
     def quality(self, features: Floats, targets: Sequence[ClassTarget]) -> Floats:
         """1 for each item it gives the right class, 0 for each other; float64 [n]."""

@@ -25,6 +25,7 @@ class Items:
         seen: int64 [C], the numbers of the classes that have a label.
         centre: float32 [d], what was taken off the features.
         blocks: how many columns are of each backbone; empty: all are of one.
+        groups: int [n], the number of each row's group of near-duplicates; None: there are none.
     """
 
     rows: Floats
@@ -33,6 +34,7 @@ class Items:
     seen: Ints
     centre: Floats
     blocks: tuple[int, ...]
+    groups: Ints | None = None
 
     def scaled(self, features: Floats, what: str) -> Floats:
         """Other features [m, d], scaled like the rows.
@@ -47,14 +49,21 @@ class Items:
         return scaled_rows(features, self.centre, self.blocks)
 
 
-def prepare(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str], blocks: Sequence[int]) -> Items:
+def prepare(
+    features: Floats,
+    targets: Sequence[ClassTarget],
+    classes: Sequence[str],
+    blocks: Sequence[int],
+    groups: Ints | None = None,
+) -> Items:
     """The items that can be learnt from; arguments as in `ClassificationLearner.fit`.
 
     Raises:
         NotEnoughLabels: fewer than two classes have a usable label.
         LearningError: the arrays do not go together.
     """
-    rows, labels, weights = usable(features, targets, classes)
+    kept, labels, weights = usable(features, targets, classes)
+    rows = features[kept]
     seen, columns = np.unique(labels, return_inverse=True)
     if seen.size < 2:
         raise NotEnoughLabels(
@@ -63,23 +72,30 @@ def prepare(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[
         )
     check_blocks(blocks, rows)
     centre = centre_of(rows)
-    return Items(scaled_rows(rows, centre, blocks), columns, weights, seen.astype(np.int64), centre, tuple(blocks))
+    return Items(
+        scaled_rows(rows, centre, blocks),
+        columns,
+        weights,
+        seen.astype(np.int64),
+        centre,
+        tuple(blocks),
+        None if groups is None else groups[kept],
+    )
 
 
-def make_lesson(items: Items, unlabelled: Floats | None, seed: int, groups: Ints | None = None) -> tuple[Lesson, str]:
+def make_lesson(items: Items, unlabelled: Floats | None, seed: int) -> tuple[Lesson, str]:
     """The lesson, and why nothing is to be learnt from the pool; empty: its rows are in the lesson.
 
     Args:
         items: what is labelled.
         unlabelled: [m, d], features of the pool; None: there is none.
         seed: decides the folds.
-        groups: int [n], the number of each item's group of near-duplicates; None: there are none.
 
     Raises:
         LearningError: the pool's features are not as long as the rows.
     """
     classes = items.seen.size
-    folds, run = fold_rows(items.columns, seed, groups)
+    folds, run = fold_rows(items.columns, seed, items.groups)
     pool = items.rows[:0]
     if unlabelled is not None and len(unlabelled):
         pool = items.scaled(sampled_pool(unlabelled, classes, seed), "A pool")
@@ -97,35 +113,24 @@ def prepare_unseen(
     """
     if holdout is None:
         return Unseen(items.rows[:0], items.columns[:0])
-    rows, labels, _ = usable(*holdout, classes)
-    known = np.isin(labels, items.seen)
+    kept, labels, _ = usable(*holdout, classes)
+    rows, known = holdout[0][kept], np.isin(labels, items.seen)
     return Unseen(items.scaled(rows[known], "A holdout"), np.searchsorted(items.seen, labels[known]))
 
 
-def usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Floats, Ints, Floats]:
-    """Rows, class numbers and weights of the items that can be learnt from: finite, and of a class there is.
-
-    Raises:
-        LearningError: there are not as many targets as rows.
-    """
-    kept = are_usable(features, targets, classes)
-    place = {label: number for number, label in enumerate(classes)}
-    labels = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
-    weights = np.array([target.weight for target in targets], dtype=np.float64)
-    return features[kept], labels[kept], weights[kept]
-
-
-def are_usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> Bools:
-    """Which of n items `usable` keeps, bool [n].
+def usable(features: Floats, targets: Sequence[ClassTarget], classes: Sequence[str]) -> tuple[Bools, Ints, Floats]:
+    """Which of n items can be learnt from, bool [n]: finite, and of a class there is; class numbers and weights of those.
 
     Raises:
         LearningError: there are not as many targets as rows.
     """
     if len(features) != len(targets):
         raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
-    known = set(classes)
-    there = np.array([target.label in known for target in targets], dtype=bool)
-    return np.asarray(there & np.isfinite(features).all(axis=1))
+    place = {label: number for number, label in enumerate(classes)}
+    labels = np.array([place.get(target.label, -1) for target in targets], dtype=np.int64)
+    weights = np.array([target.weight for target in targets], dtype=np.float64)
+    kept: Bools = (labels >= 0) & np.isfinite(features).all(axis=1)
+    return kept, labels[kept], weights[kept]
 
 
 def check_blocks(blocks: Sequence[int], rows: Floats) -> None:

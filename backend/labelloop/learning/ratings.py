@@ -11,7 +11,7 @@ from labelloop.learning.binary import Binaries, fit_binaries
 from labelloop.learning.candidates import fold_rows
 from labelloop.learning.figures import Figures
 from labelloop.learning.learner import Reads, Training
-from labelloop.learning.lessons import are_usable, check_blocks, read_rows, scaled_rows, usable
+from labelloop.learning.lessons import check_blocks, read_rows, scaled_rows, usable
 from labelloop.learning.ordinal import cuts, distribution, together
 from labelloop.learning.pool_accuracy import Answers
 from labelloop.learning.rating_figures import measure_ratings, nearness
@@ -64,18 +64,18 @@ class RatingLearner:
             LearningError: the arrays do not go together.
         """
         options = training.options
-        rows, labels, weights = usable(training.inputs, training.targets, training.classes)
+        kept, labels, weights = usable(training.inputs, training.targets, training.classes)
         seen, columns = np.unique(labels, return_inverse=True)
         if seen.size < 2:
             raise NotEnoughLabels(
                 f"A model needs two different ratings; the {labels.size} labels so far are of {seen.size}. "
                 "Rate an item that deserves another."
             )
+        rows = training.inputs[kept]
         check_blocks(options.blocks, rows)
-        alike = training.grouped()[are_usable(training.inputs, training.targets, training.classes)]
         centre = centre_of(rows)
         with one_thread():
-            folds, run = fold_rows(columns, options.seed, alike)
+            folds, run = fold_rows(columns, options.seed, training.grouped()[kept])
             lesson = scaled_rows(rows, centre, options.blocks), cuts(columns, seen.size), weights, folds, run
             answered = fit_binaries(*lesson, fit=together)
         metrics = answers = None
@@ -119,8 +119,8 @@ class RatingLearner:
         Raises:
             NotEnoughLabels: no item is left.
         """
-        rows, labels, _ = usable(features, targets, self.classes)
-        return measure_ratings(_medians(self.probabilities(rows)), labels, self.classes)
+        kept, labels, _ = usable(features, targets, self.classes)
+        return measure_ratings(_medians(self.probabilities(features[kept])), labels, self.classes)
 
     def quality(self, features: Floats, targets: Sequence[ClassTarget]) -> Floats:
         """1 - |error| / (n - 1) of each item, float64; 0 where the right rating does not exist any more."""

@@ -78,14 +78,14 @@ class SetLearner:
         options = training.options
         measure_named(options.uncertainty)
         check_reduction(options.reduction)
-        rows, truth, weights = _usable(training.inputs, training.targets, training.classes)
-        alike = training.grouped()[_are_usable(training.inputs, training.targets, training.classes)]
+        kept, truth, weights = _usable(training.inputs, training.targets, training.classes)
         varies = np.flatnonzero(truth.any(axis=0) & ~truth.all(axis=0))
         if varies.size == 0:
             raise NotEnoughLabels(
                 f"A model needs a class that some items have and others have not; the {len(truth)} so far all have the "
                 "same. Label an item that differs."
             )
+        rows, alike = training.inputs[kept], training.grouped()[kept]
         check_blocks(options.blocks, rows)
         centre = centre_of(rows)
         with one_thread():
@@ -157,8 +157,8 @@ class SetLearner:
         Raises:
             NotEnoughLabels: no item is left.
         """
-        rows, truth, _ = _usable(features, targets, self.classes)
-        return measure_sets(self._sets(self.class_probabilities(rows)), truth, self.classes)
+        kept, truth, _ = _usable(features, targets, self.classes)
+        return measure_sets(self._sets(self.class_probabilities(features[kept])), truth, self.classes)
 
     def quality(self, features: Floats, targets: Sequence[SetTarget]) -> Floats:
         """The F1 of each item's set, float64 [n] in [0, 1]; 1 where it is rightly empty."""
@@ -204,23 +204,19 @@ class SetLearner:
         return sets
 
 
-def _usable(features: Floats, targets: Sequence[SetTarget], classes: Sequence[str]) -> tuple[Floats, Bools, Floats]:
-    """Rows, sets [n, C] and weights of the items that can be learnt from: finite, and of classes there are.
+def _usable(features: Floats, targets: Sequence[SetTarget], classes: Sequence[str]) -> tuple[Bools, Bools, Floats]:
+    """Which of n items can be learnt from, bool [n]: finite, and of classes there are; sets [m, C] and weights of those.
 
     Raises:
         LearningError: there are not as many targets as rows.
     """
-    kept = _are_usable(features, targets, classes)
-    weights = np.array([target.weight for target in targets], dtype=np.float64)
-    return features[kept], _sets_of(targets, classes)[kept], weights[kept]
-
-
-def _are_usable(features: Floats, targets: Sequence[SetTarget], classes: Sequence[str]) -> Bools:
-    """Which of n items `_usable` keeps, bool [n]."""
     if len(features) != len(targets):
         raise LearningError(f"There are {len(targets)} targets for {len(features)} rows of features.")
-    known = np.array([target.within(classes) is not None for target in targets], dtype=bool)
-    return np.asarray(known & np.isfinite(features).all(axis=1))
+    there = set(classes)
+    known = np.array([target.within(there) is not None for target in targets], dtype=bool)
+    weights = np.array([target.weight for target in targets], dtype=np.float64)
+    kept: Bools = known & np.isfinite(features).all(axis=1)
+    return kept, _sets_of(targets, classes)[kept], weights[kept]
 
 
 def _sets_of(targets: Sequence[SetTarget], classes: Sequence[str]) -> Bools:

@@ -28,15 +28,16 @@ def labels_of(book: Book, control: Control) -> Labelled:
     """What people said of a control; what names classes the config has lost is set aside."""
     said = {task.id: merge(control, task) for task in book.tasks.values()}
     control = with_used_labels(control, (target for target in said.values() if target is not None))
+    there = set(control.labels)  # a tuple of thousands of classes would be searched for each label
     targets: dict[int, Target] = {}
     removed: dict[str, int] = {}
     for task_id, target in said.items():
         if target is None:
             continue
-        left = target.within(control.labels)
+        left = target.within(there)
         if left is not None:
             targets[task_id] = left
-        for label in set(target.classes).difference(control.labels):
+        for label in set(target.classes) - there:
             removed[label] = removed.get(label, 0) + 1
     return Labelled(targets, removed)
 
