@@ -105,6 +105,12 @@ def test_any_bytes_are_answered_with_an_object(client: TestClient, content: byte
         assert isinstance(answer.json(), dict)
 
 
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_no_page_is_served_that_loads_scripts_from_elsewhere(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
 def test_the_openapi_page_names_bodies_and_answers(client: TestClient) -> None:
     page = client.get("/openapi.json").json()
     for path, methods in page["paths"].items():

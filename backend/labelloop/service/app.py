@@ -192,7 +192,14 @@ def create_app(context: Context, hooks_class: type[Hooks]) -> FastAPI:
             routes.stop()
             await asyncio.to_thread(endpoint.stop)
 
-    app = FastAPI(title="Labelloop", version=__version__, summary="A Label Studio ML backend", lifespan=running)
+    app = FastAPI(
+        title="Labelloop",
+        version=__version__,
+        summary="A Label Studio ML backend",
+        lifespan=running,
+        docs_url=None,  # its pages are blank where the host that they load their scripts from cannot be reached
+        redoc_url=None,
+    )
     app.include_router(routes.router())
     app.add_exception_handler(RequestValidationError, _refuse_body)
     app.add_exception_handler(PayloadError, _refuse_payload)
