@@ -110,11 +110,13 @@ def test_a_get_is_tried_again_after_a_server_error_and_a_broken_connection() -> 
     assert len(adapter.asked) == 4
 
 
-def test_a_server_that_stays_broken_is_unreachable() -> None:
+def test_a_server_that_stays_broken_is_unreachable_and_each_try_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     client, adapter = studio(lambda request: (503, {"detail": "busy"}))
     with pytest.raises(LabelStudioUnreachable, match="503: busy"):
         client.version()
     assert len(adapter.asked) == 4
+    assert caplog.messages == []
 
 
 def test_what_writes_is_never_sent_twice_by_itself() -> None:

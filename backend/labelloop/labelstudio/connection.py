@@ -64,7 +64,8 @@ class Connection:
             except _TimedOut:
                 raise
             except LabelStudioUnreachable as error:
-                logger.info("%s Trying again in %.1f s.", error, pause)
+                # Whoever asked tells of the last try, or there is nothing to tell.
+                logger.debug("%s Trying again in %.1f s.", error, pause)
                 time.sleep(pause)
         return self._json(method, path, timeout, params, body)
 
