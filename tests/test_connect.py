@@ -1,6 +1,8 @@
 """Connecting a project of a real Label Studio with a real server, and undoing it."""
 
+import logging
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from labelloop.service.app import create_app
 from labelloop.service.connection import connect
 from labelloop.service.context import Context
 from labelloop.service.disconnection import disconnect
+from labelloop.service.live import REFRESH_EVERY
 from labelloop.service.project_settings import UNCERTAINTY, settle
 from labelloop.service.projects import Project
 from labelloop.service.push_state import PushState, write_push
@@ -23,7 +26,7 @@ from labelloop.service.queueing import ROUNDS, queue_of
 from labelloop.service.versions import Version
 from labelloop.service.webhooks import basic_header
 from support.redis_process import RedisProcess
-from support.serving import CONFIG, a_context, publish, served
+from support.serving import CONFIG, a_context, publish, served, wait_for
 from support.studio_process import StudioProcess
 
 pytestmark = pytest.mark.studio
@@ -276,6 +279,23 @@ def test_disconnecting_undoes_what_connecting_did(site: Site) -> None:
     assert outcome.warnings == []
     with pytest.raises(LabelloopError, match="was not connected"):
         disconnect(site.context, site.project_id)
+
+
+def test_a_project_is_not_served_again_while_it_is_disconnected(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def after_the_server_has_seen_it_gone(context: Context, project: Project) -> list[str]:
+        time.sleep(3 * REFRESH_EVERY)
+        return []
+
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("labelloop.service.disconnection._let_work_end", after_the_server_has_seen_it_gone)
+    connect(site.context, site.project_id, site.url)
+    name = site.publish_and_push().name
+    wait_for(lambda: f"{name} is served here" in caplog.text)
+    disconnect(site.context, site.project_id)
+    time.sleep(3 * REFRESH_EVERY)
+    assert caplog.text.count(f"{name} is served here") == 1
 
 
 def test_disconnecting_leaves_what_people_have_set_since(site: Site) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -56,13 +55,15 @@ def disconnect(context: Context, project_id: int, backend_url: str | None = None
         raise LabelloopError(
             f"Project {project_id} was not connected from this store; give --backend-url to remove the backend at that address."
         )
-    # First out of the store, so that no round begins any more; a round or push at work would undo what follows, so it may end.
-    changes = _forget(context, project)
+    # Label Studio sets a backend up once more to list or delete it; out of the store, the project would be taken for a new one.
+    titles, removed = _cut_off(context.label_studio, project_id, record)
+    # Then out of the store, so that no round begins any more; a round or push at work would undo what follows, so it may end.
+    changes = _forget(context, project) + removed
     busy = _let_work_end(context, project)
-    undone, warnings = _undo(context.label_studio, before, record)
+    restored, warnings = put_back(context.label_studio, before, record.former, record.ours, titles)
     context.projects.forget(project.slug)
     drop_connection(context, project)
-    return Outcome(project_id, project.title, record.backend_url, changes + undone, busy + warnings)
+    return Outcome(project_id, project.title, record.backend_url, changes + restored, busy + warnings)
 
 
 def _forget(context: Context, project: Project) -> list[str]:
@@ -87,15 +88,12 @@ def _let_work_end(context: Context, project: Project) -> list[str]:
     return []
 
 
-def _undo(label_studio: LabelStudio, before: dict[str, Any], record: Connection) -> tuple[list[str], list[str]]:
-    """What was changed in Label Studio, and what could not be."""
-    project_id = int(before["id"])
+def _cut_off(label_studio: LabelStudio, project_id: int, record: Connection) -> tuple[list[str], list[str]]:
+    """Have Label Studio call the backend no more: the titles of the backends there were, and what was removed."""
     backends = label_studio.ml_backends(project_id)
     ours = backends_at(record.backend_url, backends) or [one for one in backends if one["id"] == record.backend_id]
     for backend in ours:
         label_studio.delete_ml_backend(backend["id"])
-    changes = [f"removed the backend {backend['url']}" for backend in ours]
-    changes += remove_webhooks(label_studio, project_id, webhook_address(record.backend_url))
-    titles = [backend["title"] for backend in backends]
-    restored, warnings = put_back(label_studio, before, record.former, record.ours, titles)
-    return changes + restored, warnings
+    removed = [f"removed the backend {backend['url']}" for backend in ours]
+    removed += remove_webhooks(label_studio, project_id, webhook_address(record.backend_url))
+    return [backend["title"] for backend in backends], removed
