@@ -14,6 +14,7 @@ import pytest
 
 from labelloop.errors import LabelStudioRejected, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
+from labelloop.records import predictions
 from labelloop.service import embedding, publisher, scoring
 from labelloop.service.book import Book
 from labelloop.service.context import Context
@@ -132,6 +133,25 @@ def test_the_features_of_what_waits_for_others_are_not_read(context: Context, mo
     monkeypatch.setattr(Embedder, "cached", noted)
     push.prepare()
     assert [ids for ids in read if min(ids) > 30] == [set(range(31, 43))]
+
+
+def test_regions_that_are_too_many_to_show_are_told_of_once(
+    context: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(predictions, "MOST_SHOWN", 1)
+    monkeypatch.setattr(scoring, "MOST_SHOWN", 1)
+    push, *_ = _pushing(context, KINDS["spans"], 40, 30)
+    sent: list[dict[str, Any]] = []
+    vars(context)["label_studio"] = SimpleNamespace(
+        import_predictions=lambda _, items: sent.extend(items) or len(items)
+    )
+    push.prepare()
+    push.send(push.next_chunk())
+
+    cut = [item["task"] for item in sent if item["task"] in push._scorer.cut]
+    assert cut and max(len(item["result"]) for item in sent) == 1
+    told = [record.message for record in caplog.records if "surest regions" in record.message]
+    assert len(told) == 1 and f"of {len(cut)} task(s), the first being {cut[0]}" in told[0]
 
 
 @pytest.mark.parametrize("scores_too", [False, True])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from labelloop.records import (
+    MOST_SHOWN,
     Box,
     BoxesPrediction,
     BoxesTarget,
@@ -129,6 +130,16 @@ def test_regions_that_are_not_sure_enough_are_held_back() -> None:
     assert said.shown({"cat", "dog"}, 0.0) is said
     assert said.shown({"dog"}, 0.5) is None
     assert BoxesPrediction((), 0.9, 0.1, 1, 1).shown({"cat"}, 0.0) is None
+
+
+def test_of_more_regions_than_a_page_can_show_the_surest_are_shown_in_their_order() -> None:
+    spans = [Span("cat", place, place + 1, 0.5 + (place % 3) / 10) for place in range(2 * MOST_SHOWN)]
+    shown = SpansPrediction(tuple(spans), 0.9, 0.1).shown({"cat"}, 0.0)
+    assert shown is not None and len(shown.spans) == MOST_SHOWN
+    left = [span for span in spans if span.score == 0.6][: MOST_SHOWN - sum(span.score == 0.7 for span in spans)]
+    assert list(shown.spans) == [span for span in spans if span.score == 0.7 or span in left]
+    as_many = SpansPrediction(tuple(spans[:MOST_SHOWN]), 0.9, 0.1)
+    assert as_many.shown({"cat"}, 0.0) is as_many
 
 
 def test_a_prediction_with_nothing_to_see_is_not_shown() -> None:

@@ -8,6 +8,7 @@ from labelloop.records.lookup import value_of
 from labelloop.records.masks import Mask
 from labelloop.records.parts import parts_of
 from labelloop.records.predictions import (
+    MOST_SHOWN,
     AttributesPrediction,
     BoxesPrediction,
     ClassPrediction,
@@ -31,6 +32,7 @@ from labelloop.records.targets import (
 )
 
 __all__ = [
+    "MOST_SHOWN",
     "Attribute",
     "AttributesPrediction",
     "AttributesTarget",

@@ -13,6 +13,7 @@ from typing import Any
 
 from labelloop.errors import LabelStudioRejected
 from labelloop.labelstudio import TaskRecord
+from labelloop.records import MOST_SHOWN
 from labelloop.service.book import Book, read_book
 from labelloop.service.context import Context
 from labelloop.service.labelling import in_queue
@@ -122,6 +123,10 @@ class _Push:
         write_push(self._context.store, self._project.folder, state)
         took = time.monotonic() - started
         logger.info("Project %d: %d scores of %s written in %.1f s", self._project.key.id, len(items), name, took)
+        if cut := self._scorer.cut:
+            where = f"{len(cut)} task(s), the first being {cut[0]}"
+            told = "Project %d: of %s only the %d surest regions of a control are shown; split such tasks into several"
+            logger.warning(told, self._project.key.id, where, MOST_SHOWN)
 
     def _send_scores_alone(self, items: list[dict[str, Any]]) -> None:
         """Import those of the predictions that Label Studio did not keep again, without what they say: they order the queue.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from labelloop.labelstudio import TaskRecord, prediction_json
 from labelloop.learning import ClassificationLearner, Learner, TextLearner
-from labelloop.records import Control, Prediction
+from labelloop.records import MOST_SHOWN, Control, Prediction, parts_of
 from labelloop.service.book import Book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
@@ -46,6 +46,9 @@ class Scorer:
         book: the tasks.
         report: told how far the embedding is.
         unavailable: tasks that cannot be had for now; more are added.
+
+    Attributes:
+        cut: tasks of which `predictions` left out regions, as there are more than are shown.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Scorer:
         self._broken: dict[Place, BrokenItem] = read_broken(context.store, project.folder)
         self._unavailable = unavailable
         self._predicted: dict[int, dict[str, Prediction]] = {}
+        self.cut: list[int] = []
 
     def scores(self, tasks: Sequence[TaskRecord]) -> dict[int, float]:
         """Scores by task id of those of the tasks that can have theirs in this part.
@@ -88,6 +92,8 @@ class Scorer:
         for task in tasks:
             said = self._predicted.get(task.id) or predictions.get(task.id, {})
             shown = worth_showing(self._asked.values(), said, threshold, task.data)
+            if any(len(parts_of(one)) == MOST_SHOWN < len(parts_of(said[control.name])) for control, one in shown):
+                self.cut.append(task.id)
             yield prediction_json(task.id, name, scores[task.id], shown, task.data)
 
     def _embed_some(self, tasks: Sequence[TaskRecord]) -> bool:
