@@ -105,6 +105,17 @@ def test_a_job_that_waits_or_runs_is_never_lost(redis: Redis, monkeypatch: pytes
     assert not enqueue_round(redis, "p", SETTINGS)
 
 
+def test_where_a_job_is_is_asked_at_once(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    enqueue_look(redis, "p", SETTINGS)
+    job = Job.fetch("round-p", connection=redis, serializer=JSONSerializer)
+    asked: list[str] = []
+    ask = redis.execute_command
+    monkeypatch.setattr(redis, "execute_command", lambda *what, **how: asked.append(what[0]) or ask(*what, **how))
+
+    assert not queueing._is_lost(redis, job)
+    assert asked == []
+
+
 def test_a_worker_told_to_stop_as_it_takes_a_job_blocks_nothing(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queueing, "HANDOVER", 0)
     enqueue_round(redis, "p", SETTINGS)

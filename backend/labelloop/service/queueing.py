@@ -10,6 +10,7 @@ from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.utils import parse_composite_key
 
 from labelloop.errors import SettingsError
 from labelloop.settings import Settings
@@ -175,10 +176,20 @@ def _clear_dead(redis: Redis, job_id: str) -> bool:
 
 def _is_lost(redis: Redis, job: Job) -> bool:
     """Whether a job has been nowhere for `HANDOVER` seconds: RQ pops it off its queue some time before it records who runs it."""
-    queues = [queue_of(redis, name) for name in QUEUES]
-    if any(queue.get_job_position(job) is not None or job in StartedJobRegistry(queue=queue) for queue in queues):
+    if _is_somewhere(redis, job):
         return False
     # Of this enqueuing alone: the job may be enqueued again, and be handed over again, before anybody looks.
     missed = f"labelloop:missed:{job.id}:{job.enqueued_at}"
     redis.set(missed, 1, nx=True, ex=_MISSED_KEPT)
     return bool(redis.ttl(missed) <= _MISSED_KEPT - HANDOVER)
+
+
+def _is_somewhere(redis: Redis, job: Job) -> bool:
+    """Whether a job is in a queue or in a worker's hands; asked at once, lest it move meanwhile from one that is still to be asked."""
+    with redis.pipeline() as pipe:
+        for queue in (queue_of(redis, name) for name in QUEUES):
+            pipe.lpos(queue.key, job.id)
+            pipe.zrange(StartedJobRegistry(queue=queue).key, 0, -1)
+        found = pipe.execute()
+    hands = (parse_composite_key(entry.decode())[0] for entries in found[1::2] for entry in entries)
+    return any(position is not None for position in found[::2]) or job.id in hands
