@@ -2,6 +2,9 @@
 
 import inspect
 import json
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,8 +18,8 @@ import pytest
 from labelloop.errors import LabelStudioRejected, MediaUnavailable
 from labelloop.labelstudio import TaskRecord
 from labelloop.records import predictions
-from labelloop.service import embedding, publisher, scoring
-from labelloop.service.book import Book
+from labelloop.service import embedding, jobs, publisher, scoring
+from labelloop.service.book import Book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedded, Embedder
 from labelloop.service.ordering import score_queue
@@ -133,6 +136,36 @@ def test_the_features_of_what_waits_for_others_are_not_read(context: Context, mo
     monkeypatch.setattr(Embedder, "cached", noted)
     push.prepare()
     assert [ids for ids in read if min(ids) > 30] == [set(range(31, 43))]
+
+
+def test_a_push_that_another_worker_takes_over_ends_with_what_it_is_writing(context: Context) -> None:
+    """As after Redis lost its data in the middle of a push: nobody knows of its job any more, so a second begins."""
+    context.settings = context.settings.model_copy(update={"push_first": 20, "push_chunk": 20})
+    _, project, book = _pushing(context, KINDS["rating"], 230, 30)
+    write_book(context.store, project.folder, book)
+    live = context.versions(project).live_name()
+    held: Counter[int] = Counter()
+    underway = threading.Event()
+
+    def slowly(_: int, items: list[dict[str, Any]]) -> int:
+        underway.set()
+        time.sleep(0.1)
+        held.update(item["task"] for item in items)
+        return len(items)
+
+    vars(context)["label_studio"] = SimpleNamespace(
+        import_predictions=slowly,
+        model_versions=lambda _: {live: held.total()} if held else {},
+        tasks_without=lambda *_: [i for i in book.tasks if i not in held],
+    )
+    first = threading.Thread(target=jobs._push, args=(context, project))
+    first.start()
+    assert underway.wait(10)
+    jobs._push(context, project)
+    first.join()
+
+    assert len(held) == 200 and not publisher.push_is_due(context, project, book)
+    assert held.total() <= 200 + 20
 
 
 def test_regions_that_are_too_many_to_show_are_told_of_once(

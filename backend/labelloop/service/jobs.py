@@ -46,13 +46,20 @@ def _push(context: Context, project: Project) -> None:
     if marks.push_wanted_anew():
         forget_push(context.store, project.folder)
     marks.clear_push()
+    name = marks.take_push()
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)
-    while push_part(context, project, report, unavailable):
+
+    def taken() -> bool:
+        return marks.push_taken(name)
+
+    while push_part(context, project, report, unavailable, taken) and not taken():
         if rounds_wait(context.redis) or time_is_up():
             marks.want_push()
             return
-    if tidy(context, project, lambda: rounds_wait(context.redis) or time_is_up()):
+    if taken():
+        logger.info("Project %d: another worker goes on with the push", project.key.id)
+    elif tidy(context, project, lambda: rounds_wait(context.redis) or time_is_up() or taken()):
         marks.want_push()
 
 

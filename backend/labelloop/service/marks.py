@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from redis import Redis
 
@@ -55,6 +56,7 @@ class Marks:
         self._held_key = f"labelloop:{slug}:held"
         self._push_key = f"labelloop:{slug}:push"
         self._anew_key = f"labelloop:{slug}:push-anew"
+        self._pusher_key = f"labelloop:{slug}:pusher"
         self._tuning_key = f"labelloop:{slug}:tuning"
         self._heard_key = f"labelloop:{slug}:heard"
 
@@ -142,6 +144,19 @@ class Marks:
     def clear_push(self) -> None:
         """It has begun."""
         self._redis.delete(self._push_key, self._anew_key)
+
+    def take_push(self) -> str:
+        """Be the push of the project from now on; returns the name to ask `push_taken` by.
+
+        Another may be at work: one whose job was forgotten when Redis lost its data.
+        """
+        name = uuid4().hex
+        self._redis.set(self._pusher_key, name)
+        return name
+
+    def push_taken(self, name: str) -> bool:
+        """Whether another has taken the push since."""
+        return self._redis.get(self._pusher_key) not in (None, name.encode())
 
     def want_tuning(self) -> None:
         """Ask for a fine-tuning to begin or go on when nothing more urgent waits."""

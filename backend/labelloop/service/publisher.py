@@ -7,7 +7,7 @@ noted in the store; after a crash in the middle of an import, Label Studio is as
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -42,7 +42,13 @@ def push_is_due(context: Context, project: Project, book: Book) -> bool:
     return any(task_id not in state.done for task_id in waiting)
 
 
-def push_part(context: Context, project: Project, report: Progress, unavailable: set[int]) -> bool:
+def push_part(
+    context: Context,
+    project: Project,
+    report: Progress,
+    unavailable: set[int],
+    taken: Callable[[], bool] = lambda: False,
+) -> bool:
     """Do one part of the push.
 
     Args:
@@ -50,6 +56,7 @@ def push_part(context: Context, project: Project, report: Progress, unavailable:
         project: whose queue.
         report: told how far it is.
         unavailable: tasks that could not be had in the parts before this one, which are not asked for again; more are added.
+        taken: whether another push is at work by now; how far it is, is then its to note.
 
     Returns:
         True when there is more to do.
@@ -60,7 +67,7 @@ def push_part(context: Context, project: Project, report: Progress, unavailable:
     version = context.versions(project).live()
     if version is None:
         return False
-    push = _Push(context, project, version, report, unavailable)
+    push = _Push(context, project, version, report, unavailable, taken)
     if not push.next_chunk():
         push.prepare()
     chunk = push.next_chunk()
@@ -79,10 +86,17 @@ class _Push:
         version: whose scores.
         report: told how far it is.
         unavailable: tasks that cannot be had for now; more are added.
+        taken: whether another push is at work by now.
     """
 
     def __init__(
-        self, context: Context, project: Project, version: Version, report: Progress, unavailable: set[int]
+        self,
+        context: Context,
+        project: Project,
+        version: Version,
+        report: Progress,
+        unavailable: set[int],
+        taken: Callable[[], bool] = lambda: False,
     ) -> None:
         self._context = context
         self._project = project
@@ -91,6 +105,7 @@ class _Push:
         self._book = read_book(context.store, project.folder)
         self._state = self._read_state()
         self._unavailable = unavailable
+        self._taken = taken
         self._scorer = Scorer(context, project, version, self._book, report, unavailable)
 
     def next_chunk(self) -> list[TaskRecord]:
@@ -115,12 +130,12 @@ class _Push:
         self._report("push", done, done + sum(1 for _ in self._waiting()))
         items = self._items(tasks)
         state.certain = False
-        write_push(self._context.store, self._project.folder, state)
+        self._note()
         if self._import(items) != len(items):
             self._send_scores_alone(items)
         state.done |= {task.id for task in tasks[: len(items)]}
         state.certain = True
-        write_push(self._context.store, self._project.folder, state)
+        self._note()
         took = time.monotonic() - started
         logger.info("Project %d: %d scores of %s written in %.1f s", self._project.key.id, len(items), name, took)
         if cut := self._scorer.cut:
@@ -149,12 +164,17 @@ class _Push:
         if not state.switched and self._held() and versions.live_name() == state.version:
             switch_queue(self._context.label_studio, self._project.key.id, self._context.settings, state.version)
             state.switched = True
-            write_push(self._context.store, self._project.folder, state)
+            self._note()
             logger.info("Project %d: the scores of %s order the queue", self._project.key.id, state.version)
 
     def unfinished(self) -> bool:
         """Whether another part would find something to do."""
         return any(task.id not in self._unavailable for task in self._waiting())
+
+    def _note(self) -> None:
+        """Keep how far it is, unless that would overwrite what another push has noted."""
+        if not self._taken():
+            write_push(self._context.store, self._project.folder, self._state)
 
     def _import(self, items: list[dict[str, Any]]) -> int:
         """Import, and switch the queue as soon as the first predictions are there.
