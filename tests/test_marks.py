@@ -86,3 +86,14 @@ def test_a_push_that_is_to_begin_anew_is_not_one_that_only_goes_on(redis_server:
     assert pad.push_wanted_anew()
     pad.clear_push()
     assert not pad.push_wanted_anew()
+
+
+def test_a_job_learns_that_another_of_its_name_has_begun(redis_server: RedisProcess) -> None:
+    pad = marks(redis_server)
+    first, other, elsewhere = pad.begin("push"), pad.begin("fine-tuning"), marks(redis_server, "q").begin("push")
+    assert not first() and not other()
+    redis_server.flush()
+    assert not first()
+    second = pad.begin("push")
+    assert first()
+    assert not any(taken() for taken in (second, other, elsewhere))

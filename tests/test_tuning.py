@@ -5,7 +5,7 @@ import errno
 import io
 import itertools
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from labelloop.learning import GateDecision
 from labelloop.learning.preparation import near_duplicate_groups
 from labelloop.learning.tuning import TUNERS, TuneOptions
 from labelloop.records import Kind
-from labelloop.service import embedding, tuning_lesson
+from labelloop.service import embedding, jobs, tuning_lesson
 from labelloop.service.book import read_book, write_book
 from labelloop.service.context import Context
 from labelloop.service.embedding import Embedder
@@ -31,6 +31,7 @@ from labelloop.service.projects import Project
 from labelloop.service.queueing import PUSHES, TUNINGS, enqueue_tuning, others_wait, queue_of
 from labelloop.service.releases import learner_record, release
 from labelloop.service.report import report_on
+from labelloop.service.state import TUNING
 from labelloop.service.tuned import delete_unused, load_recorded
 from labelloop.service.tuning import tune
 from labelloop.service.tuning_deaths import MOST_DEATHS, Deaths
@@ -518,6 +519,21 @@ def test_a_project_has_one_tuning_and_it_waits_for_everything_else(bench: Tuning
     assert not others_wait(context.redis)
     queue_of(context.redis, PUSHES).enqueue("time.sleep", 0)
     assert others_wait(context.redis)
+
+
+def test_of_two_tunings_at_once_the_later_goes_on(bench: TuningProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after Redis lost its data in the middle of one, where there are several workers."""
+    gives_way: list[bool] = []
+
+    def noted(context: Context, project: Project, give_way: Callable[[], bool], report: object) -> bool:
+        gives_way.append(give_way())
+        Marks(context.redis, project.slug).begin(TUNING)
+        gives_way.append(give_way())
+        return True
+
+    monkeypatch.setattr(jobs, "tune", noted)
+    jobs._tune(bench.context, bench.project)
+    assert gives_way == [False, True]
 
 
 @pytest.mark.parametrize("settings", [{"device": "auto"}, {"offline": False}])

@@ -46,12 +46,9 @@ def _push(context: Context, project: Project) -> None:
     if marks.push_wanted_anew():
         forget_push(context.store, project.folder)
     marks.clear_push()
-    name = marks.take_push()
+    taken = marks.begin(PUSH)
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)
-
-    def taken() -> bool:
-        return marks.push_taken(name)
 
     while push_part(context, project, report, unavailable, taken) and not taken():
         if rounds_wait(context.redis) or time_is_up():
@@ -66,10 +63,11 @@ def _push(context: Context, project: Project) -> None:
 def _tune(context: Context, project: Project) -> None:
     marks = Marks(context.redis, project.slug)
     marks.clear_tuning()
+    taken = marks.begin(TUNING)
     time_is_up = _timer(context)
 
     def give_way() -> bool:
-        return time_is_up() or others_wait(context.redis)
+        return time_is_up() or others_wait(context.redis) or taken()
 
     if not tune(context, project, give_way, progress_to(context.redis, project.slug)):
         marks.want_tuning()

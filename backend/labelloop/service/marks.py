@@ -1,7 +1,7 @@
 """What events have hinted at, kept in Redis until a round looks. Losing it costs time, never a label."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -56,7 +56,7 @@ class Marks:
         self._held_key = f"labelloop:{slug}:held"
         self._push_key = f"labelloop:{slug}:push"
         self._anew_key = f"labelloop:{slug}:push-anew"
-        self._pusher_key = f"labelloop:{slug}:pusher"
+        self._begun_key = f"labelloop:{slug}:begun"
         self._tuning_key = f"labelloop:{slug}:tuning"
         self._heard_key = f"labelloop:{slug}:heard"
 
@@ -145,18 +145,14 @@ class Marks:
         """It has begun."""
         self._redis.delete(self._push_key, self._anew_key)
 
-    def take_push(self) -> str:
-        """Be the push of the project from now on; returns the name to ask `push_taken` by.
+    def begin(self, job: str) -> Callable[[], bool]:
+        """Be the project's job of that name from now on; what is returned tells whether another has begun since.
 
-        Another may be at work: one whose job was forgotten when Redis lost its data.
+        Another may be at work: one that was forgotten when Redis lost its data.
         """
-        name = uuid4().hex
-        self._redis.set(self._pusher_key, name)
-        return name
-
-    def push_taken(self, name: str) -> bool:
-        """Whether another has taken the push since."""
-        return self._redis.get(self._pusher_key) not in (None, name.encode())
+        key, name = f"{self._begun_key}:{job}", uuid4().hex
+        self._redis.set(key, name)
+        return lambda: self._redis.get(key) not in (None, name.encode())
 
     def want_tuning(self) -> None:
         """Ask for a fine-tuning to begin or go on when nothing more urgent waits."""
