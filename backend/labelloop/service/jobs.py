@@ -43,10 +43,10 @@ def _round(context: Context, project: Project, force: bool) -> None:
 
 def _push(context: Context, project: Project) -> None:
     marks = Marks(context.redis, project.slug)
+    taken = marks.begin(PUSH)  # first, lest another that is still at work note anew what is forgotten here
     if marks.push_wanted_anew():
         forget_push(context.store, project.folder)
     marks.clear_push()
-    taken = marks.begin(PUSH)
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)
 
