@@ -16,7 +16,7 @@ from labelloop.cli import app
 from labelloop.cli.simulating import features
 from labelloop.cli.simulating.charts import Axes, Series, line_chart, nice_ticks
 from labelloop.cli.simulating.keeping import CellFile, held, write_results
-from labelloop.cli.simulating.report import finish_lines, saving_text
+from labelloop.cli.simulating.report import finish_lines, saving_text, show_results
 from labelloop.cli.simulating.wanted import Wanted, plan_of, read_recipe
 from labelloop.errors import SettingsError
 from labelloop.learning import simulation
@@ -562,3 +562,45 @@ def test_numbers_below_a_chart_keep_apart() -> None:
     chart = line_chart([Series("auto", doubled, [0.5] * 9, [0] * 9)], Axes("labels", "accuracy", doubling=True))
 
     assert _written(chart, "middle") == ["10", "20", "40", "80", "160", "320", "640", "1,300"]
+
+
+def test_an_axis_of_shares_ends_at_all_of_them() -> None:
+    sure = Series("auto", [10, 22, 40], [0.91, 0.99, 0.99], [0.03, 0.04, 0.04])
+
+    assert _written(line_chart([sure], Axes("labels", "accuracy")), "end")[-1] == "100.0%"
+    perfect = line_chart([Series("auto", [10, 22], [1, 1], [0, 0])], Axes("labels", "accuracy"))
+    assert _written(perfect, "end") == ["90%", "92%", "94%", "96%", "98%", "100%"]
+
+
+def test_no_band_lies_over_a_line_and_many_are_faint() -> None:
+    series = [Series(f"strategy {number}", [10, 20], [0.5, 0.6], [0.1, 0.1]) for number in range(9)]
+    chart = line_chart(series, Axes("labels", "accuracy"))
+
+    assert chart.rindex("<polygon") < chart.index("<polyline")
+    assert chart.count('opacity="0.1"') == 9
+    assert line_chart(series[:3], Axes("labels", "accuracy")).count('opacity="0.18"') == 3
+
+
+def test_savings_of_many_strategies_fit_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"strategy_{number}" for number in range(8)]
+    saving = {"baseline_labels": 60.0, "labels": 1250.0, "at_most": True, "saved": 0.5, "saved_standard_error": 0.5}
+    curve = {"strategy": "random", "labels": [20, 60], "mean": [0.5, 0.6], "standard_error": [0.1, 0.1], "seeds": 2}
+    savings = [{**saving, "strategy": name, "accuracy": share} for share in (0.5, 0.6, 0.7, 0.8) for name in names]
+    monkeypatch.setenv("COLUMNS", "80")
+    show_results(
+        {
+            "data": {"tested": [12]},
+            "plan": {"seeds": 2, "finish": "", "strategies": ["random", *names]},
+            "baseline": "random",
+            "summary": {"curves": {"accuracy": [curve]}, "savings": savings},
+            "cells": [],
+        },
+        tmp_path,
+    )
+
+    said = capsys.readouterr().out
+    assert re.search(r"^strategy +50\.0% +60\.0% +70\.0% +80\.0%$", said, re.MULTILINE)
+    assert re.search(r"^random( +60){4}$", said, re.MULTILINE)
+    assert said.count("1,250") == 32 and "…" not in said

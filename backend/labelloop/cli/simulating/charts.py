@@ -14,6 +14,9 @@ TOP: Final = 14
 BOTTOM: Final = 52
 APART: Final = 64
 """How far the numbers of labels below a chart lie from each other at least; small screens enlarge what is written."""
+BAND: Final = 0.18
+"""How opaque a band is, where there are few; many share `BANDS` between them."""
+BANDS: Final = 0.9
 COLOURS: Final = 10
 """How many colours the page has; further series begin again, with dashes."""
 
@@ -25,8 +28,8 @@ class Series:
     Attributes:
         name: for the legend.
         across: values along the horizontal axis, ascending.
-        up: values along the vertical axis.
-        error: half the height of the band at each; zeros draw none.
+        up: values along the vertical axis, at least 0.
+        error: half the height of the band at each, which is cut off where no value can be; zeros draw none.
     """
 
     name: str
@@ -54,9 +57,9 @@ class Axes:
 
 def line_chart(series: Sequence[Series], axes: Axes) -> str:
     """Lines, each with a band around it, and a legend above."""
-    lows = [up - error for one in series for up, error in zip(one.up, one.error, strict=True)]
-    highs = [up + error for one in series for up, error in zip(one.up, one.error, strict=True)]
-    ticks = nice_ticks(min(lows), max(highs))
+    bands = [_band(one, axes) for one in series]
+    lowest, highest = min(low for band in bands for low, _ in band), max(high for band in bands for _, high in band)
+    ticks = nice_ticks(0.9 if axes.percent and lowest == 1 else lowest, highest)  # nothing lies above 100%
     across = [value for one in series for value in one.across]
     scale = math.log2 if axes.doubling else float
     place_x = _placing(scale(min(across)), scale(max(across)), LEFT, WIDTH - RIGHT)
@@ -65,9 +68,18 @@ def line_chart(series: Sequence[Series], axes: Axes) -> str:
     ticks_x = sorted(set(across)) if axes.doubling else [value for value in round_values if value == int(value)]
     places = apart([(value, place_x(scale(value))) for value in ticks_x])
     parts = [*_grid_up(ticks, place_y, axes), *_grid_across(places, axes)]
+    # Lines lie above all bands, and many bands are faint, or they would take the lines' colours.
+    opacity = min(BAND, BANDS / len(series))
+    for number, (one, band) in enumerate(zip(series, bands, strict=True)):
+        if any(one.error):
+            edges = [
+                (place_x(scale(x)), place_y(low), place_y(high))
+                for x, (low, high) in zip(one.across, band, strict=True)
+            ]
+            parts.append(_drawn_band(number, edges, opacity))
     for number, one in enumerate(series):
-        points = [(place_x(scale(x)), y, e) for x, y, e in zip(one.across, one.up, one.error, strict=True)]
-        parts += _line(number, one, points, place_y, axes)
+        points = [(place_x(scale(x)), place_y(y)) for x, y in zip(one.across, one.up, strict=True)]
+        parts += _line(number, one, points, axes)
     return legend([one.name for one in series]) + _svg(parts, f"{axes.up} by {axes.across}")
 
 
@@ -147,25 +159,27 @@ def _grid_across(ticks: Sequence[tuple[float, float]], axes: Axes) -> Iterator[s
     yield f'<text class="axis" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(axes.across)}</text>'
 
 
-def _line(
-    number: int,
-    series: Series,
-    points: Sequence[tuple[float, float, float]],
-    place: Callable[[float], float],
-    axes: Axes,
-) -> Iterator[str]:
+def _band(series: Series, axes: Axes) -> list[tuple[float, float]]:
+    """Low and high ends of the band, within what the values can be."""
+    most = 1.0 if axes.percent else math.inf
+    return [(max(up - error, 0.0), min(up + error, most)) for up, error in zip(series.up, series.error, strict=True)]
+
+
+def _drawn_band(number: int, edges: Sequence[tuple[float, float, float]], opacity: float) -> str:
+    upper = [f"{x:.1f},{high:.1f}" for x, _, high in edges]
+    lower = [f"{x:.1f},{low:.1f}" for x, low, _ in reversed(edges)]
+    return f'<polygon points="{" ".join(upper + lower)}" fill="var(--c{number % COLOURS})" opacity="{opacity:.2g}"/>'
+
+
+def _line(number: int, series: Series, points: Sequence[tuple[float, float]], axes: Axes) -> Iterator[str]:
     colour = f"var(--c{number % COLOURS})"
-    if any(error for _, _, error in points):
-        upper = [f"{x:.1f},{place(y + error):.1f}" for x, y, error in points]
-        lower = [f"{x:.1f},{place(y - error):.1f}" for x, y, error in reversed(points)]
-        yield f'<polygon points="{" ".join(upper + lower)}" fill="{colour}" opacity="0.18"/>'
-    drawn = " ".join(f"{x:.1f},{place(y):.1f}" for x, y, _ in points)
+    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     yield f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2.2"{_dashes(number)}/>'
-    for labels, (x, y, error) in zip(series.across, points, strict=True):
-        said = f"{series.name}, {labels:,.0f} labels: {_written(y, axes, 1)}" + (
+    for labels, up, error, (x, y) in zip(series.across, series.up, series.error, points, strict=True):
+        said = f"{series.name}, {labels:,.0f} labels: {_written(up, axes, 1)}" + (
             f" ± {_written(error, axes, 1)}" if error else ""
         )
-        yield f'<circle cx="{x:.1f}" cy="{place(y):.1f}" r="3" fill="{colour}"><title>{escape(said)}</title></circle>'
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"><title>{escape(said)}</title></circle>'
 
 
 def _written(value: float, axes: Axes, digits: int) -> str:

@@ -4,7 +4,7 @@ from html import escape
 from typing import Any, Final
 
 from labelloop.cli.simulating.charts import COLOURS, Axes, Series, legend, line_chart, stacked_chart
-from labelloop.cli.simulating.report import finish_lines, saving_text, tested
+from labelloop.cli.simulating.report import finish_lines, savings_table, tested
 
 BOUGHT_SHOWN: Final = 12
 LABELS: Final = "labels bought"
@@ -22,16 +22,17 @@ h1 { font-size: 1.6rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 36px
 p, td { overflow-wrap: anywhere; } p { margin: 4px 0 10px; } .soft { color: var(--soft); font-size: 0.9rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; } .wide { overflow-x: auto; }
 th, td { padding: 5px 10px 5px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+th { color: var(--soft); font-weight: 600; } td.name { white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .chart { width: 100%; height: auto; background: var(--card); border-radius: 8px; }
 .chart text { fill: var(--soft); font-size: 12px; } .chart text.axis { fill: var(--ink); font-size: 13px; }
 .grid { stroke: var(--line); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; margin: 6px 0; font-size: 0.92rem; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 12px; }
-figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 16px; }
+figure { margin: 0; } figcaption { font-weight: 600; margin: 6px 0 2px; } .beside .chart text { font-size: 20px; }
 .legend svg { margin-right: 7px; vertical-align: middle; }
 @media (max-width: 600px) {
-  .chart text, .chart text.axis, .beside .chart text { font-size: 20px; }
+  .chart text, .chart text.axis { font-size: 20px; }
   .beside { grid-template-columns: 1fr; } }
 """
 
@@ -86,16 +87,15 @@ def _chart(results: dict[str, Any], metric: str, label: str, *, percent: bool = 
 
 
 def _savings(results: dict[str, Any]) -> str:
-    savings, baseline = results["summary"]["savings"], results["baseline"]
-    if not savings:
+    if not results["summary"]["savings"]:
         return ""
-    names = list(dict.fromkeys(saving["strategy"] for saving in savings))
-    head = "".join(f'<th class="n">{escape(name)}</th>' for name in ("accuracy", baseline, *names))
-    rows = ""
-    for accuracy in sorted({saving["accuracy"] for saving in savings}):
-        row = [saving for saving in savings if saving["accuracy"] == accuracy]
-        cells = [f"{accuracy:.1%}", f"{row[0]['baseline_labels']:,.0f}", *map(saving_text, row)]
-        rows += "<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>"
+    baseline = results["baseline"]
+    heads, told = savings_table(results)
+    head = "".join(f'<th class="{"n" if place else "name"}">{escape(one)}</th>' for place, one in enumerate(heads))
+    rows = "".join(
+        f'<tr><td class="name">{escape(name)}</td>' + "".join(f'<td class="n">{text}</td>' for text in texts) + "</tr>"
+        for name, *texts in told
+    )
     said = (
         f"Labels each strategy needs for the accuracy that {baseline} reaches along the budget, in proportion "
         "between two rounds. What the budget does not reach is said so; what the first round reaches already might need "
@@ -135,7 +135,7 @@ def _first_bought(results: dict[str, Any]) -> str:
     for name in results["plan"]["strategies"]:
         cell = next(cell for cell in results["cells"] if cell["strategy"] == name)
         first = [key for played in cell["rounds"] for key in played["bought"]][:BOUGHT_SHOWN]
-        rows += f"<tr><td>{escape(name)}</td><td>{escape(', '.join(first))}</td></tr>"
+        rows += f'<tr><td class="name">{escape(name)}</td><td>{escape(", ".join(first))}</td></tr>'
     return (
         f"<h3>The first {BOUGHT_SHOWN} of the first seed</h3>"
         f'<div class="wide"><table><tr><th>strategy</th><th>items</th></tr>{rows}</table></div>'

@@ -114,6 +114,17 @@ def saving_text(saving: dict[str, Any]) -> str:
     return f"{at_most}{saving['labels']:,.0f} ({compared})"
 
 
+def savings_table(results: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Labels each strategy needs for the accuracies that the baseline reaches: headings, and a row for each strategy."""
+    savings, baseline = results["summary"]["savings"], results["baseline"]
+    spent = {saving["accuracy"]: saving["baseline_labels"] for saving in savings}
+    said: dict[str, list[str]] = {baseline: [f"{labels:,.0f}" for labels in spent.values()]}
+    for saving in savings:  # in the order of the accuracies
+        said.setdefault(saving["strategy"], []).append(saving_text(saving))
+    heads = ["strategy", *(f"{accuracy:.1%}" for accuracy in spent)]
+    return heads, [[name, *texts] for name, texts in said.items()]
+
+
 def _accuracies(results: dict[str, Any]) -> Table:
     curves = results["summary"]["curves"]["accuracy"]
     places = sorted({round(part * (len(curves[0]["labels"]) - 1) / (COLUMNS - 1)) for part in range(COLUMNS)})
@@ -129,13 +140,10 @@ def _accuracies(results: dict[str, Any]) -> Table:
 
 
 def _savings(results: dict[str, Any]) -> Table:
-    savings = results["summary"]["savings"]
-    baseline = results["baseline"]
-    names = list(dict.fromkeys(saving["strategy"] for saving in savings))
+    heads, rows = savings_table(results)
     table = Table(box=None, pad_edge=False)
-    for heading in ("accuracy", baseline, *names):
-        table.add_column(heading, justify="right")
-    for accuracy in sorted({saving["accuracy"] for saving in savings}):
-        row = [saving for saving in savings if saving["accuracy"] == accuracy]
-        table.add_row(f"{accuracy:.1%}", f"{row[0]['baseline_labels']:,.0f}", *map(saving_text, row))
+    for place, heading in enumerate(heads):
+        table.add_column(heading, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row)
     return table
