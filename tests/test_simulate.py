@@ -433,7 +433,7 @@ def test_what_is_said_on_the_command_line_holds_over_a_recipe(tmp_path: Path) ->
     ("arguments", "said"),
     [
         (("-s", "marge"), "No strategy is called 'marge'; there are "),
-        (("--budget", "400"), "The budget of 400 labels is larger than the data, which has 48 items."),
+        (("--budget", "400"), "The budget of 400 labels is larger than the data, which has 48 items; ask for less."),
         (("--budget", "40"), "The budget of 40 labels is larger than the pool of 36 items"),
         (("--start", "13"), "a start of 13 labels is not within the budget"),
         (("--batch", "some"), "A batch is a number of labels above 0 or 'double', not 'some'."),

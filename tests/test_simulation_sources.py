@@ -54,6 +54,20 @@ def test_a_folder_with_its_own_test_set(tmp_path: Path) -> None:
     assert source.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize(
+    ("train", "test"), [("train", "test"), ("Training_Set/training_set", "Test_Set"), ("trainset", "testset")]
+)
+def test_a_folder_beside_the_parts_of_the_data_makes_no_classes_of_them(tmp_path: Path, train: str, test: str) -> None:
+    image_folder(tmp_path / train, 1)
+    image_folder(tmp_path / test, 1)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "cats.xml").write_text("not an image")
+    source = read_source(str(tmp_path), PLAIN)
+
+    assert source.classes == ("cat", "dog")
+    assert sorted(source.test or ()) == [False, False, True, True]
+
+
 def test_a_file_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
     image_folder(tmp_path, 1)
     source = read_source(str(tmp_path), PLAIN)
@@ -325,6 +339,11 @@ def test_a_source_that_is_none_is_told(tmp_path: Path) -> None:
     image_folder(tmp_path, 2, labels=("cat",))
     with pytest.raises(DataSetError, match="labels of only 'cat'"):
         read_source(str(tmp_path), PLAIN)
+
+
+def test_a_source_that_the_disk_refuses_is_told() -> None:
+    with pytest.raises(DataSetError, match=r"^a+\.csv cannot be read: File name too long\.$"):
+        read_source("a" * 300 + ".csv", PLAIN)
 
 
 def test_a_test_set_of_its_own_is_added(tmp_path: Path) -> None:

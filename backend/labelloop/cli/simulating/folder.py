@@ -46,16 +46,28 @@ def _readable(name: str) -> str:
 def _found(root: Path) -> Iterator[tuple[Path, str, bool]]:
     """Every image in a class folder, its class, and whether it is of the test set."""
     folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and not _hidden(folder)]
-    if folders and all(folder.name.lower() in PARTS for folder in folders):
-        for part in folders:
-            yield from ((file, label, part.name.lower() in TEST) for file, label, _ in _found(part))
+    # One without images, such as `annotations` beside `train` and `test`, is no class.
+    images = {folder: found for folder in folders if (found := _images(folder))}
+    if images and all(_part(folder) in PARTS for folder in images):
+        for part in images:
+            yield from ((file, label, _part(part) in TEST) for file, label, _ in _found(part))
         return
-    for folder in folders:
-        for file in sorted(folder.rglob("*")):
-            if file.suffix.lower() in IMAGE_SUFFIXES and not any(
-                map(_hidden, (file, *file.relative_to(folder).parents))
-            ):
-                yield file, folder.name, False
+    for folder, files in images.items():
+        yield from ((file, folder.name, False) for file in files)
+
+
+def _images(folder: Path) -> list[Path]:
+    """Every image below a folder, sorted."""
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in IMAGE_SUFFIXES and not any(map(_hidden, (file, *file.relative_to(folder).parents)))
+    ]
+
+
+def _part(folder: Path) -> str:
+    """The name of a part of the data, which may be called `training_set` or `testset`, too."""
+    return folder.name.lower().removesuffix("set").removesuffix("_")
 
 
 def _hidden(path: Path) -> bool:

@@ -66,7 +66,10 @@ def read_source(where: str, columns: Columns) -> Source:
     Raises:
         DataSetError: it cannot be read, or holds fewer than two classes.
     """
-    source = _reader(where)(where, columns)
+    try:
+        source = _reader(where)(where, columns)
+    except OSError as error:
+        raise DataSetError(f"{where} cannot be read: {error.strerror}.") from None
     if len(source.classes) < 2:
         only = f"only {source.classes[0]!r}" if source.classes else "none"
         raise DataSetError(f"{source.name} has labels of {only}; a simulation needs two classes or more.")

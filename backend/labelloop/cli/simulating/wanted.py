@@ -125,7 +125,9 @@ def plan_of(
     usual = min(LABELS_PER_CLASS * classes, (items - tested - validation) // 2)
     budget = wanted.budget if wanted.budget is not None else max(usual, 1)
     if budget > items:
-        raise SettingsError(f"The budget of {budget:,} labels is larger than the data, which has {items:,} items.")
+        raise SettingsError(
+            f"The budget of {budget:,} labels is larger than the data, which has {items:,} items; ask for less."
+        )
     start = wanted.start if wanted.start is not None else min(START_PER_CLASS * classes, budget)
     plan = Plan(
         strategies=(wanted.strategies or (settings.strategy,)) + ((AS_LABELLED,) if history else ()),
