@@ -111,6 +111,14 @@ def test_lines_that_an_unclosed_quote_runs_through_are_left_out_and_told(tmp_pat
     assert list(source.labels) == ["leave", "greet"]
     [note] = source.notes
     assert note.startswith("5 lines are left out, because 2 quotes, the first in line 2, are not closed")
+    assert source.ids == ["row 4", "row 5"]
+
+
+def test_rows_keep_their_numbers_where_others_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    path.write_text("text,label\nHello,greet\ncut\nBye,leave\n")
+
+    assert read_source(str(path), PLAIN).ids == ["row 1", "row 3"]
 
 
 def test_a_text_of_several_lines_in_quotes_is_one_text(tmp_path: Path) -> None:

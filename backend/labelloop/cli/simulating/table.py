@@ -33,15 +33,15 @@ def read(where: str, columns: Columns) -> Source:
     header, rows, notes = _rows(path)
     label = _column(path, header, columns.label, LABELS, "--label-column", "labels")
     content = _column(path, header, columns.content, (*TEXTS, *IMAGES), "--column", "texts or paths of images")
-    whole = [row for row in rows if len(row) > max(label, content)]
+    whole = {number: row for number, row in rows.items() if len(row) > max(label, content)}
     if not whole:
         raise DataSetError(" ".join((f"{path.name} has a header and no row below it that can be used.", *notes)))
-    labels = [row[label].strip() for row in whole]
-    contents = [row[content] for row in whole]
+    labels = [row[label].strip() for row in whole.values()]
+    contents = [row[content] for row in whole.values()]
     short = len(rows) - len(whole)
     rows_are = "1 row is" if short == 1 else f"{short:,} rows are"
     notes += (f"{rows_are} cut short and left out.",) if short else ()
-    ids = [f"row {number}" for number in range(1, len(whole) + 1)]
+    ids = [f"row {number}" for number in whole]
     if _are_paths(contents):
         folder = columns.images or path.parent
         return Source(
@@ -50,8 +50,8 @@ def read(where: str, columns: Columns) -> Source:
     return Source(path.name, Modality.TEXT, ids, labels, lambda row: words_of(contents[row]), notes=notes)
 
 
-def _rows(path: Path) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
-    """The header, the rows below it, and what was left out of them."""
+def _rows(path: Path) -> tuple[list[str], dict[int, list[str]], tuple[str, ...]]:
+    """The header, the rows below it by their number, and what was left out of them."""
     # Any line end will do, an old Mac's too.
     lines = io.StringIO(decode_text(path.read_bytes()).lstrip("\r\n"), newline=None).readlines()
     if not lines:
@@ -63,20 +63,27 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]], tuple[str, ...]]:
         raise DataSetError(f"{path.name} cannot be read as a table: {error}.") from None
     if torn and torn[0].start == 0:
         raise DataSetError(f"The header of {path.name} cannot be read: a quote in it is not closed.")
-    return [name.strip() for name in read[0]], read[1:], (_told(torn),) if torn else ()
+    header = [name.strip() for name in read.pop(0)]
+    return header, read, (_told(torn),) if torn else ()
 
 
-def _parsed(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[range]]:
-    """Rows, and where the lines lie that a quote has swallowed because it is not closed in its place."""
+def _parsed(lines: Sequence[str], delimiter: str) -> tuple[dict[int, list[str]], list[range]]:
+    """Rows by their number, and where the lines lie that a quote has swallowed because it is not closed in its place.
+
+    Those lines count as a row each, so that a row's number is the one that people find it under.
+    """
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(lines, delimiter=delimiter)
-    read, torn, start = [], [], 0
+    read: dict[int, list[str]] = {}
+    torn, start, number = [], 0, 0
     for row in reader:
         place, start = range(start, reader.line_num), reader.line_num
         if len(place) > 1 and not _well_quoted(lines[place.start : place.stop], delimiter):
             torn.append(place)
+            number += len(place)
         elif row:
-            read.append(row)
+            read[number] = row
+            number += 1
     return read, torn
 
 
