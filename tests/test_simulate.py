@@ -259,6 +259,15 @@ def test_what_is_wrong_with_the_data_is_shown_first(photos: Path, tmp_path: Path
     assert len(results(tmp_path / "out")["data"]["findings"]) == 3
 
 
+def test_an_image_that_is_not_there_is_told_as_missing(photos: Path, tmp_path: Path) -> None:
+    lines = [f"{label}/{number}.png,{label}" for label in ("cat", "dog") for number in range(24)]
+    (photos / "labels.csv").write_text("\n".join(["image,label", *lines, "cat/gone.png,cat", "dog/gone.png,dog"]))
+    said = simulate(str(photos / "labels.csv"), *SMALL, "-s", "random", "-o", str(tmp_path / "out"))
+
+    assert "broken: 2 items that cannot be read: missing or damaged. They are left out. row 49, row 50" in said
+    assert len(results(tmp_path / "out")["data"]["findings"]) == 1
+
+
 def test_features_are_computed_once(photos: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from labelloop.learning.backbones.plain_images import PlainImages
 

@@ -68,12 +68,12 @@ def test_a_folder_beside_the_parts_of_the_data_makes_no_classes_of_them(tmp_path
     assert sorted(source.test or ()) == [False, False, True, True]
 
 
-def test_a_file_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_has_no_content(tmp_path: Path) -> None:
     image_folder(tmp_path, 1)
     source = read_source(str(tmp_path), PLAIN)
     (tmp_path / "cat" / "0.png").unlink()
 
-    assert source.read(0) == b""
+    assert source.read(0) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_table_of_image_paths(tmp_path: Path) -> None:
     assert source.modality is Modality.IMAGE
     assert source.read(1) == tiny_image("dog", 0)
     elsewhere = read_source(str(path), Columns(label="kind", images=tmp_path / "shots"))
-    assert elsewhere.read(1) == b""
+    assert elsewhere.read(1) is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_an_export_of_images_finds_them_below_the_folder(tmp_path: Path) -> None
     source = read_source(str(path), Columns(images=tmp_path / "uploads"))
 
     assert source.modality is Modality.IMAGE
-    assert [source.read(row) for row in range(3)] == [tiny_image("cat", 0), tiny_image("dog", 0), b""]
+    assert [source.read(row) for row in range(3)] == [tiny_image("cat", 0), tiny_image("dog", 0), None]
 
 
 def test_an_export_reads_nothing_beside_the_folder(tmp_path: Path) -> None:

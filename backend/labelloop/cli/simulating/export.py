@@ -45,7 +45,7 @@ def read(where: str, columns: Columns) -> Source:
     values = [value_of(task.data, control.data_key) for task, _, _ in labelled]
     folder = columns.images or path.parent
 
-    def content(row: int) -> bytes | str:
+    def content(row: int) -> bytes | str | None:
         if control.modality is Modality.IMAGE:
             return bytes_of(find_image(folder, str(values[row])))
         return words_of(values[row])

@@ -16,6 +16,7 @@ from labelloop.service.features import Features, content_key
 from labelloop.service.store import Store
 
 CHUNK = 256
+MISSING = "missing"
 OnEmbedded = Callable[[int], None]
 
 
@@ -80,16 +81,17 @@ def prepare(
 def _embed(
     source: Source, spec: BackboneSpec, resolved: ResolvedBackbone, cache: Path, on_embedded: OnEmbedded
 ) -> tuple[list[str], Floats]:
-    """Digest of each content, empty for an empty one, and features [n, dim]; NaN where there are none."""
+    """Digest of each content, empty for an empty one, `MISSING` for none, and features [n, dim]; NaN where there are none."""
     kept = Features(Store(str(cache)), "simulate", resolved.id, cache)
     loaded: list[Backbone] = []
     digests: list[str] = []
     features = np.full((len(source.ids), resolved.dim), np.nan, dtype=np.float32)
     for start in range(0, len(source.ids), CHUNK):
         rows = range(start, min(start + CHUNK, len(source.ids)))
-        chunk = {row: content for row in rows if (content := source.read(row)) and content.strip()}
+        read = {row: source.read(row) for row in rows}
+        chunk = {row: content for row, content in read.items() if content and content.strip()}
         keys = {row: content_key(content) for row, content in chunk.items()}
-        digests += [keys.get(row, "") for row in rows]
+        digests += [keys.get(row, MISSING if content is None else "") for row, content in read.items()]
         here = dict(zip(chunk, kept.get(list(keys.values()))[1].tolist(), strict=True)) if chunk else {}
         missing = [row for row in chunk if not here[row]]
         if missing:

@@ -35,7 +35,7 @@ class Source:
         modality: what the items are.
         ids: a name for each, all different.
         labels: the label of each; empty where there is none.
-        read: gives the content of an item by its number; empty where it is missing.
+        read: gives the content of an item by its number; None where its file is missing.
         test: whether each is of a test set that came with the data; None: none came.
         history: a value for each that ascends in the order people labelled them; None: not known.
         notes: what was left out in reading, a sentence each.
@@ -45,7 +45,7 @@ class Source:
     modality: Modality
     ids: Sequence[str]
     labels: Sequence[str]
-    read: Callable[[int], bytes | str]
+    read: Callable[[int], bytes | str | None]
     test: Sequence[bool] | None = None
     history: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
@@ -103,12 +103,12 @@ def words_of(value: object) -> str:
         return ""
 
 
-def bytes_of(path: Path | None) -> bytes:
-    """What is in a file; nothing where it cannot be read."""
+def bytes_of(path: Path | None) -> bytes | None:
+    """What is in a file; None where it cannot be read."""
     try:
-        return b"" if path is None else path.read_bytes()
+        return None if path is None else path.read_bytes()
     except (OSError, ValueError):  # a name that no file can have is a ValueError
-        return b""
+        return None
 
 
 def with_test(source: Source, test: Source) -> Source:
