@@ -177,11 +177,13 @@ class Settings(BaseSettings):
     # What is learnt
     image_backbone: str = Field(
         default="auto",
-        description="A torchvision classifier (resnet50, …), `plain`, or `auto`: mobilenet_v3_large if its weights can be had, else plain.",
+        description="A torchvision classifier (resnet50, …), `plain`, or `auto`: mobilenet_v3_large if its weights can be had, else plain. "
+        "For whole images several may be joined: resnet50+vit_b_16.",
     )
     text_backbone: str = Field(
         default="auto",
-        description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain.",
+        description="A sentence-transformers model by name or path, `plain`, or `auto`: all-MiniLM-L6-v2 if it can be had, else plain. "
+        "For whole texts several may be joined: all-MiniLM-L6-v2+plain.",
     )
     text_writer: str = Field(
         default="",
