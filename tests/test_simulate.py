@@ -367,6 +367,7 @@ def test_a_given_test_set_measures_and_its_copies_are_not_trained_on(photos: Pat
     found = results(tmp_path / "out")
     assert found["data"]["used"] == 48
     assert found["data"]["given_test"]
+    assert "2 seeds, each with draws of its own; " in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_cats_and_dogs_recipe_runs_at_small_size(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Final
 
 WIDTH: Final = 760
 HEIGHT: Final = 380
-LEFT: Final = 84
+LEFT: Final = 112
+"""Room for `100.0%` beside the axis' name where a small screen enlarges what is written."""
 RIGHT: Final = 16
 TOP: Final = 14
 BOTTOM: Final = 52

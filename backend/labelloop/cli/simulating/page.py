@@ -22,7 +22,7 @@ h1 { font-size: 1.6rem; margin: 0 0 4px; } h2 { font-size: 1.15rem; margin: 36px
 p, td { overflow-wrap: anywhere; } p { margin: 4px 0 10px; } .soft { color: var(--soft); font-size: 0.9rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; } .wide { overflow-x: auto; }
 th, td { padding: 5px 10px 5px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-weight: 600; } td.name { white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } td.name { white-space: nowrap; } td.kind { overflow-wrap: normal; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .chart { width: 100%; height: auto; background: var(--card); border-radius: 8px; }
 .chart text { fill: var(--soft); font-size: 12px; } .chart text.axis { fill: var(--ink); font-size: 13px; }
@@ -60,7 +60,8 @@ def page_of(results: dict[str, Any]) -> str:
 def _facts(results: dict[str, Any]) -> str:
     data, plan, backbone = results["data"], results["plan"], results["backbone"]
     test = "that came with it" if data["given_test"] else "held out of it"
-    seeds = "one seed" if plan["seeds"] == 1 else f"{plan['seeds']} seeds, each on a split of its own"
+    own = "with draws" if data["given_test"] else "on a split"
+    seeds = "one seed" if plan["seeds"] == 1 else f"{plan['seeds']} seeds, each {own} of its own"
     facts = (
         f"{data['used']:,} of {data['items']:,} items in {len(data['classes'])} classes, measured on {tested(results)} {test}. "
         f"{plan['budget']:,} labels in all, {plan['start']:,} to start; {seeds}; "
@@ -157,7 +158,8 @@ def _further(results: dict[str, Any]) -> str:
 
 def _findings(results: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(one['kind'])}</td><td>{escape(one['found'])}</td><td>{escape(one['rule'])}</td>"
+        f'<tr><td class="kind">{escape(one["kind"])}</td>'
+        f"<td>{escape(one['found'])}</td><td>{escape(one['rule'])}</td>"
         f"<td>{escape(', '.join(one['ids'][:5]))}{'…' if one['count'] > 5 else ''}</td></tr>"
         for one in results["data"]["findings"]
     )
