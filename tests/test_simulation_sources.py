@@ -330,6 +330,19 @@ def test_what_an_export_lacks_is_told(
         read_source(str(path), columns)
 
 
+def test_names_of_other_files_are_not_played_as_texts(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("file,label\nclips/cat_0.wav,cat\nclips/dog_1.WAV,dog\n")
+    tasks = [exported_task(number, {"text": f"/data/upload/1/{number}-a.txt"}, "ab"[number]) for number in range(2)]
+    write_export(tmp_path / "export.json", tasks)
+
+    with pytest.raises(
+        DataSetError, match=r"^clips\.csv refers to files that a simulation does not read, such as 'clips/cat_0\.wav'; "
+    ):
+        read_source(str(tmp_path / "clips.csv"), PLAIN)
+    with pytest.raises(DataSetError, match=r"such as '/data/upload/1/0-a\.txt'; it plays texts and images \(\.bmp, "):
+        read_source(str(tmp_path / "export.json"), PLAIN)
+
+
 def test_an_export_that_is_no_json_is_told(tmp_path: Path) -> None:
     (tmp_path / "export.json").write_text("{")
     with pytest.raises(DataSetError, match=r"export\.json is not JSON"):

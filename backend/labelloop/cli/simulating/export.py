@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of, words_of
+from labelloop.cli.simulating.source import Columns, Source, bytes_of, modality_of, words_of
 from labelloop.errors import DataSetError, PayloadError
 from labelloop.labelstudio import TaskRecord, codec_for, merge, read_task
 from labelloop.learning.texts import decode_text
@@ -151,7 +151,9 @@ def _control(path: Path, tasks: Sequence[TaskRecord], columns: Columns) -> Contr
         raise DataSetError(f"{path.name} has several controls ({', '.join(found)}); say which with --label-column.")
     [control] = found.values()
     data_key = _data_key(path, tasks, control.to_name, columns.content)
-    return replace(control, data_key=data_key, modality=_modality(tasks, data_key), labels=_labels(tasks, control))
+    return replace(
+        control, data_key=data_key, modality=_modality(path, tasks, data_key), labels=_labels(tasks, control)
+    )
 
 
 def _data_key(path: Path, tasks: Sequence[TaskRecord], to_name: str, wanted: str) -> str:
@@ -178,21 +180,21 @@ def _paths(data: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield f"{above}{key}"
 
 
-def _modality(tasks: Sequence[TaskRecord], data_key: str) -> Modality:
+def _modality(path: Path, tasks: Sequence[TaskRecord], data_key: str) -> Modality:
     values = [str(value_of(task.data, data_key)) for task in tasks]
-    images = sum(_looks_like_image(value) for value in values)
-    return Modality.IMAGE if 2 * images > len(values) else Modality.TEXT
+    return modality_of(path.name, values, [_suffix(value) for value in values])
 
 
-def _looks_like_image(value: str) -> bool:
+def _suffix(value: str) -> str:
+    """That of the file which a task refers to; nothing where it is no reference."""
     if len(value) > 4096 or "\n" in value:
-        return False
+        return ""
     try:
         parts = urlsplit(value)
     except ValueError:
-        return False
+        return ""
     told = parse_qs(parts.query).get("d", [parts.path])[0]
-    return Path(told).suffix.lower() in IMAGE_SUFFIXES
+    return Path(told).suffix.lower()
 
 
 def _labels(tasks: Sequence[TaskRecord], control: Control) -> tuple[str, ...]:

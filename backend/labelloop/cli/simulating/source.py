@@ -8,6 +8,11 @@ from labelloop.errors import DataSetError, MediaBroken
 from labelloop.records import Modality
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+OTHER_SUFFIXES = frozenset(
+    {".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aac", ".mp4", ".avi", ".mov", ".mkv", ".webm"}
+    | {".pdf", ".dcm", ".nii", ".gz", ".zip", ".npy", ".txt", ".csv", ".json"}
+)
+"""Files whose names are no texts to learn from, and that are no images."""
 DIGITS = "digits"
 
 
@@ -90,6 +95,23 @@ def _reader(where: str) -> Callable[[str, Columns], Source]:
     if path.suffix.lower() not in readers:
         raise DataSetError(f"{path.name} is neither a folder nor one of {', '.join(readers)}.")
     return readers[path.suffix.lower()]
+
+
+def modality_of(name: str, values: Sequence[str], suffixes: Sequence[str]) -> Modality:
+    """Whether most of the values that a file holds are paths of images, or texts.
+
+    Raises:
+        DataSetError: most are paths of files that a simulation does not play, and their names would be taken for texts.
+    """
+    if 2 * sum(suffix in IMAGE_SUFFIXES for suffix in suffixes) > len(values):
+        return Modality.IMAGE
+    others = [value for value, suffix in zip(values, suffixes, strict=True) if suffix in OTHER_SUFFIXES]
+    if 2 * len(others) > len(values):
+        raise DataSetError(
+            f"{name} refers to files that a simulation does not read, such as {others[0]!r}; it plays texts and images "
+            f"({', '.join(sorted(IMAGE_SUFFIXES))})."
+        )
+    return Modality.TEXT
 
 
 def words_of(value: object) -> str:

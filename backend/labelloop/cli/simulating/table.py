@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelloop.cli.simulating.source import IMAGE_SUFFIXES, Columns, Source, bytes_of, words_of
+from labelloop.cli.simulating.source import Columns, Source, bytes_of, modality_of, words_of
 from labelloop.errors import DataSetError
 from labelloop.learning.texts import decode_text
 from labelloop.records import Modality
@@ -42,7 +42,7 @@ def read(where: str, columns: Columns) -> Source:
     rows_are = "1 row is" if short == 1 else f"{short:,} rows are"
     notes += (f"{rows_are} cut short and left out.",) if short else ()
     ids = [f"row {number}" for number in whole]
-    if _are_paths(contents):
+    if modality_of(path.name, contents, [_suffix(text) for text in contents]) is Modality.IMAGE:
         folder = columns.images or path.parent
         return Source(
             path.name, Modality.IMAGE, ids, labels, lambda row: bytes_of(folder / contents[row].strip()), notes=notes
@@ -126,7 +126,6 @@ def _column(path: Path, header: Sequence[str], named: str, usual: Sequence[str],
     return found
 
 
-def _are_paths(contents: Sequence[str]) -> bool:
-    """Whether most of them end as images do."""
-    images = sum(Path(text.strip()).suffix.lower() in IMAGE_SUFFIXES for text in contents if len(text) < 1024)
-    return 2 * images > len(contents)
+def _suffix(text: str) -> str:
+    """That of the file, where the text is a path; a long one is none."""
+    return Path(text.strip()).suffix.lower() if len(text) < 1024 else ""
