@@ -102,9 +102,11 @@ def test_what_was_finished_is_not_played_again(photos: Path, tmp_path: Path, mon
 def test_cells_of_another_plan_or_other_data_are_not_taken(photos: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
     simulate(str(photos), *SMALL, "-s", "random", "-o", out)
-    simulate(
+    assert "keeps nothing" not in simulate(str(photos), *SMALL, "-s", "random", "-o", out, "--resume")
+    said = simulate(
         str(photos), *SMALL[:-2], "-s", "random", "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume"
     )
+    assert "keeps nothing of this data and plan; all of it is played." in " ".join(said.split())
     (photos / "cat" / "0.png").write_bytes(tiny_image("owl", 1))
     simulate(
         str(photos), *SMALL[:-2], "-s", "random", "--seeds", "1", "--cold-strategy", "typiclust", "-o", out, "--resume"

@@ -219,6 +219,8 @@ def _cells(
     resume: bool,
 ) -> "list[Cell]":
     """Play what has not been played yet, keeping each cell when it ends."""
+    from rich.markup import escape
+
     from labelloop.cli.simulating.keeping import CellFile, fingerprint
 
     plan = simulation.plan
@@ -227,6 +229,8 @@ def _cells(
     if not resume:
         kept.clear()
     done = kept.read()
+    if resume and not done:
+        progress.console.print(f"{escape(str(folder))} keeps nothing of this data and plan; all of it is played.")
     bar = progress.add_task("Playing", total=plan.budget * len(plan.cells))
     for number, (name, seed) in enumerate(plan.cells):
         progress.update(bar, completed=number * plan.budget, description=f"{name}, seed {seed + 1} of {plan.seeds}")
