@@ -394,6 +394,13 @@ def test_savings_compare_at_equal_accuracy() -> None:
     assert [saving.saved for saving in savings] == [None, pytest.approx(0.25), pytest.approx(0.5)]
 
 
+def test_accuracies_that_are_told_alike_are_compared_once() -> None:
+    random = Curve("random", (10, 20, 30, 40), (0.5, 0.7077, 0.69, 0.7083), (0.0,) * 4, 1)
+    savings = savings_of([random, replace(random, strategy="good")], "random")
+
+    assert [saving.accuracy for saving in savings] == [0.5, 0.69, 0.7083]
+
+
 def test_labels_saved_are_told_with_how_much_they_vary_over_the_seeds() -> None:
     _, middle, last = savings_of([curve_of(PLAYED, name) for name in ("random", "good")], "random")
 

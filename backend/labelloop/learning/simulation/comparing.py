@@ -118,10 +118,10 @@ def _saving(reference: Curve, curve: Curve, place: int) -> Saving:
 
 
 def _places(reference: Curve) -> list[int]:
-    """Rounds at whose accuracies labels are compared, each accuracy once, ascending."""
+    """Rounds at whose accuracies labels are compared, ascending, and once those that are told alike."""
     labels = np.array(reference.labels)
     rounds = sorted({int(np.abs(labels - share * labels[-1]).argmin()) for share in SHARES})
-    return [place for _, place in sorted({reference.mean[place]: place for place in rounds}.items())]
+    return [place for _, place in sorted({round(reference.mean[place], 3): place for place in rounds}.items())]
 
 
 def class_shares(cells: Sequence[Cell], strategy: str) -> Floats:
