@@ -219,6 +219,11 @@ def test_candidates_that_cannot_win_are_skipped(labels: int, pool: int, why: str
     assert bool(worth_trying(labels, 5, pool)) == bool(why)
 
 
+def test_many_labels_of_many_classes_still_learn_from_the_pool() -> None:
+    assert worth_trying(4000, 77, 5000) == ""
+    assert "5001 labels" in worth_trying(5001, 77, 5000)
+
+
 def test_a_head_that_needs_more_labels_a_class_is_not_tried() -> None:
     def tried(labels: int) -> list[str]:
         lesson, _, _ = digits_lesson(labels, classes=4)
