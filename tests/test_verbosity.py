@@ -7,7 +7,12 @@ import pytest
 
 from labelloop.cli.root import root_options
 
-NAMES = ("labelloop", "sentence_transformers")
+LIBRARIES = {
+    "sentence_transformers": "sentence_transformers.base.model",
+    "aiobotocore": "aiobotocore.credentials",
+    "botocore": "botocore.configprovider",
+}
+NAMES = ("labelloop", *LIBRARIES)
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +24,11 @@ def levels_as_before() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_each_loading_of_an_encoder_is_told_of_only_when_verbose(
-    verbose: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_each_loading_of_an_encoder_and_opening_of_a_store_is_told_of_only_when_verbose(
+    library: str, verbose: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)  # as the commands set the root of all logs
     root_options(verbose=verbose)
-    assert logging.getLogger("sentence_transformers.base.model").isEnabledFor(logging.INFO) is verbose
+    assert logging.getLogger(LIBRARIES[library]).isEnabledFor(logging.INFO) is verbose
     assert logging.getLogger("labelloop").isEnabledFor(logging.INFO)

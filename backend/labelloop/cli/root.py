@@ -40,5 +40,7 @@ def root_options(
     """Labelloop, a Label Studio ML backend that learns while people label."""
     logging.basicConfig(stream=sys.stderr, format=LOG_FORMAT, level=logging.INFO)
     logging.getLogger("labelloop").setLevel(logging.DEBUG if verbose else logging.INFO)
-    # It tells of each loading of an encoder: once per training in a worker, and in the midst of what a command shows.
-    logging.getLogger("sentence_transformers").setLevel(logging.INFO if verbose else logging.WARNING)
+    # They tell of each loading of an encoder and each opening of a store: once per job in a worker, and in the midst of what a
+    # command shows.
+    for library in ("sentence_transformers", "aiobotocore", "botocore"):
+        logging.getLogger(library).setLevel(logging.INFO if verbose else logging.WARNING)
