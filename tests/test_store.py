@@ -12,6 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from labelloop.errors import StoreError
 from labelloop.service.store import Store
+from support.site import Site
 
 
 @pytest.fixture(params=["directory", "memory"])
@@ -147,6 +148,32 @@ def test_a_remote_store_that_fails_is_told_without_its_password(location: str, t
     with pytest.raises(StoreError, match=told) as raised:
         Store(location).read("state.json")
     assert "cret" not in str(raised.value)
+
+
+NO_BUCKET = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>NoSuchBucket</Code>'
+    b"<Message>The specified bucket does not exist</Message><BucketName>gone</BucketName></Error>"
+)
+
+
+def test_a_bucket_that_is_not_there_is_no_empty_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is served would be forgotten, and projects told of as not connected."""
+    pytest.importorskip("s3fs")
+    with Site() as site:
+        site.missing = (404, {"Content-Type": "application/xml"}, NO_BUCKET)
+        for name, value in {"ENDPOINT_URL": site.url, "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        store = Store("s3://gone/store")
+        for ask in (store.read, store.names, store.delete):
+            with pytest.raises(StoreError, match="The specified bucket does not exist"):
+                ask("projects")
+
+
+@pytest.mark.parametrize("keys", ["AKIA:secret", "AKIA:sec/ret", "AKIA"])
+def test_keys_in_the_address_of_a_bucket_are_refused_untold(keys: str) -> None:
+    with pytest.raises(StoreError, match="set AWS_ACCESS_KEY_ID") as raised:
+        Store(f"s3://{keys}@bucket/store")
+    assert "secret" not in str(raised.value) and "sec/ret" not in str(raised.value) and "AKIA" not in str(raised.value)
 
 
 FULL_DISK = """

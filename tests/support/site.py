@@ -13,19 +13,20 @@ class Site:
     """An HTTP server on loopback.
 
     `pages` maps a path to bytes, to (status, headers, body) or to what writes the answer itself; `on_post` answers every
-    POST with JSON.
+    POST with JSON. `missing` is what any other path gets, by GET or HEAD.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.pages: dict[str, Any] = {}
         self.on_post: Callable[[str, Any], Any] = lambda path, body: {}
+        self.missing: Any = (404, {}, b"no")
         self.asked: list[tuple[str, dict[str, str]]] = []
         site = self
 
         class Answer(Handler):
             def do_GET(self) -> None:  # noqa: N802
                 site.asked.append((self.path, dict(self.headers)))
-                page = site.pages.get(self.path, (404, {}, b"no"))
+                page = site.pages.get(self.path, site.missing)
                 if callable(page):
                     page(self)
                     return
@@ -35,6 +36,10 @@ class Site:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_HEAD(self) -> None:  # noqa: N802
+                self.send_response(site.missing[0])
+                self.end_headers()
 
             def do_POST(self) -> None:  # noqa: N802
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"null")

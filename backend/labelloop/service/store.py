@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 ABANDONED_AFTER: Final = 3600.0
 """Seconds after which what is being written belongs to a process that died."""
 _ASIDE: Final = re.compile(r"\..+\.[0-9a-f]{32}")
+# No name of a bucket holds a colon or an @; a secret key may hold a slash.
+_KEYS_IN_S3: Final = re.compile(r"s3a?://(?!arn:)[^/]*[:@]", re.IGNORECASE)
 
 
 class Store:
@@ -41,6 +43,11 @@ class Store:
     """
 
     def __init__(self, location: str) -> None:
+        if _KEYS_IN_S3.match(location):
+            raise StoreError(
+                "The address of the store on S3 holds keys, which S3 takes for a bucket's name; leave them out and set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            )
         self.location = without_password(location)
         try:
             self._fs, root = fsspec.core.url_to_fs(location)
@@ -57,8 +64,11 @@ class Store:
         with self._errors("read", path):
             try:
                 return bytes(self._fs.cat_file(self._full(path)))
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                return None
+            except FileNotFoundError as error:
+                _require_bucket(error)
+            except (IsADirectoryError, NotADirectoryError):
+                pass
+            return None
 
     def write(self, path: str, data: bytes) -> None:
         """Put `data` at `path` in one step."""
@@ -102,7 +112,10 @@ class Store:
             self._fs.invalidate_cache()
             try:
                 found = self._fs.ls(self._full(folder), detail=False)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError as error:
+                _require_bucket(error)
+                return []
+            except NotADirectoryError:
                 return []
         names = sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
         return [name for name in names if not name.startswith(".")]
@@ -112,8 +125,8 @@ class Store:
         with self._errors("deleted", path):
             try:
                 self._fs.rm(self._full(path), recursive=True)
-            except FileNotFoundError:
-                return
+            except FileNotFoundError as error:
+                _require_bucket(error)
 
     def sweep(self, folder: str) -> None:
         """Delete what processes that died while they wrote have left below `folder`; a remote store keeps nothing of that."""
@@ -165,6 +178,13 @@ class Store:
     def _failure(self, verb: str, path: str, why: str) -> StoreError:
         said = without_password(why).rstrip(".")
         return StoreError(f"{path or 'The root'} in the store {self.location} cannot be {verb}: {said}.")
+
+
+def _require_bucket(error: FileNotFoundError) -> None:
+    """Raise it again where S3 says that the whole bucket is not there: that is no empty store, but one that cannot be read."""
+    answer = getattr(error.__cause__, "response", {})
+    if answer.get("Error", {}).get("Code") == "NoSuchBucket":
+        raise error
 
 
 def without_password(text: str) -> str:

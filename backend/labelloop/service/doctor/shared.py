@@ -54,13 +54,21 @@ def projects(case: Case) -> Iterator[Seen]:
 
 def store(case: Case) -> Iterator[Seen]:
     """The store takes files and gives them back."""
-    where = without_password(case.settings.store_location)
     try:
         case.context.store.check_writable()
     except StoreError as error:
-        yield broken(str(error), f"make {where} writable for this user, free some space, or set LABELLOOP_STORE_URL")
+        yield broken(str(error), _store_mend(case.settings.store_location))
     else:
-        yield ok(f"{where} can be written")
+        yield ok(f"{case.context.store.location} can be written")
+
+
+def _store_mend(location: str) -> str:
+    if location.lower().startswith(("s3:", "s3a:")):
+        return (
+            "see that the bucket is there, and that AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a server of your own, "
+            "AWS_ENDPOINT_URL are set here and right"
+        )
+    return f"make {without_password(location)} writable for this user, free some space, or set LABELLOOP_STORE_URL"
 
 
 def redis(case: Case) -> Iterator[Seen]:
