@@ -91,13 +91,25 @@ def test_lines_of_one_name_are_one_row() -> None:
     report = replace(
         a_report(LearnerReport("labels", ("a", "b"), "plain", "", HOLDOUT, None, True)),
         findings=("2 copies.", "1 rare class."), errors=["round: away.", "push: away."],
-        broken={n: BrokenItem(f"gone {n}", "") for n in range(5)},
+        broken={3: BrokenItem("gone", ""), 5: BrokenItem("gone", "")},
     )  # fmt: skip
 
     assert dict(_trouble_rows(report)) == {
         "findings": "2 copies.\n1 rare class.",
-        "broken tasks": "0: gone 0\n1: gone 1\n2: gone 2\nand 2 more tasks set aside",
+        "broken tasks": "2, such as 3: gone",
         "[red]error[/]": "round: away.\npush: away.",
     }
     assert len(_trouble_rows(report)) == 3
     assert "control labels" in dict(_version_rows(report))
+
+
+def test_broken_tasks_are_told_by_reason_the_most_frequent_first() -> None:
+    learner = LearnerReport("c", ("a", "b"), "plain", "", HOLDOUT, None, True)
+    reasons = ["cut short", *["not allowed"] * 5, *["too large"] * 2, "no image"]
+    broken = {number: BrokenItem(reason, "2026") for number, reason in enumerate(reasons)}
+    assert dict(_trouble_rows(replace(a_report(learner), broken=broken)))["broken tasks"].splitlines() == [
+        "5, such as 1: not allowed",
+        "2, such as 6: too large",
+        "0: cut short",
+        "and 1 more tasks set aside",
+    ]

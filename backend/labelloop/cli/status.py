@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labelloop.service.report_records import LearnerReport, Report, StudioReport, VersionReport
 
 BROKEN_SHOWN = 3
+"""Reasons for which tasks are set aside."""
 
 
 def status(project: SomeProjectsOption = None, as_json: JsonOption = False) -> None:
@@ -196,14 +197,25 @@ def _next_training(report: "Report") -> str:
 
 
 def _trouble_rows(report: "Report") -> list[tuple[str, str]]:
-    broken = [f"{task_id}: {item.reason}" for task_id, item in list(report.broken.items())[:BROKEN_SHOWN]]
-    if len(report.broken) > BROKEN_SHOWN:
-        broken.append(f"and {len(report.broken) - BROKEN_SHOWN} more tasks set aside")
     rows = {
         "not learnt": report.unsupported,
         "set aside": report.set_aside,
         "findings": report.findings,
-        "broken tasks": broken,
+        "broken tasks": _broken_lines(report),
         "[red]error[/]": report.errors,
     }
     return [(name, escape("\n".join(lines))) for name, lines in rows.items() if lines]
+
+
+def _broken_lines(report: "Report") -> list[str]:
+    """What is set aside, for the most frequent reasons."""
+    from labelloop.service.state import by_reason
+
+    reasons = by_reason(report.broken.items())
+    lines = []
+    for reason, ids in reasons[:BROKEN_SHOWN]:
+        which = str(ids[0]) if len(ids) == 1 else f"{len(ids)}, such as {ids[0]}"
+        lines.append(f"{which}: {reason}")
+    if others := sum(len(ids) for _, ids in reasons[BROKEN_SHOWN:]):
+        lines.append(f"and {others} more tasks set aside")
+    return lines

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,11 +28,13 @@ from labelloop.service.context import Context
 from labelloop.service.features import DenseRows, Matrix, content_key
 from labelloop.service.projects import Project
 from labelloop.service.reading import Reading, media_of
-from labelloop.service.state import BrokenItem, Place, Progress
+from labelloop.service.state import BrokenItem, Place, Progress, by_reason
 from labelloop.service.tuned import load_recorded
 
 logger = logging.getLogger(__name__)
 
+REASONS_TOLD = 10
+"""Lines on what is set aside, of one part of a push."""
 FETCHERS = 8
 FETCHED_AT_ONCE = 32
 CHUNK, CHUNK_BYTES = 256, 128 * 2**20
@@ -149,7 +151,7 @@ class Embedder:
         report: Progress,
     ) -> None:
         """Compute and keep the features of tasks, and tell the log; what cannot be had is noted."""
-        started, done = time.monotonic(), 0
+        started, done, known = time.monotonic(), 0, set(broken)
         report("embed", done, len(tasks))
         for fetched in self._fetched(tasks, broken, unavailable):
             self._embed_chunk(fetched, broken)
@@ -157,6 +159,7 @@ class Embedder:
             report("embed", done, len(tasks))
         took, project, name = time.monotonic() - started, self._project_id, self._resolved.name
         logger.info("Project %d: %d tasks embedded under %s in %.1f s", project, done, name, took)
+        self._tell_set_aside((place[0], note) for place, note in broken.items() if place not in known)
         if unavailable:
             task_id, reason = next(iter(unavailable.items()))
             logger.warning("Project %d: %d tasks wait, such as %d: %s", project, len(unavailable), task_id, reason)
@@ -210,8 +213,16 @@ class Embedder:
         return note is not None and note.holds(task, self._rules)
 
     def _set_aside(self, task: TaskRecord, reason: str) -> BrokenItem:
-        logger.warning("Project %d: task %d is set aside: %s", self._project_id, task.id, reason)
         return BrokenItem(reason, task.updated_at, self._rules)
+
+    def _tell_set_aside(self, found: Iterable[tuple[int, BrokenItem]]) -> None:
+        """Tell the log of each reason once, since thousands of tasks may share one."""
+        reasons = by_reason(found)
+        for reason, ids in reasons[:REASONS_TOLD]:
+            which = f"task {ids[0]} is" if len(ids) == 1 else f"{len(ids)} tasks, such as {ids[0]}, are"
+            logger.warning("Project %d: %s set aside: %s", self._project_id, which, reason)
+        if others := sum(len(ids) for _, ids in reasons[REASONS_TOLD:]):
+            logger.warning("Project %d: %d more tasks are set aside for other reasons", self._project_id, others)
 
     def _place(self, task: TaskRecord) -> Place:
         return self._reading.place(task)

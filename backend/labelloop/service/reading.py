@@ -30,7 +30,7 @@ def media_of(context: Context, control: Control, task_id: int, value: object) ->
         MediaUnavailable: it cannot be had for now.
     """
     if value is None:
-        raise MediaBroken(f"task {task_id} has no {control.data_key!r} in its data; the label config asks for it")
+        raise MediaBroken(f"there is no {control.data_key!r} in its data; the label config asks for it")
     if _is_marked(control):
         return marked_text(control, value, context.settings.text_max_chars)
     if control.modality is Modality.TEXT:

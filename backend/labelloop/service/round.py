@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from labelloop.errors import LabelConfigError, LabelloopError, LabelStudioRejected
-from labelloop.labelstudio import LabelConfig, ProjectKey
+from labelloop.labelstudio import LabelConfig, ProjectKey, rules_of
 from labelloop.service.book import read_book, write_book
 from labelloop.service.candidates import try_each
 from labelloop.service.considered import read_considered, write_considered
@@ -89,6 +89,10 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     else:
         state = replace(state, waiting_for=stopped or decision.reason)
     _cover(scene)
+    if (
+        scene.broken
+    ):  # what would be judged otherwise now is not told of any more, and read again when scores are written next
+        note_broken(context, scene.project, {}, scene.book.tasks)
     marks = Marks(context.redis, project.slug)
     if push_is_due(context, scene.project, scene.book):
         marks.want_push()
@@ -112,11 +116,11 @@ def _stopped(scene: Scene, considered: Labels) -> str:
 
 def _cover(scene: Scene) -> None:
     """Publish a version where none is live, the config has changed before anything was learnt, what was learnt is not asked for any
-    more, so that Label Studio does not go on showing it, or more answers by itself now."""
+    more, so that Label Studio does not go on showing it, more answers by itself now, or what was set aside may be read now."""
     context, controls = scene.context, scene.config.controls
     versions, settings = context.versions(scene.project), context.settings
     live = versions.live()
-    if live is None or _is_of_another_config(live, scene):
+    if live is None or _is_of_another_config(live, scene) or (live.stage == "cold" and _rules_have_changed(scene)):
         version = release_cold(versions, controls, settings)
     elif not untaught(settings, controls, live):
         return
@@ -250,6 +254,12 @@ def _is_of_another_config(live: Version, scene: Scene) -> bool:
     if live.stage == "cold":
         return tuple(record.control for record in live.learners) != scene.config.controls
     return not _goes_on(live, scene.project)
+
+
+def _rules_have_changed(scene: Scene) -> bool:
+    """Whether something was set aside by other settings than those of now. Once there is a model, the next version reads it again."""
+    rules = rules_of(scene.context.settings)
+    return any(note.rules != rules for note in scene.broken.values())
 
 
 def _goes_on(live: Version | None, project: Project) -> bool:

@@ -1,7 +1,7 @@
 """What people want to know of a project: the outcome of the last round, in the store, and what runs now, in Redis."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -135,6 +135,14 @@ def write_state(store: Store, folder: str, state: ProjectState) -> None:
 def read_broken(store: Store, folder: str) -> dict[Place, BrokenItem]:
     """What of the project's tasks is set aside."""
     return dict(_validated(_BROKEN, store.read(f"{folder}/broken.json")) or ())
+
+
+def by_reason(found: Iterable[tuple[int, BrokenItem]]) -> list[tuple[str, list[int]]]:
+    """Each reason with the tasks that are set aside for it, of what tells of one task each; the most frequent first."""
+    tasks: dict[str, list[int]] = {}
+    for task_id, note in found:
+        tasks.setdefault(note.reason, []).append(task_id)
+    return sorted(tasks.items(), key=lambda one: -len(one[1]))
 
 
 def note_broken(
