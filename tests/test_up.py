@@ -111,6 +111,18 @@ def test_the_loop_closes_when_the_annotator_is_played(tmp_path: Path) -> None:
     assert played.children() == {}
 
 
+def test_it_says_which_label_studio_it_goes_by_where_it_runs_none(tmp_path: Path) -> None:
+    """The settings of a former run, read into the terminal for other commands, name the one that ended with it."""
+    up = UpProcess(tmp_path, studio_started_before=True)
+    up.start(LABEL_STUDIO_URL="http://127.0.0.1:9", LABEL_STUDIO_API_KEY="key")
+    try:
+        up.wait_for("Ctrl-C stops everything")
+        assert "the one that LABEL_STUDIO_URL names, http://127.0.0.1:9; unset it" in up.output()
+    finally:
+        up.signal(signal.SIGINT)
+        up.wait(60)
+
+
 def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

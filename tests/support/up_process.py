@@ -30,14 +30,14 @@ class UpProcess:
             home.mkdir()
         (home / "venv").symlink_to(STUDIO_VENV)
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, **environment: str) -> None:
         """Start it with its output in a file."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LABEL", "REDIS_URL"))}
         ports = ["--port", str(self.port), "--studio-port", str(self.studio_port)]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "labelloop.cli", "up", *ports, *arguments],
-                env={**inherited, "LABELLOOP_DATA_DIR": str(self.folder), "LABELLOOP_OFFLINE": "true"},
+                env={**inherited, "LABELLOOP_DATA_DIR": str(self.folder), "LABELLOOP_OFFLINE": "true", **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 preexec_fn=_heed_signals,

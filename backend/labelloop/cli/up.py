@@ -72,6 +72,9 @@ def _run(settings: "Settings", workers: int, studio_port: int | None, auto: bool
         studio = stack.start_studio(studio_port) if studio_port is not None else None
         settings = stack.start_backend(workers)
         if studio is None:
+            _say(
+                f"Label Studio is the one that LABEL_STUDIO_URL names, {settings.label_studio_url}; unset it to run one of our own."
+            )
             _say(f"The server listens at {local_address(settings)}")
             _tell_other_commands(settings, "connect --help")
         else:
