@@ -163,12 +163,16 @@ def test_versions_are_listed_newest_first(context: Context, endpoint: Endpoint) 
     assert endpoint.versions("99.1") == {"versions": []}
 
 
-def test_a_forgotten_project_is_no_longer_served(context: Context, endpoint: Endpoint) -> None:
+def test_a_forgotten_project_is_no_longer_served(
+    context: Context, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     project = a_project(context)
     name = publish(context, project).name
     wait_for(lambda: version_of(endpoint) == name)
     context.projects.forget(project.slug)
     wait_for(lambda: version_of(endpoint) == "untrained", seconds=2.0)
+    assert caplog.messages.count("Project 4 is served no longer") == 1
 
 
 def test_a_project_that_was_forgotten_is_served_when_it_is_heard_of_again(context: Context, endpoint: Endpoint) -> None:

@@ -102,6 +102,17 @@ def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project],
     assert read_state(context.store, project.folder).error == ""
 
 
+def test_the_log_tells_once_that_what_had_failed_goes_well_again(
+    site: tuple[Context, Project], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for _ in range(3):
+        remember(*site, ROUND, "Label Studio cannot be reached.")
+    for _ in range(2):
+        forget(*site, ROUND)
+    assert caplog.messages == ["Project 4: the round goes well again; it had failed 3 times in a row"]
+
+
 def test_a_failed_round_is_not_begun_anew_for_the_hints_it_kept(
     site: tuple[Context, Project], studio: PaperStudio
 ) -> None:

@@ -141,3 +141,12 @@ def _is_zombie(pid: int) -> bool:
         return ") Z " in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return True
+
+
+def test_a_worker_that_is_stopped_says_so(redis_server: RedisProcess, worker: Child, tmp_path: Path) -> None:
+    """A worker that was killed does not, which the log has to tell apart."""
+    redis = redis_server.client()
+    until(lambda: listening_workers(redis), 30, "the worker listens")
+    worker.stop(grace=20)
+    log = (tmp_path / "worker.log").read_text()
+    assert log.count(" has stopped\n") == 1 and log.count(" listens\n") == 1

@@ -39,6 +39,8 @@ def forget(context: Context, project: Project, name: str) -> None:
     state = read_state(context.store, project.folder)
     if name in state.failing:
         write_state(context.store, project.folder, went_well(state, name))
+        times = state.failing[name].times
+        logger.info("Project %d: the %s goes well again; it had failed %d times in a row", project.key.id, name, times)
     if name == ROUND:
         Marks(context.redis, project.slug).release()
 

@@ -129,6 +129,8 @@ class LiveModels:
             if project.key not in self._heard.pending:
                 self._heard.configs[project.key] = project.label_config
             models[project.key] = self._model(project, self._models.get(project.key))
+        for key in self._models.keys() - models.keys():
+            logger.info("Project %d is served no longer", key.id)
         self._models = models
 
     def _remember(self, key: ProjectKey, heard: tuple[str, str]) -> None:

@@ -131,3 +131,4 @@ def run_worker(settings: Settings) -> None:
     )
     logger.info("Worker %s listens", worker.name)
     worker.work(logging_level="WARNING")
+    logger.info("Worker %s has stopped", worker.name)
