@@ -21,7 +21,7 @@ from labelloop.service.push_state import PushState, write_push
 from labelloop.service.queueing import QUEUES, queue_of
 from labelloop.service.state import ProjectState, write_state
 from support.redis_process import RedisProcess
-from support.serving import CONFIG, a_context, publish, served
+from support.serving import CONFIG, a_context, data_uri, publish, served
 from support.studio_process import StudioProcess
 
 IMAGES = '<View><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="a"/><Choice value="b"/></Choices></View>'
@@ -278,6 +278,10 @@ def test_data_that_cannot_be_had_is_broken(connected: tuple[Context, int]) -> No
     context.label_studio.import_tasks(project_id, [{"image": "http://media.example.org/1.png"}])
     finding = one(context, "media", project_id)
     assert finding.level is Level.BROKEN and "media.example.org" in finding.seen
+
+    context.label_studio.import_tasks(project_id, [{"image": data_uri(1)}])
+    finding = one(context, "media", project_id)
+    assert finding.level is Level.WARN and "media.example.org" in finding.seen and finding.seen.endswith("can be read")
     assert "labelloop connect" in one(context, "connection", project_id).mend
 
 

@@ -81,7 +81,8 @@ def _clear(context: Context, project: Project, live: Version, push: PushState, i
         push.certain = True
         write_push(context.store, project.folder, push)
     context.store.write_json(_path(project), {"number": live.number})
-    logger.info("Project %d: %d predictions are removed from Label Studio", project.key.id, gone)
+    if gone:
+        logger.info("Project %d: %d predictions are removed from Label Studio", project.key.id, gone)
     return gone > 0
 
 

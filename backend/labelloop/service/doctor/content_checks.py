@@ -1,16 +1,20 @@
 """Checks of what is learnt: the project, its label config, one real task's media, the weights of the backbones."""
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from labelloop.errors import LearningError, MediaError
 from labelloop.labelstudio import CODECS
 from labelloop.learning import BackboneSpec, Parts, resolve_backbone
 from labelloop.records import Control, Kind, value_of
 from labelloop.service.doctor.case import Case
-from labelloop.service.doctor.finding import Seen, broken, ok, warn
+from labelloop.service.doctor.finding import Level, Seen, broken, ok, warn
 from labelloop.service.reading import media_of
 from labelloop.service.releases import backbone_spec
+
+TASKS_TRIED: Final = 3
+"""Tasks of which one must be readable."""
 
 
 def project(case: Case) -> Iterator[Seen]:
@@ -30,13 +34,13 @@ def label_config(case: Case) -> Iterator[Seen]:
 
 
 def media(case: Case) -> Iterator[Seen]:
-    """The media of one task can be had."""
-    task = next(iter(case.context.label_studio.tasks(case.seen["id"], page_size=1)), None)
-    if task is None:
+    """The media of one task can be had; one file that is damaged is not taken for all."""
+    tasks = list(islice(case.context.label_studio.tasks(case.seen["id"], page_size=TASKS_TRIED), TASKS_TRIED))
+    if not tasks:
         yield warn("the project has no task yet", "import some")
         return
     for control in case.label_config.controls:
-        yield _read(case, control, task)
+        yield _read_one(case, control, tasks)
 
 
 def weights(case: Case) -> Iterator[Seen]:
@@ -69,6 +73,16 @@ def _learnt(control: Control) -> str:
 def _parts(spec: BackboneSpec) -> str:
     """What a backbone gives features of."""
     return f"{spec.modality}s" if spec.parts is Parts.NONE else f"{spec.modality}s and their {spec.parts}"
+
+
+def _read_one(case: Case, control: Control, tasks: list[dict[str, Any]]) -> Seen:
+    """What is seen of the first task; a warning alone where that cannot be read and another can."""
+    first = _read(case, control, tasks[0])
+    if first.level is not Level.OK:
+        for task in tasks[1:]:
+            if _read(case, control, task).level is Level.OK:
+                return warn(f"{first.text.rstrip('.')}; task {task['id']} can be read", first.mend)
+    return first
 
 
 def _read(case: Case, control: Control, task: dict[str, Any]) -> Seen:
