@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from labelloop.errors import LabelloopError, LabelStudioRejected, LearningError
-from labelloop.service import candidates
+from labelloop.errors import LabelloopError, LabelStudioRejected, LearningError, StoreError
+from labelloop.service import candidates, jobs
 from labelloop.service.context import Context
 from labelloop.service.failures import forget, remember
 from labelloop.service.marks import Marks
@@ -111,6 +111,23 @@ def test_the_log_tells_once_that_what_had_failed_goes_well_again(
     for _ in range(2):
         forget(*site, ROUND)
     assert caplog.messages == ["Project 4: the round goes well again; it had failed 3 times in a row"]
+
+
+def test_a_job_that_cannot_read_the_store_says_so_in_one_line_and_is_still_wanted(
+    site: tuple[Context, Project], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    context, project = site
+    marks = Marks(context.redis, project.slug)
+    marks.want_push()
+
+    def away(*_: Any) -> bytes:
+        raise StoreError("The bucket does not exist.")
+
+    monkeypatch.setattr(jobs, "open_context", lambda: context)
+    monkeypatch.setattr(context.store, "read", away)
+    jobs.push_job(project.slug)
+    assert caplog.messages == [f"The push of {project.slug} has to wait: The bucket does not exist."]
+    assert marks.push_wanted()
 
 
 def test_a_failed_round_is_not_begun_anew_for_the_hints_it_kept(

@@ -81,7 +81,11 @@ def _timer(context: Context) -> Callable[[], bool]:
 
 def _guarded(slug: str, name: str, work: Callable[[Context, Project], None]) -> None:
     context = open_context()
-    project = context.projects.get(slug)
+    try:
+        project = context.projects.get(slug)
+    except LabelloopError as error:  # what is wanted stays noted, and is asked for again once the store can be read
+        logger.error("The %s of %s has to wait: %s", name, slug, error)
+        return
     if project is None:
         logger.info("Nothing to do for %s: it is no longer served", slug)
         return
