@@ -1,5 +1,7 @@
 """The choice between the supervised head and those trained beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -100,6 +102,17 @@ def test_of_two_that_win_the_one_expected_to_gain_more_is_taken() -> None:
     choice = choose("logistic", [expect(figures[0], sure, 0.3), expect(figures[1], doubtful, 0.3)], ["a", "b"], {})
 
     assert choice.method == "b"
+
+
+def test_an_average_is_taken_unless_it_is_expected_to_lose_two_points() -> None:
+    def chosen(expected: float) -> Choice:
+        average = replace(_compared("mean", 70, 70), expected=expected)
+        part = replace(_compared("a", 75, 70), expected=0.05)
+        return choose("logistic", [part, average], ["mean"], {}, "mean")
+
+    assert chosen(0.01).method == chosen(-0.01).method == "mean"
+    assert chosen(-0.01).reason.startswith("mean is no worse than logistic by what can be told: 70 of 100 labels right")
+    assert chosen(-0.03).method == "logistic"
 
 
 def test_less_is_expected_the_more_labels_a_class_has() -> None:

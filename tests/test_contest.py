@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from labelloop.learning.blending import BLEND, BlendHead
 from labelloop.learning.choice import Prior
-from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter
-from labelloop.learning.heads import Lesson, LinearHead, base
+from labelloop.learning.contest import Entrant, Outcome, Unseen, decide, enter, match_up
+from labelloop.learning.heads import Head, Lesson, LinearHead, base
 
 ROWS = 60
 NOTHING = Unseen(np.zeros((0, 2), dtype=np.float32), np.zeros(0, dtype=np.int64))
@@ -49,8 +50,18 @@ def test_a_candidate_that_loses_on_the_holdout_does_not_win():
     right, wrong = (LinearHead(sign * np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.float32)) for sign in (5, -5))
     supervised = _entrant("supervised", _right(0.5), head=right)
     candidate = _entrant("candidate", _right(0.9), head=wrong)
-    assert decide(supervised, [candidate], LESSON, NOTHING, {}, 0).winner is candidate
-    assert decide(supervised, [candidate], LESSON, Unseen(rows, targets), {}, 0).winner is supervised
+    assert _decided(supervised, candidate).winner is candidate
+    assert _decided(supervised, candidate, unseen=Unseen(rows, targets)).winner is supervised
+
+
+@pytest.mark.parametrize(("right", "taken"), [(0.875, True), (0.75, True), (0.5, False)])
+def test_a_blend_is_taken_before_its_parts_unless_it_loses_clearly(right: float, taken: bool):
+    heads = [_entrant(f"part {number}", _right(0.9375, first=number), prior=Prior(0.05, 0.05)) for number in range(2)]
+    mean = BlendHead([(1.0, _plain())])
+    blended = _entrant(BLEND, _right(right), prior=Prior(0.0, 0.05), head=mean)
+    outcome = _decided(_entrant("supervised", _right(0.75)), *heads, blended)
+    assert outcome.winner.name == (BLEND if taken else "supervised")
+    assert ("; of part " in outcome.choice.reason) == taken
 
 
 def test_the_same_seed_gives_the_same_outcome():
@@ -60,8 +71,9 @@ def test_the_same_seed_gives_the_same_outcome():
     assert np.array_equal(first.logits, again.logits)
 
 
-def _decided(supervised: Entrant, *candidates: Entrant) -> Outcome:
-    return decide(supervised, candidates, LESSON, NOTHING, {}, 0)
+def _decided(supervised: Entrant, *candidates: Entrant, unseen: Unseen = NOTHING) -> Outcome:
+    matches = [match_up(candidate, supervised, LESSON, unseen) for candidate in candidates]
+    return decide(supervised, matches, LESSON, {}, 0)
 
 
 def _entrant(
@@ -71,11 +83,14 @@ def _entrant(
     usual: float = 1.0,
     rows: np.ndarray | None = None,
     prior: Prior | None = None,
-    head: LinearHead | None = None,
+    head: Head | None = None,
 ) -> Entrant:
-    head = head or LinearHead(np.zeros((2, 2), dtype=np.float32), np.zeros(2, dtype=np.float32))
-    tested = base.Tested(head, np.arange(ROWS) if rows is None else rows, logits)
+    tested = base.Tested(head or _plain(), np.arange(ROWS) if rows is None else rows, logits)
     return enter(name, tested, LESSON, prior=prior, usual=usual)
+
+
+def _plain() -> LinearHead:
+    return LinearHead(np.zeros((2, 2), dtype=np.float32), np.zeros(2, dtype=np.float32))
 
 
 def _guesses(seed: int) -> np.ndarray:

@@ -166,7 +166,7 @@ def test_versions_are_listed_newest_first(context: Context, endpoint: Endpoint) 
 def test_a_forgotten_project_is_no_longer_served(
     context: Context, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="labelloop")
     project = a_project(context)
     name = publish(context, project).name
     wait_for(lambda: version_of(endpoint) == name)

@@ -105,7 +105,7 @@ def test_each_kind_of_job_has_failures_of_its_own(site: tuple[Context, Project],
 def test_the_log_tells_once_that_what_had_failed_goes_well_again(
     site: tuple[Context, Project], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="labelloop")
     for _ in range(3):
         remember(*site, ROUND, "Label Studio cannot be reached.")
     for _ in range(2):
