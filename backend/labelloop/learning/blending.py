@@ -23,7 +23,7 @@ LEAST: Final = 3
 EVENNESS: Final = 0.05
 # A head that is expected to be right so much less often than the plain one is refused: it does not weigh at all.
 REFUSED: Final = 0.05
-# Parts of the tested rows, each of which the weights are formed without.
+# Parts of the tested rows, each of which what is told of it is decided without.
 PARTS: Final = 10
 
 Gains = Callable[[Ints], Mapping[str, float]]
@@ -107,13 +107,18 @@ def blend(parts: Sequence[tuple[Recipe, Tested]], gains: Gains, targets: Ints, s
         return None
     said = np.stack([tested.logits[np.searchsorted(tested.rows, rows)] for _, tested in parts])
     logits = np.zeros(said.shape[1:])
-    tenth = deal_out([(target,) for target in targets[rows].tolist()], PARTS, seed)
+    tenth = tenths(targets[rows], seed)
     for number in np.unique(tenth):
         logits[tenth == number] = np.tensordot(weights(rows[tenth == number]), said[:, tenth == number], axes=1)
     weighing = [
         (weight, tested.head) for weight, (_, tested) in zip(weights_of_all.tolist(), parts, strict=True) if weight
     ]
     return Tested(BlendHead(_joined(weighing)), rows, logits, parts[0][1].strength)
+
+
+def tenths(targets: Ints, seed: int) -> Ints:
+    """A part for each row, int [n], by their targets int [n]: each has some of all classes."""
+    return deal_out([(target,) for target in targets.tolist()], PARTS, seed)
 
 
 def _joined(parts: Sequence[tuple[float, Head]]) -> list[tuple[float, Head]]:

@@ -2,20 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
-from labelloop.learning.blending import BLEND, shares
+from labelloop.learning.blending import BLEND, shares, tenths
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
-from labelloop.learning.folds import deal_out
 from labelloop.learning.heads import STORED, Head, Lesson, Tested
-
-# Parts of the tested rows, each of which the choice is made again without.
-PARTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +157,7 @@ def decide(
     winner = entrants[choice.method]
     rows, targets = winner.tested.rows, lesson.targets[winner.tested.rows]
     logits = winner.tested.logits.copy()
-    part = deal_out([(target,) for target in targets.tolist()], PARTS, seed)
+    part = tenths(targets, seed)
     for number in np.unique(part):
         taken = entrants[chosen(rows[part == number]).method]
         if taken is not winner:
