@@ -38,10 +38,10 @@ def test_a_blend_of_equals_is_the_mean_at_the_usual_temperatures() -> None:
     found = blend(parts, _alike, TARGETS, seed=0)
 
     assert found is not None
-    assert found.head.arrays()["0.weights"] == pytest.approx(np.ones((2, 3)))
-    assert found.head.arrays()["0.bias"] == pytest.approx(np.ones(2))
-    assert found.logits[:, 0] == pytest.approx(np.ones(2))
-    assert found.strength == 7.0
+    assert found.tested.head.arrays()["0.weights"] == pytest.approx(np.ones((2, 3)))
+    assert found.tested.head.arrays()["0.bias"] == pytest.approx(np.ones(2))
+    assert found.tested.logits[:, 0] == pytest.approx(np.ones(2))
+    assert found.tested.strength == 7.0
 
 
 def test_the_more_a_head_is_expected_to_gain_the_more_it_weighs() -> None:
@@ -61,9 +61,9 @@ def test_what_is_told_of_a_row_does_not_hang_on_its_own_answer() -> None:
     found = blend(parts, gains, TARGETS, seed=0)
 
     assert found is not None
-    assert found.head.arrays()["0.weights"] == pytest.approx(np.zeros((2, 3)), abs=1e-6)
+    assert found.tested.head.arrays()["0.weights"] == pytest.approx(np.zeros((2, 3)), abs=1e-6)
     others = np.mean([number / recipe.usual_temperature for number, recipe in enumerate(RECIPES) if number])
-    assert found.logits[:, 0] == pytest.approx(np.full(2, others), abs=1e-6)
+    assert found.tested.logits[:, 0] == pytest.approx(np.full(2, others), abs=1e-6)
 
 
 def test_it_is_judged_on_the_rows_that_all_were_tested_on() -> None:
@@ -71,8 +71,8 @@ def test_it_is_judged_on_the_rows_that_all_were_tested_on() -> None:
     found = blend(parts, _alike, TARGETS, seed=0)
 
     assert found is not None
-    assert found.rows.tolist() == [2, 5]
-    assert found.logits[1, 1] == pytest.approx(5 * np.mean([1 / recipe.usual_temperature for recipe in RECIPES]))
+    assert found.tested.rows.tolist() == [2, 5]
+    assert found.tested.logits[1, 1] == pytest.approx(5 * np.mean([1 / recipe.usual_temperature for recipe in RECIPES]))
 
 
 def test_two_heads_are_not_blended_and_ensembles_are_left_out() -> None:
@@ -92,10 +92,12 @@ def test_a_blend_is_the_sum_of_its_parts_and_survives_the_store() -> None:
 
     assert found is not None
     said = np.mean([tested.head.logits(rows) / recipe.usual_temperature for recipe, tested in parts], axis=0)
-    assert found.head.logits(rows) == pytest.approx(said, abs=1e-4)
-    assert len(found.head.meta()["parts"]) == 2
-    restored = BlendHead.from_arrays(load(save(found.head.arrays())), json.loads(json.dumps(found.head.meta())))
-    assert (restored.logits(rows) == found.head.logits(rows)).all()
+    assert found.tested.head.logits(rows) == pytest.approx(said, abs=1e-4)
+    assert len(found.tested.head.meta()["parts"]) == 2
+    restored = BlendHead.from_arrays(
+        load(save(found.tested.head.arrays())), json.loads(json.dumps(found.tested.head.meta()))
+    )
+    assert (restored.logits(rows) == found.tested.head.logits(rows)).all()
 
 
 def test_it_is_tried_where_both_methods_are_and_there_is_a_pool() -> None:
@@ -115,7 +117,7 @@ def test_the_holdout_may_refuse_it_too() -> None:
     plain, parts = HEADS["logistic"].fit_tested(lesson, 0), [(r, r.fit_tested(lesson, 0)) for r in ALL]
     between = blend(parts, _alike, lesson.targets, seed=0)
     assert between is not None
-    said, by_plain = between.head.logits(rows).argmax(axis=1), plain.head.logits(rows).argmax(axis=1)
+    said, by_plain = between.tested.head.logits(rows).argmax(axis=1), plain.head.logits(rows).argmax(axis=1)
     apart = np.flatnonzero(said != by_plain)
 
     assert train_candidates(lesson, methods_named("auto"), NOTHING, seed=0).choice.method != "logistic"

@@ -59,7 +59,8 @@ def test_a_blend_is_taken_before_its_parts_unless_it_loses_clearly(right: float,
     heads = [_entrant(f"part {number}", _right(0.9375, first=number), prior=Prior(0.05, 0.05)) for number in range(2)]
     mean = BlendHead([(1.0, _plain())])
     blended = _entrant(BLEND, _right(right), prior=Prior(0.0, 0.05), head=mean)
-    outcome = _decided(_entrant("supervised", _right(0.75)), *heads, blended)
+    shares = {"supervised": 0.3, "part 0": 0.3, "part 1": 0.4}
+    outcome = _decided(_entrant("supervised", _right(0.75)), *heads, blended, blended=shares)
     assert outcome.winner.name == (BLEND if taken else "supervised")
     assert ("; of part " in outcome.choice.reason) == taken
 
@@ -71,9 +72,11 @@ def test_the_same_seed_gives_the_same_outcome():
     assert np.array_equal(first.logits, again.logits)
 
 
-def _decided(supervised: Entrant, *candidates: Entrant, unseen: Unseen = NOTHING) -> Outcome:
+def _decided(
+    supervised: Entrant, *candidates: Entrant, unseen: Unseen = NOTHING, blended: dict[str, float] | None = None
+) -> Outcome:
     matches = [match_up(candidate, supervised, LESSON, unseen) for candidate in candidates]
-    return decide(supervised, matches, LESSON, {}, 0)
+    return decide(supervised, matches, LESSON, {}, 0, blended=blended)
 
 
 def _entrant(

@@ -1,6 +1,7 @@
 """Between the plain head and those tried beside it: the mean of their logits, the better ones weighing more."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, ClassVar, Final, Self
 
@@ -66,6 +67,20 @@ class BlendHead:
         return cls(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The mean of several heads.
+
+    Attributes:
+        tested: the mean head, and the mean of what its parts' heads said of the rows that all were tested on, weighted for each
+            tenth of them without these.
+        shares: how much each part weighs, by name, together 1; 0: it is refused.
+    """
+
+    tested: Tested
+    shares: Mapping[str, float]
+
+
 def shares(gains: Mapping[str, float]) -> dict[str, float]:
     """How much each head weighs, together 1: exponential weights (Vovk, 1990), by what it is expected to get right more.
 
@@ -73,10 +88,11 @@ def shares(gains: Mapping[str, float]) -> dict[str, float]:
         gains: by name; 0 of the plain head.
     """
     weights = {name: float(np.exp(gain / EVENNESS)) if gain >= -REFUSED else 0.0 for name, gain in gains.items()}
-    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
 
 
-def blend(parts: Sequence[tuple[Recipe, Tested]], gains: Gains, targets: Ints, seed: int) -> Tested | None:
+def blend(parts: Sequence[tuple[Recipe, Tested]], gains: Gains, targets: Ints, seed: int) -> Blend | None:
     """The geometric mean of what several heads say (Genest and Zidek, 1986), each at its recipe's usual temperature.
 
     The heads err in different places: one overrates the labels, another the clusters. To weigh them by what little is known of
@@ -89,31 +105,31 @@ def blend(parts: Sequence[tuple[Recipe, Tested]], gains: Gains, targets: Ints, s
         seed: deals out the tested rows.
 
     Returns:
-        The mean head, and the mean of what the parts' heads said of the rows that all were tested on, weighted for each tenth
-        of them without these; None where fewer than `LEAST` heads are left, or one alone weighs.
+        The mean; None where fewer than `LEAST` heads are left, or one alone weighs.
     """
     parts = [(recipe, tested) for recipe, tested in parts if tested.head.kind in STORED]
     if len(parts) < LEAST:
         return None
     rows = reduce(np.intersect1d, [tested.rows for _, tested in parts])
 
-    def weights(left_out: Ints) -> Floats:
+    def shares_without(left_out: Ints) -> dict[str, float]:
         expected = gains(left_out)
-        share = shares({recipe.name: expected[recipe.name] for recipe, _ in parts})
-        return np.array([share[recipe.name] / recipe.usual_temperature for recipe, _ in parts])
+        return shares({recipe.name: expected[recipe.name] for recipe, _ in parts})
 
-    weights_of_all = weights(rows[:0])
-    if np.count_nonzero(weights_of_all) < 2:
+    def weights(share: Mapping[str, float]) -> list[float]:
+        return [share[recipe.name] / recipe.usual_temperature for recipe, _ in parts]
+
+    by_all = shares_without(rows[:0])
+    if np.count_nonzero(list(by_all.values())) < 2:
         return None
     said = np.stack([tested.logits[np.searchsorted(tested.rows, rows)] for _, tested in parts])
     logits = np.zeros(said.shape[1:])
     tenth = tenths(targets[rows], seed)
     for number in np.unique(tenth):
-        logits[tenth == number] = np.tensordot(weights(rows[tenth == number]), said[:, tenth == number], axes=1)
-    weighing = [
-        (weight, tested.head) for weight, (_, tested) in zip(weights_of_all.tolist(), parts, strict=True) if weight
-    ]
-    return Tested(BlendHead(_joined(weighing)), rows, logits, parts[0][1].strength)
+        without = weights(shares_without(rows[tenth == number]))
+        logits[tenth == number] = np.tensordot(without, said[:, tenth == number], axes=1)
+    weighing = [(w, tested.head) for w, (_, tested) in zip(weights(by_all), parts, strict=True) if w]
+    return Blend(Tested(BlendHead(_joined(weighing)), rows, logits, parts[0][1].strength), by_all)
 
 
 def tenths(targets: Ints, seed: int) -> Ints:

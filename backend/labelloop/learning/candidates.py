@@ -65,14 +65,15 @@ def train_candidates(lesson: Lesson, recipes: Sequence[Recipe], unseen: Unseen, 
             failed[recipe.name] = str(error)
             logger.warning("%s could not be trained and is left out: %s", recipe.name, error)
     matches = [match_up(entrant, base, lesson, unseen) for _, entrant in entered[1:]]
+    between = None
     if len(lesson.pool):
         parts = [(recipe, entrant.tested) for recipe, entrant in entered]
         between = blend(parts, partial(gains_without, base, tuple(matches)), lesson.targets, seed)
-        if between is not None:
-            prior = BLEND_TRACK_RECORD.at(labels_a_class)
-            blended = enter(BLEND, between, lesson, prior=prior, usual=1.0)
-            matches.append(match_up(blended, base, lesson, unseen))
-    return decide(base, matches, lesson, failed, seed)
+    if between is None:
+        return decide(base, matches, lesson, failed, seed)
+    blended = enter(BLEND, between.tested, lesson, prior=BLEND_TRACK_RECORD.at(labels_a_class), usual=1.0)
+    matches.append(match_up(blended, base, lesson, unseen))
+    return decide(base, matches, lesson, failed, seed, blended=between.shares)
 
 
 def worth_trying(labels: int, classes: int, pool: int) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labelloop.learning.arrays import Bools, Floats, Ints
-from labelloop.learning.blending import BLEND, shares, tenths
+from labelloop.learning.blending import BLEND, tenths
 from labelloop.learning.calibrating import Reliability, choose_calibration
 from labelloop.learning.calibration import Calibration
 from labelloop.learning.choice import Choice, Comparison, Prior, choose, compare, expect
-from labelloop.learning.heads import STORED, Head, Lesson, Tested
+from labelloop.learning.heads import Head, Lesson, Tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,13 @@ def gains_without(supervised: Entrant, matches: Sequence[Match], left_out: Ints)
 
 
 def decide(
-    supervised: Entrant, matches: Sequence[Match], lesson: Lesson, failed: Mapping[str, str], seed: int
+    supervised: Entrant,
+    matches: Sequence[Match],
+    lesson: Lesson,
+    failed: Mapping[str, str],
+    seed: int,
+    *,
+    blended: Mapping[str, float] | None = None,
 ) -> Outcome:
     """Choose by what each head says of items that none has seen.
 
@@ -137,19 +143,19 @@ def decide(
 
     Args:
         supervised: what is taken where no candidate is better.
-        matches: the candidates; one that is worse on the unseen rows by more than their standard error cannot win, nor can a
-            part of the blend, where there is one: the blend is what is made of them.
+        matches: the candidates; one that is worse on the unseen rows by more than their standard error cannot win.
         lesson: what all were trained on.
         failed: why, by name, of candidates that could not be trained.
         seed: deals out the rows.
+        blended: the parts of the blend among the candidates, by name, with their shares; none of them can win, as the blend is
+            what is made of them. None: there is no blend.
     """
+    blended = blended or {}
     entrants = {supervised.name: supervised} | {match.candidate.name: match.candidate for match in matches}
-    blended = _blended(supervised, matches)
     allowed = [m.candidate.name for m in matches if not m.loses and m.candidate.name not in blended]
 
     def chosen(left_out: Ints) -> Choice:
-        compared = [match.compared(left_out) for match in matches]
-        return choose(supervised.name, compared, allowed, failed, BLEND if blended else "")
+        return choose(supervised.name, [match.compared(left_out) for match in matches], allowed, failed, BLEND)
 
     choice = chosen(np.zeros(0, dtype=np.int64))
     if choice.method == BLEND:
@@ -166,14 +172,6 @@ def decide(
         return Outcome(winner, choice, logits, winner.calibration, winner.reliability)
     fitted = choose_calibration(logits, targets, lesson.weights[rows], winner.usual)
     return Outcome(winner, choice, logits, *fitted)
-
-
-def _blended(supervised: Entrant, matches: Sequence[Match]) -> dict[str, float]:
-    """The parts of the blend with their shares; none where there is no blend."""
-    if all(match.candidate.name != BLEND for match in matches):
-        return {}
-    parts = [match for match in matches if match.candidate.tested.head.kind in STORED]
-    return shares(gains_without(supervised, parts, np.zeros(0, dtype=np.int64)))
 
 
 def _listed(parts: Mapping[str, float]) -> str:
