@@ -60,7 +60,7 @@ def _pushing(context: Context, made: Made, count: int, taught: int) -> tuple[pub
     version, _ = train(context, project, book)
     write_push(context.store, project.folder, PushState(version.name, switched=True, certain=True))
     vars(context)["label_studio"] = SimpleNamespace(import_predictions=lambda project_id, items: len(items))
-    return publisher._Push(context, project, version, lambda *_: None, set()), project, book
+    return publisher._Push(context, project, version, lambda *_: None, set(), lambda: False), project, book
 
 
 @pytest.mark.parametrize(("kind", "remembered"), [("translation", True), ("spans", False), ("rating", False)])

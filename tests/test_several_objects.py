@@ -73,7 +73,7 @@ def _predicted(context: Context, project: Project) -> dict[str, int]:
     version = context.versions(project).live()
     assert version is not None
     write_push(context.store, project.folder, PushState(version.name, certain=True))  # Label Studio holds nothing yet
-    push = _Push(context, project, version, lambda *_: None, set())
+    push = _Push(context, project, version, lambda *_: None, set(), lambda: False)
     for _ in range(3):
         push.prepare()
     found = list(push._scorer._predicted.values())

@@ -45,7 +45,7 @@ def a_project(context: Context, config: str = CONFIG, key: str = KEY) -> Project
 def push_all(context: Context, project: Project) -> set[int]:
     """Push until nothing more can be done, as a worker does; the tasks that could not be had."""
     unavailable: set[int] = set()
-    while push_part(context, project, lambda *_: None, unavailable):
+    while push_part(context, project, lambda *_: None, unavailable, lambda: False):
         pass
     return unavailable
 

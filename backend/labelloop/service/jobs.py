@@ -50,13 +50,16 @@ def _push(context: Context, project: Project) -> None:
     report, unavailable = progress_to(context.redis, project.slug), set[int]()
     time_is_up = _timer(context)
 
+    def give_way() -> bool:
+        return rounds_wait(context.redis) or time_is_up()
+
     while push_part(context, project, report, unavailable, taken) and not taken():
-        if rounds_wait(context.redis) or time_is_up():
+        if give_way():
             marks.want_push()
             return
     if taken():
         logger.info("Project %d: another worker goes on with the push", project.key.id)
-    elif tidy(context, project, lambda: rounds_wait(context.redis) or time_is_up() or taken()):
+    elif tidy(context, project, lambda: give_way() or taken()):
         marks.want_push()
 
 

@@ -43,11 +43,7 @@ def push_is_due(context: Context, project: Project, book: Book) -> bool:
 
 
 def push_part(
-    context: Context,
-    project: Project,
-    report: Progress,
-    unavailable: set[int],
-    taken: Callable[[], bool] = lambda: False,
+    context: Context, project: Project, report: Progress, unavailable: set[int], taken: Callable[[], bool]
 ) -> bool:
     """Do one part of the push.
 
@@ -96,7 +92,7 @@ class _Push:
         version: Version,
         report: Progress,
         unavailable: set[int],
-        taken: Callable[[], bool] = lambda: False,
+        taken: Callable[[], bool],
     ) -> None:
         self._context = context
         self._project = project

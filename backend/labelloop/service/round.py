@@ -89,9 +89,8 @@ def _run(context: Context, project: Project, mark: Mark, force: bool, report: Pr
     else:
         state = replace(state, waiting_for=stopped or decision.reason)
     _cover(scene)
-    if (
-        scene.broken
-    ):  # what would be judged otherwise now is not told of any more, and read again when scores are written next
+    # What would be judged otherwise now is not told of any more, and read again when scores are written next.
+    if scene.broken:
         note_broken(context, scene.project, {}, scene.book.tasks)
     marks = Marks(context.redis, project.slug)
     if push_is_due(context, scene.project, scene.book):

@@ -64,11 +64,9 @@ class Store:
         with self._errors("read", path):
             try:
                 return bytes(self._fs.cat_file(self._full(path)))
-            except FileNotFoundError as error:
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
                 _require_bucket(error)
-            except (IsADirectoryError, NotADirectoryError):
-                pass
-            return None
+                return None
 
     def write(self, path: str, data: bytes) -> None:
         """Put `data` at `path` in one step."""
@@ -112,10 +110,8 @@ class Store:
             self._fs.invalidate_cache()
             try:
                 found = self._fs.ls(self._full(folder), detail=False)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, NotADirectoryError) as error:
                 _require_bucket(error)
-                return []
-            except NotADirectoryError:
                 return []
         names = sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
         return [name for name in names if not name.startswith(".")]
@@ -180,7 +176,7 @@ class Store:
         return StoreError(f"{path or 'The root'} in the store {self.location} cannot be {verb}: {said}.")
 
 
-def _require_bucket(error: FileNotFoundError) -> None:
+def _require_bucket(error: OSError) -> None:
     """Raise it again where S3 says that the whole bucket is not there: that is no empty store, but one that cannot be read."""
     answer = getattr(error.__cause__, "response", {})
     if answer.get("Error", {}).get("Code") == "NoSuchBucket":
